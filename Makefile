@@ -1,0 +1,63 @@
+# The one door. Everything runs in .venv, which the first target that needs it builds from requirements.lock.
+# Plain pip, on purpose: it takes the CPU build of torch from a local folder of wheels where one is configured.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SHARED ?= ../shared
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo run dashboard test lint format bench train screenshots lock clean
+
+help: ## Show what there is.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup: $(READY) ## Build the virtual environment.
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $(READY)
+
+demo: $(READY) ## Play three invented weeks through the real path, offline, then open the dashboard.
+	$(BIN)/squall demo $(ARGS)
+
+run: $(READY) ## Run the daemon with the dashboard beside it.
+	$(BIN)/squall run --dashboard
+
+dashboard: $(READY) ## Serve the dashboard alone.
+	$(BIN)/squall dashboard
+
+test: $(READY) ## Run the tests.
+	$(BIN)/pytest $(ARGS)
+
+lint: $(READY) ## Format check, lint, types, and the one-way rule between rooms.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY) ## Format the code.
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY) ## Measure the model on every public set, and scoring speed.
+	$(BIN)/python benchmarks/model.py --data $(SHARED)/data
+	$(BIN)/python benchmarks/scoring.py --data $(SHARED)/data
+
+train: $(READY) ## Train an adapter into runs/adapter.
+	$(BIN)/squall train --data $(SHARED)/data --out runs/adapter
+
+screenshots: $(READY) ## Take the pictures of the dashboard for README and docs.
+	$(BIN)/python -m dashboard.screenshots $(ARGS)
+
+lock: ## Pin what pyproject.toml allows today.
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/pip install --quiet "torch==2.13.0" ".[dev]"
+	.venv-lock/bin/pip freeze --exclude squall | sed 's/+cpu//; s/ @ file:.*//' > requirements.lock
+	rm -rf .venv-lock
+
+clean: ## Remove what was built.
+	rm -rf $(VENV) build dist *.egg-info
