@@ -1,0 +1,144 @@
+"""Labelled headlines for training and measurement.
+
+takes  the files of the public sets (SEntFiN, TFNS, TFNT, Financial PhraseBank), or any CSV of text and label
+gives  `Example`s, split by near-duplicate group
+never  lets two texts of one group fall into different parts
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import polars as pl
+
+from models.errors import DataUnusable
+from models.score import SENTIMENTS, TOPICS
+from models.text import readable
+
+CLASSES: dict[str, tuple[str, ...]] = {"sentiment": tuple(SENTIMENTS), "topic": TOPICS}
+
+
+class Part(StrEnum):
+    """Which part of the data an example belongs to."""
+
+    TRAIN = "train"
+    VALIDATION = "validation"
+    TEST = "test"
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One labelled text: `label` is an index into `CLASSES[task]`."""
+
+    text: str
+    label: int
+    task: str
+    source: str
+    part: Part
+
+
+def part_of(source: str, group: int) -> Part:
+    """The part of a near-duplicate group: 80 % train, 10 % validation, 10 % test, by hash and so for ever."""
+    digest = hashlib.blake2b(f"{source}:{group}".encode(), digest_size=4).digest()
+    bucket = int.from_bytes(digest) % 10
+    return Part.TEST if bucket == 0 else Part.VALIDATION if bucket == 1 else Part.TRAIN
+
+
+def sentfin(path: Path) -> list[Example]:
+    """SEntFiN headlines whose named companies all carry one label, with that label."""
+    examples = []
+    for line in _lines(path):
+        row = json.loads(line)
+        labels = set(row["entities"].values())
+        if len(labels) == 1:
+            part = part_of("sentfin", row["group"])
+            examples.append(_example(row["text"], labels.pop(), "sentiment", "sentfin", part, path))
+    return examples
+
+
+def tfns(path: Path) -> list[Example]:
+    """Twitter Financial News Sentiment."""
+    return _grouped(path, "sentiment", "tfns")
+
+
+def tfnt(path: Path) -> list[Example]:
+    """Twitter Financial News Topic."""
+    return _grouped(path, "topic", "tfnt")
+
+
+def phrasebank(path: Path) -> list[Example]:
+    """Financial PhraseBank (`sentence@label`, latin-1): non-commercial, so every row is a test row."""
+    rows = (line.rpartition("@") for line in _lines(path, "latin-1") if line.strip())
+    return [_example(text, label.strip(), "sentiment", path.stem, Part.TEST, path) for text, _, label in rows]
+
+
+def labelled_csv(path: Path, task: str) -> list[Example]:
+    """Any CSV with the columns text and label; every row is a test row.
+
+    Raises:
+        DataUnusable: when a column is missing, a label is unknown, or there are no rows.
+    """
+    frame = _csv(path, ("text", "label"))
+    if frame.is_empty():
+        raise DataUnusable(f"{path} has no rows")
+    return [
+        _example(row["text"], row["label"], task, path.stem, Part.TEST, path) for row in frame.iter_rows(named=True)
+    ]
+
+
+def training_sets(folder: Path) -> list[Example]:
+    """The permissively licensed sets that a shipped adapter may be trained on.
+
+    Args:
+        folder: holds sentiment/sentfin.jsonl, sentiment/tfns.csv and topic/tfnt.csv.
+    """
+    return [
+        *sentfin(folder / "sentiment" / "sentfin.jsonl"),
+        *tfns(folder / "sentiment" / "tfns.csv"),
+        *tfnt(folder / "topic" / "tfnt.csv"),
+    ]
+
+
+def of_part(examples: Iterable[Example], part: Part) -> list[Example]:
+    """The examples of one part, in order."""
+    return [example for example in examples if example.part is part]
+
+
+def _grouped(path: Path, task: str, source: str) -> list[Example]:
+    frame = _csv(path, ("text", "label", "group"))
+    return [
+        _example(row["text"], row["label"], task, source, part_of(source, row["group"]), path)
+        for row in frame.iter_rows(named=True)
+    ]
+
+
+def _example(text: str, label: str, task: str, source: str, part: Part, path: Path) -> Example:
+    try:
+        index = CLASSES[task].index(label)
+    except ValueError:
+        known = ", ".join(CLASSES[task])
+        raise DataUnusable(f"{path}: unknown {task} label {label!r}; known labels: {known}") from None
+    return Example(readable(text), index, task, source, part)
+
+
+def _csv(path: Path, columns: tuple[str, ...]) -> pl.DataFrame:
+    try:
+        frame = pl.read_csv(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise DataUnusable(f"{path} cannot be read as CSV: {error}") from error
+    missing = [column for column in columns if column not in frame.columns]
+    if missing:
+        raise DataUnusable(f"{path} lacks the column {', '.join(missing)}; it has {', '.join(frame.columns)}")
+    return frame.drop_nulls(list(columns))
+
+
+def _lines(path: Path, encoding: str = "utf-8") -> list[str]:
+    try:
+        return path.read_text(encoding=encoding).splitlines()
+    except OSError as error:
+        raise DataUnusable(f"{path} cannot be read: {error}") from error

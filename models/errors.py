@@ -1,0 +1,35 @@
+"""Everything that the models room raises.
+
+ModelError
+├── EncoderMissing      the base encoder's package, folder or hub id cannot be loaded
+├── EncoderDamaged      its weights are not the file that was published
+├── AdapterMissing      no adapter lies in the folder that was named
+├── AdapterDamaged      an adapter is there, but incomplete, altered or made for another encoder
+└── DataUnusable        a training or evaluation file lacks a column, a label or rows
+"""
+
+from __future__ import annotations
+
+
+class ModelError(Exception):
+    """A model cannot be loaded, trained or measured; the message names the thing and the way out."""
+
+
+class EncoderMissing(ModelError):
+    """The base encoder cannot be found where the settings say it is."""
+
+
+class EncoderDamaged(ModelError):
+    """The base encoder's weights differ from the published file."""
+
+
+class AdapterMissing(ModelError):
+    """There is no adapter in the named folder."""
+
+
+class AdapterDamaged(ModelError):
+    """The adapter's files are incomplete, altered, or belong to another encoder."""
+
+
+class DataUnusable(ModelError):
+    """A labelled file cannot be read as training or evaluation data."""
