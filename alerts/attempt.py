@@ -1,0 +1,91 @@
+"""One attempt to deliver, and how it ended.
+
+takes  what a receiver said, and how long it took
+gives  `Attempt`: an outcome with a name, and words for people
+never  holds a secret: reasons are stored and shown
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+
+class AttemptOutcome(StrEnum):
+    """What became of one attempt."""
+
+    DELIVERED = "delivered"
+    REFUSED = "refused"  # an answer that says no
+    THROTTLED = "throttled"  # an answer that says later
+    TIMED_OUT = "timed_out"
+    UNREACHABLE = "unreachable"
+    MISCONFIGURED = "misconfigured"  # only a change of settings helps; retried, so that the fix delivers it
+    GONE = "gone"  # the receiver says that it will never answer again
+    FAILED = "failed"  # a fault of ours
+
+    @property
+    def ok(self) -> bool:
+        """Whether the message arrived."""
+        return self is AttemptOutcome.DELIVERED
+
+    @property
+    def final(self) -> bool:
+        """Whether another attempt is pointless."""
+        return self is AttemptOutcome.GONE
+
+    @property
+    def asks_for_operator(self) -> bool:
+        """Whether a channel whose last attempt ended so needs a person, not patience."""
+        return self in (AttemptOutcome.MISCONFIGURED, AttemptOutcome.GONE, AttemptOutcome.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a receiver said, before anyone looks at the clock. `reason` is words without secrets, "" when delivered."""
+
+    outcome: AttemptOutcome
+    reason: str = ""
+    retry_after: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt to deliver.
+
+    Attributes:
+        at: when it began, aware UTC.
+        outcome: how it ended.
+        reason: words that name the receiver and the way out; never a secret. Empty only when delivered.
+        millis: how long it took.
+        retry_after: how long the receiver asked to be left alone.
+
+    Raises:
+        ValueError: on a naive time, a negative duration or a failure without words.
+    """
+
+    at: datetime
+    outcome: AttemptOutcome
+    reason: str
+    millis: int
+    retry_after: timedelta | None = None
+
+    def __post_init__(self) -> None:
+        if self.at.tzinfo is None:
+            raise ValueError("an attempt needs an aware time")
+        if self.millis < 0:
+            raise ValueError(f"an attempt cannot take {self.millis} ms")
+        if not self.outcome.ok and not self.reason:
+            raise ValueError(f"an attempt that is {self.outcome} needs a reason")
+
+    @classmethod
+    def answered(cls, answer: Answer, at: datetime, begun: float) -> Attempt:
+        """The attempt that began at `at`, by the monotonic clock at `begun`, and ends now with this answer."""
+        millis = max(0, round((time.monotonic() - begun) * 1000))
+        return cls(at, answer.outcome, answer.reason, millis, answer.retry_after)
+
+    @property
+    def ended(self) -> datetime:
+        """When it was over, aware UTC."""
+        return self.at + timedelta(milliseconds=self.millis)

@@ -1,0 +1,34 @@
+"""The channels that the settings may name.
+
+takes  the [[channels]] tables
+gives  `ChannelSettings`, told apart by `type`, and the `Channel` that each opens
+never  knows how a channel sends
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from alerts.chat import ChatChannel, ChatSettings
+from alerts.delivery import Channel
+from alerts.mail import MailChannel, MailSettings
+from alerts.webhook import WebhookChannel, WebhookSettings
+
+ChannelSettings = Annotated[WebhookSettings | MailSettings | ChatSettings, Field(discriminator="type")]
+
+
+def open_channel(settings: WebhookSettings | MailSettings | ChatSettings) -> Channel:
+    """The channel that these settings describe. Reads its secrets once, to say at the start what is missing.
+
+    Raises:
+        ChannelUnusable: when a secret, address or certificate cannot be read or used.
+    """
+    match settings:
+        case WebhookSettings():
+            return WebhookChannel(settings)
+        case MailSettings():
+            return MailChannel(settings)
+        case ChatSettings():
+            return ChatChannel(settings)

@@ -1,0 +1,119 @@
+"""Alerts by chat and push services, through Apprise.
+
+takes  a delivery
+gives  an `Attempt`: whether the service took a short text
+never  shows the service's address: it is the password
+
+More than a hundred services: https://github.com/caronc/apprise/wiki. The receivers are named by the operator alone
+and by their own address forms, so they pass no address check.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from datetime import datetime
+from typing import Annotated, Literal
+
+import apprise
+from pydantic import Field
+
+from alerts.attempt import Answer, Attempt, AttemptOutcome
+from alerts.delivery import Delivery
+from alerts.errors import ChannelUnusable
+from alerts.messages import plain_text, read_message, subject
+from alerts.secrets import Secret
+from alerts.settings import ChannelBase
+
+_MOST_STORIES = 3
+_STATUS = re.compile(r"error\s*[=:]\s*([1-5]\d\d)\b")
+_HIDDEN_STOP = "\u200b"
+
+
+class ChatSettings(ChannelBase):
+    """A chat or push service, as an Apprise address."""
+
+    type: Literal["chat"]
+    url: Secret = Field(description='Where the Apprise address lies, such as "env:SQUALL_SLACK".')
+    timeout_seconds: Annotated[float, Field(gt=0, le=120)] = Field(20, description="Most time for one attempt, in all.")
+
+
+class ChatChannel:
+    """Sends deliveries through Apprise.
+
+    Raises:
+        ChannelUnusable: when the address cannot be read, or Apprise does not know its form.
+    """
+
+    def __init__(self, settings: ChatSettings) -> None:
+        self._settings = settings
+        _keep_quiet()
+        self._service()
+
+    @property
+    def name(self) -> str:
+        """Its name in the settings."""
+        return self._settings.name
+
+    def send(self, delivery: Delivery, now: datetime) -> Attempt:
+        """Hand the text to the service once. Blocks."""
+        begun = time.monotonic()
+        message = read_message(delivery.payload)
+        title, body = inert(subject(message)), inert(plain_text(message, most_stories=_MOST_STORIES))
+        try:
+            service = self._service()
+        except ChannelUnusable as error:
+            return Attempt.answered(Answer(AttemptOutcome.MISCONFIGURED, str(error)), now, begun)
+        with service.notify(
+            body=body,
+            title=title,
+            body_format=apprise.NotifyFormat.TEXT,
+            timeout=self._settings.timeout_seconds,
+        ) as result:
+            return Attempt.answered(self._answer(result), now, begun)
+
+    def _service(self) -> apprise.Apprise:
+        service = apprise.Apprise()
+        if not service.add(self._settings.url.reveal()) or len(service) != 1:
+            raise ChannelUnusable(
+                f"{self._settings.url} does not hold an address that Apprise knows: see its list of services"
+            )
+        return service
+
+    def _answer(self, result: apprise.AppriseResult) -> Answer:
+        if result:
+            return Answer(AttemptOutcome.DELIVERED)
+        who = f"the chat service of {self._settings.name}"
+        if result.timeout_count:
+            limit = self._settings.timeout_seconds
+            return Answer(AttemptOutcome.TIMED_OUT, f"{who} did not answer within {limit:g} s")
+        # Of what Apprise logs only the status is kept: the rest may quote the address.
+        codes = [int(found[1]) for entry in result.logs() if (found := _STATUS.search(str(entry.message)))]
+        if not codes:
+            return Answer(AttemptOutcome.UNREACHABLE, f"{who} could not be reached: see whether it is up")
+        if codes[-1] == 429:
+            return Answer(AttemptOutcome.THROTTLED, f"{who} answered 429: too many messages")
+        words = f"{who} answered {codes[-1]}: see whether the address in {self._settings.url} is still valid"
+        return Answer(AttemptOutcome.REFUSED, words)
+
+
+def inert(text: str) -> str:
+    """Text that no chat service reads as a mention, a command or a disguised link.
+
+    A headline is written by a stranger: "@everyone" or "[your bank](https://elsewhere)" in it must stay letters.
+    """
+    return (
+        text.replace("@", "@" + _HIDDEN_STOP)
+        .replace("](", "]" + _HIDDEN_STOP + "(")
+        .replace("<", "‹")
+        .replace(">", "›")
+    )
+
+
+def _keep_quiet() -> None:
+    """Apprise and urllib3 log whole addresses, tokens included, at low levels: those lines stay out of our logs."""
+    logging.getLogger(apprise.logger.name).propagate = False
+    for name in ("urllib3", "requests"):
+        logger = logging.getLogger(name)
+        logger.setLevel(max(logger.level, logging.INFO))

@@ -1,0 +1,302 @@
+"""Telling people, in a way that survives crashes and dead receivers.
+
+takes  changes of alerts that notify, and what became of each attempt
+gives  `Delivery`: one message to one channel, with a persisted next attempt, until delivered or a dead letter
+never  stores (an `Outbox` does), and never loses: each delivery is pending with a time, delivered, or dead with reason
+
+The deliveries of a change are written in one transaction with it; a worker per channel sends what is due. That is
+at-least-once: a crash between the receiver's yes and our record of it sends again, with the same id.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+from typing import Protocol
+
+from alerts.attempt import Answer, Attempt, AttemptOutcome
+from alerts.lifecycle import Change
+from alerts.messages import alert_message, sample_message
+
+__all__ = [
+    "Attempt",
+    "AttemptOutcome",
+    "Channel",
+    "Delivery",
+    "DeliveryState",
+    "Outbox",
+    "Schedule",
+    "after",
+    "deliver",
+    "delivery_id",
+    "plan",
+    "redeliver",
+    "test_delivery",
+]
+
+NO_NAMES: Mapping[str, str] = MappingProxyType({})
+_TEST = "test"
+
+
+class DeliveryState(StrEnum):
+    """Where a delivery stands."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One message to one channel.
+
+    Attributes:
+        id: "msg_" and 32 hex digits, the same for the same change and channel; receivers drop repeats by it.
+        alert: id of the alert; None for a test.
+        reason: why it is sent: the change's reason, or "test".
+        channel: name of the channel.
+        attempts: made so far since it was planned or redelivered.
+        next_attempt_at: when it is due; None unless pending.
+        finished_at: when it was delivered or given up; None while pending.
+        outcome: the last attempt's `AttemptOutcome` value; empty before the first.
+        payload: versioned JSON, see alerts/messages.py.
+
+    Raises:
+        ValueError: when the state and the times contradict each other, or an id, channel or payload is missing.
+    """
+
+    id: str
+    alert: str | None
+    reason: str
+    channel: str
+    state: DeliveryState
+    created_at: datetime
+    attempts: int
+    next_attempt_at: datetime | None
+    finished_at: datetime | None
+    outcome: str
+    payload: str
+
+    def __post_init__(self) -> None:
+        if not (self.id.startswith("msg_") and self.channel and self.reason and self.payload):
+            raise ValueError("a delivery needs an id that begins with msg_, a channel, a reason and a payload")
+        if any(t is not None and t.tzinfo is None for t in (self.created_at, self.next_attempt_at, self.finished_at)):
+            raise ValueError("a delivery needs aware times")
+        pending = self.state is DeliveryState.PENDING
+        if pending != (self.next_attempt_at is not None) or pending == (self.finished_at is not None):
+            raise ValueError(f"a {self.state} delivery cannot be due {self.next_attempt_at}, over {self.finished_at}")
+        if self.attempts < 0 or (not pending and not (self.attempts and self.outcome)):
+            raise ValueError(f"a {self.state} delivery cannot have {self.attempts} attempts, outcome {self.outcome!r}")
+
+
+def _steps(*seconds: int) -> tuple[timedelta, ...]:
+    return tuple(timedelta(seconds=s) for s in seconds)
+
+
+_HOUR = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How long to wait after the first, second, ... failure; after the last step the delivery is dead.
+
+    Attributes:
+        steps: waits, each longer than zero. The default covers about three days, a long week-end.
+        jitter: share of a step by which a wait may be longer, so that a receiver that comes back is not met by all
+            at once; 0 to 1.
+
+    Raises:
+        ValueError: on no steps, a step of zero or less, or jitter outside [0, 1].
+    """
+
+    steps: tuple[timedelta, ...] = _steps(
+        5, 30, 120, 600, 1800, 2 * _HOUR, 6 * _HOUR, 12 * _HOUR, 24 * _HOUR, 24 * _HOUR
+    )
+    jitter: float = 0.2
+
+    def __post_init__(self) -> None:
+        if not self.steps or min(self.steps) <= timedelta(0):
+            raise ValueError("a schedule needs at least one step, each longer than zero")
+        if not 0 <= self.jitter <= 1:
+            raise ValueError(f"jitter is a share between 0 and 1, not {self.jitter}")
+
+    @property
+    def most_attempts(self) -> int:
+        """Attempts before a delivery is given up."""
+        return len(self.steps) + 1
+
+    def wait(self, attempts: int, retry_after: timedelta | None, jitter: float) -> timedelta:
+        """How long to wait after `attempts` failures, at least 1 and fewer than `most_attempts`.
+
+        A receiver's wish counts when it is longer, up to the longest step: nobody may silence us for a year.
+        """
+        step = self.steps[attempts - 1] * (1 + self.jitter * jitter)
+        wish = min(retry_after or timedelta(0), max(self.steps))
+        return max(step, wish)
+
+
+class Outbox(Protocol):
+    """What sending asks of a store."""
+
+    def due(self, channel: str, now: datetime, limit: int) -> Sequence[Delivery]:
+        """Pending deliveries of one channel with `next_attempt_at <= now`, oldest first."""
+
+    def record(self, delivery: Delivery, attempt: Attempt) -> None:
+        """Keep the delivery as it is after the attempt, and the attempt, in one transaction."""
+
+
+class Channel(Protocol):
+    """One way to reach people."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the settings."""
+
+    def send(self, delivery: Delivery, now: datetime) -> Attempt:
+        """Try once, within the channel's own time limit. A refusal is an `Attempt`, not a raise."""
+
+
+def delivery_id(alert: str, reason: str, at: datetime, channel: str) -> str:
+    """The id of the delivery of one change of one alert on one channel: always the same for the same four."""
+    identity = "\x1f".join((alert, reason, at.astimezone(UTC).isoformat(), channel))
+    return "msg_" + hashlib.blake2b(identity.encode(), digest_size=16).hexdigest()
+
+
+def plan(
+    changes: Sequence[Change],
+    channels: Sequence[str],
+    now: datetime,
+    *,
+    names: Mapping[str, str] = NO_NAMES,
+    dashboard_url: str = "",
+) -> tuple[Delivery, ...]:
+    """One pending delivery, due at once, per channel and change that notifies.
+
+    Args:
+        changes: what happened to alerts, in order.
+        channels: names of channels, distinct.
+        now: aware UTC.
+        names: words for series (`{"company:JPM": "JPMorgan Chase"}`); others are spelled from their key.
+        dashboard_url: shown to people as the place to look next; empty when there is none.
+    """
+    planned: list[Delivery] = []
+    for change in changes:
+        if not change.notifies:
+            continue
+        payload = alert_message(change, names=names, dashboard_url=dashboard_url).model_dump_json()
+        for channel in channels:
+            id_ = delivery_id(change.alert.id, change.reason.value, change.at, channel)
+            planned.append(_pending(id_, change.alert.id, change.reason.value, channel, now, payload))
+    return tuple(planned)
+
+
+def test_delivery(channel: str, now: datetime) -> Delivery:
+    """A delivery that tells of no alert, to see whether a channel works. Two at different times have different ids."""
+    payload = sample_message(now).model_dump_json()
+    return _pending(delivery_id("", _TEST, now, channel), None, _TEST, channel, now, payload)
+
+
+def _pending(id_: str, alert: str | None, reason: str, channel: str, now: datetime, payload: str) -> Delivery:
+    return Delivery(
+        id=id_,
+        alert=alert,
+        reason=reason,
+        channel=channel,
+        state=DeliveryState.PENDING,
+        created_at=now,
+        attempts=0,
+        next_attempt_at=now,
+        finished_at=None,
+        outcome="",
+        payload=payload,
+    )
+
+
+def after(delivery: Delivery, attempt: Attempt, schedule: Schedule, jitter: float) -> Delivery:
+    """The delivery as it stands after an attempt.
+
+    Args:
+        delivery: pending.
+        attempt: the one just made.
+        schedule: when to try again, and when to give up.
+        jitter: from 0 to below 1, drawn by the caller.
+
+    Raises:
+        ValueError: when the delivery is not pending: it must not be attempted.
+    """
+    if delivery.state is not DeliveryState.PENDING:
+        raise ValueError(f"delivery {delivery.id} is {delivery.state}: only a pending one is attempted")
+    attempts = delivery.attempts + 1
+    outcome = attempt.outcome.value
+    if not attempt.outcome.ok and not attempt.outcome.final and attempts < schedule.most_attempts:
+        due = attempt.ended + schedule.wait(attempts, attempt.retry_after, jitter)
+        return replace(delivery, attempts=attempts, next_attempt_at=due, outcome=outcome)
+    state = DeliveryState.DELIVERED if attempt.outcome.ok else DeliveryState.DEAD
+    return replace(
+        delivery, state=state, attempts=attempts, next_attempt_at=None, finished_at=attempt.ended, outcome=outcome
+    )
+
+
+def redeliver(delivery: Delivery, now: datetime) -> Delivery:
+    """A dead letter, due again at once with the whole schedule before it, under its old id.
+
+    Raises:
+        ValueError: when it is not dead: a pending one is on its way and a delivered one has arrived.
+    """
+    if delivery.state is not DeliveryState.DEAD:
+        raise ValueError(f"delivery {delivery.id} is {delivery.state}: only dead letters are sent again")
+    return replace(delivery, state=DeliveryState.PENDING, attempts=0, next_attempt_at=now, finished_at=None)
+
+
+def deliver(
+    outbox: Outbox,
+    channel: Channel,
+    now: datetime,
+    schedule: Schedule,
+    *,
+    limit: int = 20,
+    jitter: Callable[[], float] = random.random,
+) -> int:
+    """Send what is due on one channel, and record each attempt before the next is made.
+
+    Blocks while the channel does, so each channel gets a thread of its own. With `limit=1` in a loop until it
+    returns 0, a service that is asked to stop waits for one message at most.
+
+    Args:
+        now: when this round begins, aware UTC; later attempts of the round are dated by the time that has passed.
+        limit: most deliveries in one call.
+        jitter: draws from [0, 1).
+
+    Returns:
+        How many attempts were made.
+    """
+    begun = time.monotonic()
+    made = 0
+    for delivery in outbox.due(channel.name, now, limit):
+        at = now + timedelta(seconds=time.monotonic() - begun)
+        attempt = _attempt(channel, delivery, at)
+        outbox.record(after(delivery, attempt, schedule, jitter()), attempt)
+        made += 1
+    return made
+
+
+def _attempt(channel: Channel, delivery: Delivery, at: datetime) -> Attempt:
+    begun = time.monotonic()
+    try:
+        return channel.send(delivery, at)
+    except Exception as error:
+        # A fault of ours in one message must not stop the next. The error's own words may hold an address or a
+        # key, so only its type and place are kept.
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        words = (
+            f"{type(error).__name__} at {Path(place.filename).name}:{place.lineno}: a fault in Squall, please report it"
+        )
+        return Attempt.answered(Answer(AttemptOutcome.FAILED, words), at, begun)

@@ -1,0 +1,284 @@
+"""The life of an alert: learning, quiet, pending, firing, recovering, resolved.
+
+takes  the open alerts, the spikes of one moment, now, rules and evidence
+gives  `Change`s: each alert after one step, with the step's reason
+never  remembers (all memory is in the `Alert`), sends, or skips a state
+
+    QUIET ──OPENED──> PENDING ──FIRED──> FIRING ──EASED──> RECOVERING ──RESOLVED──> RESOLVED
+                         └────FADED──> RESOLVED  ^───────RETURNED──────┘
+
+A series that is learning, or quiet, has no alert; these states are shown, and are what an alert opens from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TypeVar
+
+from alerts.evidence import Evidence
+from alerts.rules import Rules
+from alerts.spikes import Severity, Spike, Verdict
+
+__all__ = ["Alert", "Bearing", "Change", "ChangeReason", "Severity", "State", "advance", "alert_id", "bearing"]
+
+
+class State(StrEnum):
+    """Where a series stands."""
+
+    LEARNING = "learning"
+    QUIET = "quiet"
+    PENDING = "pending"
+    FIRING = "firing"
+    RECOVERING = "recovering"
+    RESOLVED = "resolved"
+
+
+class ChangeReason(StrEnum):
+    """Why an alert changed. `Change.notifies` says which of them people are told of."""
+
+    OPENED = "opened"  # a surge began; nobody is told yet
+    FIRED = "fired"  # it lasted `pending_minutes`
+    ESCALATED = "escalated"  # it became graver
+    CONTINUED = "continued"  # it goes on: the numbers are brought up to date
+    EASED = "eased"  # it is over, perhaps for a moment
+    RETURNED = "returned"  # it was for a moment
+    RESOLVED = "resolved"  # it stayed quiet for `recovering_minutes`
+    FADED = "faded"  # it was over before it fired
+
+
+class Bearing(StrEnum):
+    """What a series' spike means for its alert."""
+
+    OPENS = "opens"  # a surge: opens an alert, or goes on with it
+    KEEPS = "keeps"  # no surge of its own, but so far above the usual that an open alert goes on
+    EASES = "eases"  # neither, or nothing was seen at all
+
+
+_One = TypeVar("_One", "Alert", Spike)
+_NOTICES = frozenset({ChangeReason.FIRED, ChangeReason.ESCALATED, ChangeReason.RESOLVED})
+_OPEN = frozenset({State.PENDING, State.FIRING, State.RECOVERING})
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """All that is known of one alert; enough to go on from after a restart.
+
+    Attributes:
+        id: "alert_" and 16 hex digits, made of series and opened_at.
+        series: what is watched.
+        state: PENDING, FIRING, RECOVERING or RESOLVED. An alert that faded is RESOLVED and has no `fired_at`.
+        severity: the gravest so far.
+        opened_at, fired_at, last_spike_at, resolved_at: aware UTC; None when not yet.
+        hours, observed, expected, p_value: the latest surge.
+        peak_observed, peak_expected, peak_p_value, peak_at: the least probable surge so far.
+        evidence: the latest surge's stories, as they are shown.
+
+    Raises:
+        ValueError: when the state and the times contradict each other, or a time is naive.
+    """
+
+    id: str
+    series: str
+    state: State
+    severity: Severity
+    opened_at: datetime
+    fired_at: datetime | None
+    last_spike_at: datetime
+    resolved_at: datetime | None
+    hours: int
+    observed: int
+    expected: float
+    p_value: float
+    peak_observed: int
+    peak_expected: float
+    peak_p_value: float
+    peak_at: datetime
+    evidence: tuple[Evidence, ...] = ()
+
+    def __post_init__(self) -> None:
+        times = (self.opened_at, self.fired_at, self.last_spike_at, self.resolved_at, self.peak_at)
+        if any(time is not None and time.tzinfo is None for time in times):
+            raise ValueError("an alert's times must be aware")
+        if self.state not in _OPEN and self.state is not State.RESOLVED:
+            raise ValueError(f"an alert cannot be {self.state}")
+        if (self.state is State.RESOLVED) != (self.resolved_at is not None):
+            raise ValueError("an alert is resolved when, and only when, it has a time of resolution")
+        if self.state in (State.FIRING, State.RECOVERING) and self.fired_at is None:
+            raise ValueError(f"an alert that is {self.state} has fired")
+        if self.state is State.PENDING and self.fired_at is not None:
+            raise ValueError("an alert that is pending has not fired")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is pending, firing or recovering."""
+        return self.state in _OPEN
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One step of one alert.
+
+    Attributes:
+        alert: the alert after the step.
+        before: the state before it; QUIET for a new alert.
+        reason: why.
+        at: when, aware UTC.
+    """
+
+    alert: Alert
+    before: State
+    reason: ChangeReason
+    at: datetime
+
+    @property
+    def notifies(self) -> bool:
+        """Whether people are told: when it fires, when it becomes graver, when it resolves."""
+        return self.reason in _NOTICES
+
+
+def advance(
+    alerts: Sequence[Alert],
+    spikes: Sequence[Spike],
+    now: datetime,
+    rules: Rules,
+    evidence: Mapping[str, tuple[Evidence, ...]],
+) -> tuple[Change, ...]:
+    """Take every alert one step further, and open new ones; by series.
+
+    One alert may change more than once in a call (it opens and, with `pending_minutes` 0, fires; it returns and
+    escalates): its changes then follow each other, each a single step, and the last one's alert is to be kept.
+    Easing and resolving never fall into one call, so one look after a long sleep cannot end an alert.
+
+    Args:
+        alerts: open alerts, at most one a series; resolved ones are left as they are.
+        spikes: at most one a series; a series without one has nothing to show, so its alert eases.
+        now: aware UTC. A clock set back does not move an alert's times back.
+        evidence: stories to show, by series; a series that is missing keeps what it had.
+
+    Raises:
+        ValueError: when `now` is naive, or a series has two open alerts or two spikes.
+    """
+    if now.tzinfo is None:
+        raise ValueError("now must be aware")
+    ongoing = _by_series("open alerts", [alert for alert in alerts if alert.is_open])
+    current = _by_series("spikes", spikes)
+    changes: list[Change] = []
+    for series in sorted({*ongoing, *current}):
+        spike, alert = current.get(series), ongoing.get(series)
+        means = bearing(spike, rules)
+        if spike is not None and (means is Bearing.OPENS or (means is Bearing.KEEPS and alert is not None)):
+            changes += _surging(alert, spike, now, rules, evidence.get(series))
+        elif alert is not None:
+            changes += _calming(alert, now, rules)
+    return tuple(changes)
+
+
+def bearing(spike: Spike | None, rules: Rules) -> Bearing:
+    """What a series' most telling window means for its alert, open or to be opened.
+
+    Ending an alert takes more calm than opening it takes surge (hysteresis): otherwise a crisis with quiet nights
+    would be told as a new one each day. A series that is learning never has a say.
+    """
+    if spike is None or spike.verdict is Verdict.LEARNING:
+        return Bearing.EASES
+    if spike.verdict is Verdict.SURGE:
+        return Bearing.OPENS
+    risen = spike.observed >= rules.minimum_ratio * spike.expected
+    return Bearing.KEEPS if risen and spike.p_value <= rules.lingering_probability else Bearing.EASES
+
+
+def alert_id(series: str, opened_at: datetime) -> str:
+    """The id of the alert that `series` opened then: the same after a restart."""
+    return "alert_" + hashlib.blake2b(f"{series}|{opened_at.isoformat()}".encode(), digest_size=8).hexdigest()
+
+
+def _surging(
+    alert: Alert | None, spike: Spike, now: datetime, rules: Rules, evidence: tuple[Evidence, ...] | None
+) -> list[Change]:
+    if alert is None:
+        opened = Change(_opened(spike, now, evidence), State.QUIET, ChangeReason.OPENED, now)
+        return [opened, *_fires(opened.alert, now, rules)]
+    at = max(now, alert.last_spike_at)
+    updated = _updated(alert, spike, at, evidence)
+    if alert.state is State.PENDING:
+        # Before it fires nobody was told a severity, so a graver one is no news.
+        return _fires(updated, at, rules) or [Change(updated, State.PENDING, ChangeReason.CONTINUED, at)]
+    changes: list[Change] = []
+    if alert.state is State.RECOVERING:
+        updated = replace(updated, state=State.FIRING)
+        changes.append(Change(replace(updated, severity=alert.severity), State.RECOVERING, ChangeReason.RETURNED, at))
+    if updated.severity is not alert.severity:
+        changes.append(Change(updated, State.FIRING, ChangeReason.ESCALATED, at))
+    return changes or [Change(updated, State.FIRING, ChangeReason.CONTINUED, at)]
+
+
+def _fires(alert: Alert, at: datetime, rules: Rules) -> list[Change]:
+    if at - alert.opened_at < timedelta(minutes=rules.pending_minutes):
+        return []
+    return [Change(replace(alert, state=State.FIRING, fired_at=at), State.PENDING, ChangeReason.FIRED, at)]
+
+
+def _calming(alert: Alert, now: datetime, rules: Rules) -> list[Change]:
+    at = max(now, alert.last_spike_at)
+    if alert.state is State.PENDING:
+        return [Change(replace(alert, state=State.RESOLVED, resolved_at=at), alert.state, ChangeReason.FADED, at)]
+    if alert.state is State.FIRING:
+        return [Change(replace(alert, state=State.RECOVERING), alert.state, ChangeReason.EASED, at)]
+    if at - alert.last_spike_at < timedelta(minutes=rules.recovering_minutes):
+        return []
+    return [Change(replace(alert, state=State.RESOLVED, resolved_at=at), alert.state, ChangeReason.RESOLVED, at)]
+
+
+def _opened(spike: Spike, now: datetime, evidence: tuple[Evidence, ...] | None) -> Alert:
+    return Alert(
+        id=alert_id(spike.series, now),
+        series=spike.series,
+        state=State.PENDING,
+        severity=spike.severity,
+        opened_at=now,
+        fired_at=None,
+        last_spike_at=now,
+        resolved_at=None,
+        hours=spike.hours,
+        observed=spike.observed,
+        expected=spike.expected,
+        p_value=spike.p_value,
+        peak_observed=spike.observed,
+        peak_expected=spike.expected,
+        peak_p_value=spike.p_value,
+        peak_at=now,
+        evidence=evidence or (),
+    )
+
+
+def _updated(alert: Alert, spike: Spike, at: datetime, evidence: tuple[Evidence, ...] | None) -> Alert:
+    updated = replace(
+        alert,
+        severity=max(alert.severity, spike.severity, key=lambda severity: severity.rank),
+        last_spike_at=at,
+        hours=spike.hours,
+        observed=spike.observed,
+        expected=spike.expected,
+        p_value=spike.p_value,
+        evidence=alert.evidence if evidence is None else evidence,
+    )
+    if (spike.p_value, -spike.observed) >= (alert.peak_p_value, -alert.peak_observed):
+        return updated
+    return replace(
+        updated,
+        peak_observed=spike.observed,
+        peak_expected=spike.expected,
+        peak_p_value=spike.p_value,
+        peak_at=at,
+    )
+
+
+def _by_series(what: str, ones: Sequence[_One]) -> dict[str, _One]:
+    found = {one.series: one for one in ones}
+    if len(found) != len(ones):
+        raise ValueError(f"a series has at most one of the {what}")
+    return found

@@ -1,0 +1,307 @@
+"""Alerts by mail.
+
+takes  a delivery
+gives  an `Attempt`: what the mail server said to one multipart message
+never  sends a password unencrypted to another machine, and never lets a title become a header
+
+All mails of one alert on one channel form a thread: the first is known by its id, which can be computed again.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import re
+import smtplib
+import socket
+import ssl
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from datetime import datetime
+from email.message import EmailMessage
+from email.policy import SMTP
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints, field_validator, model_validator
+
+from alerts import wording
+from alerts.attempt import Answer, Attempt, AttemptOutcome
+from alerts.delivery import Delivery, delivery_id
+from alerts.errors import ChannelUnusable
+from alerts.lifecycle import ChangeReason
+from alerts.mail_page import html_page
+from alerts.messages import Message, plain_text, read_message, subject
+from alerts.secrets import Secret
+from alerts.settings import ChannelBase
+
+_PORTS = {"starttls": 587, "tls": 465, "none": 25}
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_MAILBOX = r"[^\s<>@,;:\"\\]+@[^\s<>@,;:\"\\]+"
+_ADDRESS = re.compile(rf"{_MAILBOX}|[^<>@]*<{_MAILBOX}>")
+_REMEMBERED = 1000
+_MOST_SAID = 200
+_POLICY = SMTP.clone(cte_type="7bit")  # nothing depends on whether every relay on the way passes 8 bits
+
+Address = Annotated[str, StringConstraints(strip_whitespace=True, max_length=320)]
+
+
+class MailSettings(ChannelBase):
+    """Mail by your own mail server."""
+
+    type: Literal["mail"]
+    host: str = Field(pattern=r"^[A-Za-z0-9.:_-]+$", description="The mail server.")
+    port: int | None = Field(None, ge=1, le=65535, description="587 for starttls, 465 for tls, 25 for none.")
+    security: Literal["starttls", "tls", "none"] = Field("starttls", description="How the connection is encrypted.")
+    ca_file: Path | None = Field(None, description="Certificates to trust instead of the system's, as PEM.")
+    user: str | None = Field(None, description="Name to log in with; without it nobody logs in.")
+    password: Secret | None = Field(None, description="Where the password lies.")
+    sender: Address = Field(description='"squall@example.com" or "Squall <squall@example.com>".')
+    recipients: tuple[Address, ...] = Field(min_length=1, max_length=100, description="Who gets the mail.")
+    timeout_seconds: Annotated[float, Field(gt=0, le=300)] = Field(30, description="Most time for one attempt, in all.")
+
+    @field_validator("sender")
+    @classmethod
+    def _one_address(cls, text: str) -> str:
+        return _checked(text)
+
+    @field_validator("recipients")
+    @classmethod
+    def _addresses(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(_checked(text) for text in texts))
+
+    @model_validator(mode="after")
+    def _consistent(self) -> MailSettings:
+        if (self.user is None) != (self.password is None):
+            raise ValueError("user and password go together: give both or neither")
+        if self.password is not None and self.security == "none" and self.host not in _LOOPBACK:
+            raise ValueError('a password is not sent unencrypted: set security to "starttls" or "tls"')
+        return self
+
+    @property
+    def where(self) -> str:
+        """Host and port."""
+        return f"{self.host}:{self.port or _PORTS[self.security]}"
+
+
+def _checked(text: str) -> str:
+    if not text.isprintable() or not _ADDRESS.fullmatch(text):
+        raise ValueError('is no mail address; write "name@example.com" or "Name <name@example.com>"')
+    return email.utils.formataddr(email.utils.parseaddr(text))
+
+
+class MailChannel:
+    """Sends deliveries as mail.
+
+    When a server takes a message for some recipients and not for others, the next attempt is for the others only.
+    That is remembered in memory: after a restart the first may get it twice, under the same Message-ID.
+
+    Raises:
+        ChannelUnusable: when the password or ca_file cannot be read.
+    """
+
+    def __init__(self, settings: MailSettings) -> None:
+        self._settings = settings
+        self._taken: OrderedDict[str, frozenset[str]] = OrderedDict()
+        if settings.password is not None:
+            settings.password.reveal()
+        try:
+            self._tls = ssl.create_default_context(cafile=settings.ca_file)
+        except OSError as error:
+            raise ChannelUnusable(f"ca_file {settings.ca_file} holds no certificates that can be read") from error
+
+    @property
+    def name(self) -> str:
+        """Its name in the settings."""
+        return self._settings.name
+
+    def send(self, delivery: Delivery, now: datetime) -> Attempt:
+        """Hand the message to the server once. Blocks."""
+        begun = time.monotonic()
+        mail = compose(delivery, self._settings, now)
+        addresses = [email.utils.parseaddr(recipient)[1] for recipient in self._settings.recipients]
+        taken = self._taken.get(delivery.id, frozenset())
+        left = [address for address in addresses if address not in taken]
+        try:
+            refused = self._hand_over(mail, left)
+        except ChannelUnusable as error:
+            return Attempt.answered(Answer(AttemptOutcome.MISCONFIGURED, str(error)), now, begun)
+        except smtplib.SMTPRecipientsRefused as error:
+            return Attempt.answered(_refusals(error.recipients, self._settings.where), now, begun)
+        except (smtplib.SMTPException, OSError) as error:
+            return Attempt.answered(answer_of(error, self._settings), now, begun)
+        if refused:
+            self._remember(delivery.id, taken.union(left) - set(refused))
+            return Attempt.answered(_refusals(refused, self._settings.where), now, begun)
+        self._taken.pop(delivery.id, None)
+        return Attempt.answered(Answer(AttemptOutcome.DELIVERED), now, begun)
+
+    def _remember(self, delivery: str, taken: frozenset[str]) -> None:
+        self._taken[delivery] = taken
+        while len(self._taken) > _REMEMBERED:
+            self._taken.popitem(last=False)
+
+    def _hand_over(self, mail: EmailMessage, recipients: list[str]) -> dict[str, tuple[int, bytes]]:
+        """Returns who was refused, when not all were."""
+        settings = self._settings
+        sender = email.utils.parseaddr(settings.sender)[1]
+        port = settings.port or _PORTS[settings.security]
+        with _Deadline(settings.timeout_seconds) as deadline:
+            server: smtplib.SMTP
+            if settings.security == "tls":
+                server = _TlsServer(deadline, settings.host, port, self._tls)
+            else:
+                server = _PlainServer(deadline, settings.host, port)
+            try:
+                if settings.security == "starttls":
+                    server.starttls(context=self._tls)
+                if settings.user is not None and settings.password is not None:
+                    server.login(settings.user, settings.password.reveal())
+                refused = server.send_message(mail, sender, recipients)
+            except (smtplib.SMTPException, OSError):
+                deadline.check()
+                raise
+            finally:
+                # Not quit(): it waits for an answer that changes nothing, and its failure would hide the outcome.
+                server.close()
+            return refused
+
+
+class _Deadline:
+    """Cuts the connection when the time is up: a server that sends a byte a second passes every other time limit."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.over = False
+        self.server: smtplib.SMTP | None = None
+        self._timer = threading.Timer(seconds, self._cut)
+        self._timer.daemon = True
+
+    def __enter__(self) -> _Deadline:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+    def check(self) -> None:
+        """Raises TimeoutError when the connection was cut."""
+        if self.over:
+            raise TimeoutError("the time for this attempt is over")
+
+    def _cut(self) -> None:
+        self.over = True
+        connection = getattr(self.server, "sock", None)
+        if connection is not None:
+            try:
+                # On the plain socket below: SSLSocket.shutdown would forget its TLS state under a reading thread.
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
+            except OSError:
+                return  # closed in this very moment: nothing is left to cut
+
+
+class _PlainServer(smtplib.SMTP):
+    def __init__(self, deadline: _Deadline, host: str, port: int) -> None:
+        deadline.server = self  # before connecting: the greeting may hang as well
+        try:
+            super().__init__(host, port, timeout=deadline.seconds)
+        except (smtplib.SMTPException, OSError):
+            deadline.check()
+            raise
+
+
+class _TlsServer(smtplib.SMTP_SSL):
+    def __init__(self, deadline: _Deadline, host: str, port: int, tls: ssl.SSLContext) -> None:
+        deadline.server = self
+        try:
+            super().__init__(host, port, timeout=deadline.seconds, context=tls)
+        except (smtplib.SMTPException, OSError):
+            deadline.check()
+            raise
+
+
+def compose(delivery: Delivery, settings: MailSettings, now: datetime) -> EmailMessage:
+    """The mail of a delivery: text and HTML, an id made from the delivery's, and its place in the alert's thread.
+
+    Raises:
+        ValueError: when the payload is not of this version.
+    """
+    message = read_message(delivery.payload)
+    domain = email.utils.parseaddr(settings.sender)[1].rpartition("@")[2]
+    mail = EmailMessage(policy=_POLICY)
+    mail["From"] = settings.sender
+    mail["To"] = ", ".join(settings.recipients)
+    mail["Subject"] = wording.one_line(subject(message))
+    mail["Date"] = email.utils.format_datetime(now)
+    mail["Message-ID"] = f"<{delivery.id}@{domain}>"
+    first = _first_of_thread(message, delivery)
+    if first is not None:
+        mail["In-Reply-To"] = f"<{first}@{domain}>"
+        mail["References"] = f"<{first}@{domain}>"
+    mail["Auto-Submitted"] = "auto-generated"
+    mail.set_content(plain_text(message))
+    mail.add_alternative(html_page(message), subtype="html")
+    return mail
+
+
+def _first_of_thread(message: Message, delivery: Delivery) -> str | None:
+    """The id of the delivery that told of the alert first; None when this is the one, or when there is none."""
+    facts = message.data
+    if facts is None or facts.fired_at is None:
+        return None
+    first = delivery_id(facts.alert, ChangeReason.FIRED.value, facts.fired_at, delivery.channel)
+    return None if first == delivery.id else first
+
+
+def answer_of(error: Exception, settings: MailSettings) -> Answer:
+    """What a failure of the whole conversation means for a delivery."""
+    where = settings.where
+    match error:
+        case smtplib.SMTPAuthenticationError() if error.smtp_code >= 500:
+            words = (
+                f"{where} refused the login of {settings.user} ({error.smtp_code}): check user, and the password in "
+                f"{settings.password}; some providers want a password made for this program"
+            )
+            return Answer(AttemptOutcome.MISCONFIGURED, words)
+        case smtplib.SMTPResponseException():
+            return _answered(error.smtp_code, error.smtp_error, where)
+        case smtplib.SMTPNotSupportedError():
+            what = "login" if settings.security == "none" else "STARTTLS or login"
+            words = f"{where} offers no {what} here: see security, port and user"
+            return Answer(AttemptOutcome.MISCONFIGURED, words)
+        case ssl.SSLCertVerificationError():
+            words = f"the certificate of {where} is not trusted ({error.verify_message}): renew it, or set ca_file"
+            return Answer(AttemptOutcome.MISCONFIGURED, words)
+        case ssl.SSLError():
+            words = f"{where} does not speak TLS in the way expected: see security and port"
+            return Answer(AttemptOutcome.MISCONFIGURED, words)
+        case TimeoutError():
+            words = f"{where} did not answer within {settings.timeout_seconds:g} s: see whether it is up"
+            return Answer(AttemptOutcome.TIMED_OUT, words)
+        case socket.gaierror():
+            return Answer(AttemptOutcome.UNREACHABLE, f"{settings.host} has no address: check its name")
+        case smtplib.SMTPServerDisconnected():
+            return Answer(AttemptOutcome.UNREACHABLE, f"{where} closed the connection before it took the mail")
+        case _:
+            words = f"{where} could not be reached ({type(error).__name__}): see whether it is up, and its port"
+            return Answer(AttemptOutcome.UNREACHABLE, words)
+
+
+def _answered(code: int, said: Any, where: str, about: str = "") -> Answer:
+    words = f"{where} said {code}{about}: {_said(said)}"
+    # 4xx is "later" (greylisting, full mailbox), 5xx is "no" (RFC 5321, 4.2.1).
+    return Answer(AttemptOutcome.THROTTLED if 400 <= code < 500 else AttemptOutcome.REFUSED, words)
+
+
+def _refusals(refused: Mapping[str, tuple[int, bytes]], where: str) -> Answer:
+    """One answer for several recipients: "later" only when that is what all refusals say."""
+    worst = max(refused, key=lambda address: refused[address][0])
+    code, said = refused[worst]
+    others = f" and {len(refused) - 1} more" if len(refused) > 1 else ""
+    return _answered(code, said, where, f" to recipient {worst}{others}")
+
+
+def _said(said: Any) -> str:
+    text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
+    return wording.one_line(text)[:_MOST_SAID] or "no words"

@@ -1,0 +1,155 @@
+"""The HTML part of an alert mail.
+
+takes  a `Message`
+gives  one HTML document: inline styles, tables, no scripts, no images, nothing loaded from elsewhere
+never  lets text become markup: everything that is not written here passes through `escape`
+"""
+
+from __future__ import annotations
+
+from html import escape
+
+from alerts import wording
+from alerts.messages import Count, Facts, Message, Story, event, more_stories, next_steps, paragraphs, subject
+
+_MOST_STORIES = 10
+_FONT = "font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif"
+_WRAP = "word-wrap:break-word;overflow-wrap:anywhere"
+_INK, _GREY, _LINE, _PAPER = "#1d2939", "#5d6b82", "#e4e7ec", "#f4f5f7"
+# Each has a contrast of at least 4.5 : 1 against white.
+_COLOURS = {"critical": "#b42318", "warning": "#b54708", "info": "#175cd3"}
+_CALM = "#067647"
+_NEUTRAL = "#475467"
+
+
+def html_page(message: Message) -> str:
+    """The message as an HTML document, about 600 pixels wide, readable on a phone."""
+    facts = message.data
+    colour = _colour(message)
+    body = _banner(message, colour)
+    if facts is not None:
+        body += _figures(facts.peak if message.resolves else facts.now, colour, peak=message.resolves)
+    body += "".join(_row(_paragraph(p), "4px 32px 0") for p in paragraphs(message))
+    if facts is not None and facts.stories:
+        body += _stories(facts)
+    body += _next(message, colour)
+    return _document(subject(message), body, _foot(facts))
+
+
+def _colour(message: Message) -> str:
+    if message.data is None:
+        return _NEUTRAL
+    return _CALM if message.resolves else _COLOURS.get(message.data.severity, _NEUTRAL)
+
+
+def _document(title: str, body: str, foot: str) -> str:
+    return (
+        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{escape(title)}</title></head>"
+        f'<body style="margin:0;padding:0;background:{_PAPER};{_FONT};color:{_INK}">'
+        f'<table role="presentation" width="100%" cellpadding="0" cellspacing="0" style="background:{_PAPER}">'
+        '<tr><td align="center" style="padding:24px 12px">'
+        '<table role="presentation" width="600" cellpadding="0" cellspacing="0" style="width:100%;max-width:600px;'
+        f'background:#ffffff;border:1px solid {_LINE};border-radius:8px;border-collapse:separate;overflow:hidden">'
+        f"{body}</table>{foot}</td></tr></table></body></html>"
+    )
+
+
+def _row(inner: str, padding: str) -> str:
+    return f'<tr><td style="padding:{padding}">{inner}</td></tr>'
+
+
+def _paragraph(text: str) -> str:
+    return f'<p style="margin:10px 0 0;font-size:15px;line-height:1.5;color:{_INK}">{escape(text)}</p>'
+
+
+def _section(title: str) -> str:
+    return (
+        f'<h2 style="margin:0;font-size:12px;letter-spacing:.06em;text-transform:uppercase;color:{_GREY};'
+        f'font-weight:600">{escape(title)}</h2>'
+    )
+
+
+def _banner(message: Message, colour: str) -> str:
+    facts = message.data
+    badge = "test" if facts is None else "resolved" if message.resolves else facts.severity
+    kind = "" if facts is None or facts.kind == "market" else facts.kind
+    label = (
+        f'<span style="display:inline-block;padding:3px 10px;border-radius:4px;background:{colour};color:#ffffff;'
+        f'font-size:12px;font-weight:600;letter-spacing:.06em;text-transform:uppercase">{escape(badge)}</span>'
+        f'<span style="font-size:13px;color:{_GREY};padding-left:10px">{escape(kind)}</span>'
+    )
+    title = escape("Test notification" if facts is None else facts.name)
+    return (
+        f'<tr><td style="height:4px;line-height:4px;font-size:0;background:{colour}">&nbsp;</td></tr>'
+        + _row(label, "28px 32px 0")
+        + _row(
+            f'<h1 style="margin:0;font-size:26px;line-height:1.25;font-weight:600;color:{_INK};{_WRAP}">{title}</h1>'
+            f'<p style="margin:6px 0 0;font-size:15px;line-height:1.5;color:{_GREY}">{escape(event(message))}</p>',
+            "14px 32px 0",
+        )
+    )
+
+
+def _figures(count: Count, colour: str, *, peak: bool) -> str:
+    usual = wording.count(count.expected) if count.expected >= wording.NEXT_TO_NOTHING else "0"
+    cells = (
+        (f"{count.observed:,}", "negative stories at the peak" if peak else "negative stories", colour),
+        (usual, "would be usual", _INK),
+        (wording.chance(count.p_value).removeprefix("about "), "odds of this by luck alone", _INK),
+    )
+    tds = "".join(
+        f'<td valign="top" style="padding:16px 12px 14px 0">'
+        f'<div style="font-size:22px;line-height:1.2;font-weight:600;color:{tint}">{escape(value)}</div>'
+        f'<div style="font-size:13px;line-height:1.4;color:{_GREY};padding-top:4px">{escape(name)}</div></td>'
+        for value, name, tint in cells
+    )
+    table = (
+        '<table role="presentation" width="100%" cellpadding="0" cellspacing="0" '
+        f'style="border-top:1px solid {_LINE};border-bottom:1px solid {_LINE}"><tr>{tds}</tr></table>'
+    )
+    return _row(table, "20px 32px 4px")
+
+
+def _stories(facts: Facts) -> str:
+    rows = "".join(_story(story) for story in facts.stories[:_MOST_STORIES])
+    more = more_stories(facts, _MOST_STORIES)
+    if more:
+        rows += f'<p style="margin:12px 0 0;font-size:14px;color:{_GREY}">and {more:,} more</p>'
+    return _row(_section("The stories, most widely carried first") + rows, "28px 32px 0")
+
+
+def _story(story: Story) -> str:
+    title = escape(story.title)
+    link = wording.web_link(story.link)
+    if link:
+        title = f'<a href="{escape(link)}" rel="noreferrer" style="color:{_INK};text-decoration:underline">{title}</a>'
+    by = escape(f"{', '.join(story.publishers) or 'unknown publisher'} · {wording.moment(story.at)}")
+    return (
+        f'<div style="padding:12px 0;border-bottom:1px solid {_LINE};{_WRAP}">'
+        f'<div style="font-size:15px;line-height:1.4">{title}</div>'
+        f'<div style="font-size:13px;line-height:1.4;color:{_GREY};padding-top:3px">{by}</div></div>'
+    )
+
+
+def _next(message: Message, colour: str) -> str:
+    steps = "".join(
+        f'<p style="margin:8px 0 0;font-size:15px;line-height:1.5">{escape(step)}</p>' for step in next_steps(message)
+    )
+    link = wording.web_link(message.data.dashboard_url) if message.data else ""
+    if link:
+        steps += (
+            f'<p style="margin:18px 0 0"><a href="{escape(link)}" style="display:inline-block;padding:10px 18px;'
+            f"background:{colour};color:#ffffff;text-decoration:none;border-radius:6px;font-size:15px;"
+            'font-weight:600">Open the dashboard</a></p>'
+        )
+    return _row(_section("What to do next") + steps, "28px 32px 32px")
+
+
+def _foot(facts: Facts | None) -> str:
+    about = f"Alert {facts.alert} · {facts.series} · " if facts else ""
+    return (
+        f'<p style="max-width:600px;margin:14px 0 0;font-size:12px;line-height:1.5;color:{_GREY}">'
+        f"{escape(about)}Sent by Squall. Times are UTC.</p>"
+    )

@@ -1,0 +1,436 @@
+"""Mail against a real SMTP server on loopback: threads, encryption, refusals of every kind, servers that hang."""
+
+from __future__ import annotations
+
+import asyncio
+import email
+import logging
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from email.policy import default
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult, Envelope
+from pydantic import TypeAdapter
+
+from alerts import delivery as delivering
+from alerts.channels import ChannelSettings, open_channel
+from alerts.delivery import Attempt, AttemptOutcome, Channel, Delivery, DeliveryState, Schedule, after, plan
+from alerts.errors import ChannelUnusable
+from alerts.evidence import Evidence
+from alerts.lifecycle import Alert, Change, ChangeReason, Severity, State
+
+SETTINGS: TypeAdapter[ChannelSettings] = TypeAdapter(ChannelSettings)
+PASSWORD = "p4ssw0rd-of-the-desk"
+
+
+class Mailbox:
+    """Takes mail, unless told what to say instead: to a recipient, or after the data."""
+
+    def __init__(self) -> None:
+        self.taken: list[Envelope] = []
+        self.to_recipient: dict[str, str] = {}
+        self.after_data: list[str] = []
+        self.hang_up = False
+
+    async def handle_RCPT(  # noqa: N802 # aiosmtpd names its hooks so
+        self, server: Any, session: Any, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if address in self.to_recipient:
+            return self.to_recipient[address]
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Envelope) -> str:  # noqa: N802 # as above
+        if self.hang_up:
+            server.transport.abort()
+        if self.after_data:
+            return self.after_data.pop(0)
+        self.taken.append(envelope)
+        return "250 OK"
+
+    def mails(self) -> list[EmailMessage]:
+        found = []
+        for envelope in self.taken:
+            assert isinstance(envelope.content, bytes)
+            mail = email.message_from_bytes(envelope.content, policy=default)
+            assert isinstance(mail, EmailMessage)
+            found.append(mail)
+        return found
+
+
+class LoopbackController(Controller):
+    """A controller that lets the system choose the port."""
+
+    def _trigger_server(self) -> None:
+        assert isinstance(self.server, asyncio.Server)
+        self.port = self.server.sockets[0].getsockname()[1]
+        super()._trigger_server()  # type: ignore[no-untyped-call] # aiosmtpd leaves this one untyped
+
+
+@contextmanager
+def smtp_server(mailbox: Mailbox, **options: Any) -> Iterator[int]:
+    controller = LoopbackController(mailbox, hostname="127.0.0.1", port=0, **options)
+    controller.start()
+    try:
+        yield controller.port
+    finally:
+        controller.stop()
+
+
+@pytest.fixture(autouse=True)
+def _password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SQUALL_MAIL", PASSWORD)
+
+
+def channel(port: int, **more: object) -> Channel:
+    table = {
+        "type": "mail",
+        "name": "desk",
+        "host": "127.0.0.1",
+        "port": port,
+        "security": "none",
+        "sender": "Squall <squall@example.com>",
+        "recipients": ["Ann <ann@example.com>", "bo@example.com"],
+        "timeout_seconds": 5,
+    }
+    return open_channel(SETTINGS.validate_python({**table, **more}))
+
+
+def send(port: int, now: datetime, **more: object) -> Attempt:
+    return channel(port, **more).send(delivering.test_delivery("desk", now), now)
+
+
+def story_of_an_alert(now: datetime, title: str = "Bank falls") -> tuple[Delivery, ...]:
+    """Fired, escalated, resolved."""
+    evidence = (Evidence(7, title, ("ft", "dow-jones"), "https://example.com/7", now, 0.9),)
+    hour = timedelta(hours=1)
+
+    def alert(severity: Severity, resolved: datetime | None) -> Alert:
+        return Alert(
+            id="a1",
+            series="theme:bank-stress",
+            state=State.RESOLVED if resolved else State.FIRING,
+            severity=severity,
+            opened_at=now,
+            fired_at=now,
+            last_spike_at=now + 8 * hour if resolved else now,
+            resolved_at=resolved,
+            hours=24,
+            observed=12,
+            expected=4.0,
+            p_value=1e-4,
+            peak_observed=37,
+            peak_expected=4.2,
+            peak_p_value=1e-9,
+            peak_at=now,
+            evidence=evidence,
+        )
+
+    changes = [
+        Change(alert=alert(Severity.WARNING, None), before=State.PENDING, reason=ChangeReason.FIRED, at=now),
+        Change(alert=alert(Severity.CRITICAL, None), before=State.FIRING, reason=ChangeReason.ESCALATED, at=now + hour),
+        Change(
+            alert=alert(Severity.CRITICAL, now + 20 * hour),
+            before=State.RECOVERING,
+            reason=ChangeReason.RESOLVED,
+            at=now + 20 * hour,
+        ),
+    ]
+    return plan(changes, ["desk"], now)
+
+
+def test_an_alert_arrives_as_one_thread_of_text_and_html(now: datetime) -> None:
+    mailbox = Mailbox()
+    with smtp_server(mailbox) as port:
+        deliveries = story_of_an_alert(now)
+        for number, delivery in enumerate(deliveries):
+            assert channel(port).send(delivery, now + timedelta(minutes=number)).outcome.ok
+    fired, escalated, resolved = mailbox.mails()
+    assert fired["Message-ID"] == f"<{deliveries[0].id}@example.com>"
+    assert fired["In-Reply-To"] is None
+    for mail in (escalated, resolved):
+        assert mail["In-Reply-To"] == mail["References"] == fired["Message-ID"]
+    assert len({mail["Message-ID"] for mail in (fired, escalated, resolved)}) == 3
+    assert fired["Subject"] == "[WARNING] Bank stress: 12 negative stories in 24 hours, usual 4"
+    assert resolved["Subject"] == "[resolved] Bank stress: over after 8 hours, peak 37 negative stories"
+    assert fired["From"] == "Squall <squall@example.com>"
+    assert fired["To"] == "Ann <ann@example.com>, bo@example.com"
+    assert fired["Auto-Submitted"] == "auto-generated"
+    assert fired["Date"].datetime == now
+    assert [part.get_content_type() for part in fired.walk()] == ["multipart/alternative", "text/plain", "text/html"]
+    for kind in ("plain", "html"):
+        body = fired.get_body((kind,))
+        assert body is not None
+        assert "Bank falls" in body.get_content()
+    assert mailbox.taken[0].mail_from == "squall@example.com"
+    assert mailbox.taken[0].rcpt_tos == ["ann@example.com", "bo@example.com"]
+
+
+def test_a_title_becomes_neither_a_header_nor_markup(now: datetime) -> None:
+    mailbox = Mailbox()
+    title = "Bank\r\nBcc: eve@example.com\r\n\r\n<script>alert(1)</script> & <a href='https://evil.example'>x</a>\u202e"
+    names = {"theme:bank-stress": title}
+    delivery = story_of_an_alert(now, title)[0]
+    hostile = plan([_change_of(now, title)], ["desk"], now, names=names)[0]
+    with smtp_server(mailbox) as port:
+        for item in (delivery, hostile):
+            assert channel(port).send(item, now).outcome.ok
+    for mail in mailbox.mails():
+        assert mail["Bcc"] is None
+        assert "\n" not in mail["Subject"]
+        page = mail.get_body(("html",))
+        assert page is not None
+        text = page.get_content()
+        assert "<script" not in text
+        assert "<a href='https://evil" not in text
+        assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp;" in text
+        assert "\u202e" not in text
+    assert all(envelope.rcpt_tos == ["ann@example.com", "bo@example.com"] for envelope in mailbox.taken)
+
+
+def _change_of(now: datetime, title: str) -> Change:
+    evidence = (Evidence(7, title, (title,), "javascript:alert(1)", now, 0.9),)
+    alert = Alert(
+        id="a2",
+        series="theme:bank-stress",
+        state=State.FIRING,
+        severity=Severity.INFO,
+        opened_at=now,
+        fired_at=now,
+        last_spike_at=now,
+        resolved_at=None,
+        hours=1,
+        observed=5,
+        expected=0.01,
+        p_value=1e-30,
+        peak_observed=5,
+        peak_expected=0.01,
+        peak_p_value=1e-30,
+        peak_at=now,
+        evidence=evidence,
+    )
+    return Change(alert=alert, before=State.PENDING, reason=ChangeReason.FIRED, at=now)
+
+
+def test_titles_in_any_script_arrive_as_they_were(now: datetime) -> None:
+    mailbox, title = Mailbox(), "Großbank fällt · 銀行危機 · Банк 🏦 " + "x" * 200
+    with smtp_server(mailbox) as port:
+        assert channel(port).send(story_of_an_alert(now, title)[0], now).outcome.ok
+    body = mailbox.mails()[0].get_body(("plain",))
+    assert body is not None
+    assert title in body.get_content()
+    assert (mailbox.taken[0].original_content or b"").isascii()
+
+
+# Login and encryption
+
+
+def _login(accept: bool) -> dict[str, Any]:
+    def authenticate(server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
+        return AuthResult(success=accept and data.password == PASSWORD.encode(), handled=False)
+
+    return {"authenticator": authenticate, "auth_require_tls": False, "auth_required": True}
+
+
+def test_a_login_that_is_taken_delivers(now: datetime) -> None:
+    mailbox = Mailbox()
+    with smtp_server(mailbox, **_login(True)) as port:
+        assert send(port, now, user="desk", password="env:SQUALL_MAIL").outcome.ok
+    assert len(mailbox.taken) == 1
+
+
+def test_a_refused_login_names_host_user_and_the_way_out(now: datetime, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    mailbox = Mailbox()
+    with smtp_server(mailbox, **_login(False)) as port:
+        attempt = send(port, now, user="desk-user", password="env:SQUALL_MAIL")
+    assert attempt.outcome is AttemptOutcome.MISCONFIGURED
+    for word in (f"127.0.0.1:{port}", "desk-user", "535", "check user", "env:SQUALL_MAIL"):
+        assert word in attempt.reason
+    assert PASSWORD not in attempt.reason
+    assert mailbox.taken == []
+    later = after(delivering.test_delivery("desk", now), attempt, Schedule(), 0)
+    assert later.state is DeliveryState.PENDING, "it is sent once the password is put right"
+
+
+def test_a_server_without_login_or_starttls_says_so(now: datetime) -> None:
+    with smtp_server(Mailbox()) as port:
+        no_login = send(port, now, user="desk", password="env:SQUALL_MAIL")
+        no_tls = send(port, now, security="starttls")
+    for attempt in (no_login, no_tls):
+        assert attempt.outcome is AttemptOutcome.MISCONFIGURED
+        assert "see security, port and user" in attempt.reason
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A self-signed certificate for 127.0.0.1 and its key."""
+    if shutil.which("openssl") is None:
+        pytest.skip("needs the openssl command to make a certificate")
+    folder = tmp_path_factory.mktemp("tls")
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    command = (
+        f"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=127.0.0.1 "
+        f"-addext subjectAltName=IP:127.0.0.1 -keyout {key} -out {cert}"
+    )
+    subprocess.run(command.split(), check=True, capture_output=True)
+    return cert, key
+
+
+@pytest.mark.parametrize("security", ["tls", "starttls"])
+def test_encrypted_mail_asks_for_a_certificate_that_is_trusted(
+    now: datetime, certificate: tuple[Path, Path], security: str
+) -> None:
+    cert, key = certificate
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(cert, key)
+    mailbox = Mailbox()
+    options = {"ssl_context": context} if security == "tls" else {"tls_context": context, "require_starttls": True}
+    with smtp_server(mailbox, **options) as port:
+        assert send(port, now, security=security, ca_file=str(cert)).outcome.ok
+        stranger = send(port, now, security=security)
+        wrong_port = send(port, now, security="none" if security == "starttls" else "starttls", timeout_seconds=0.5)
+    assert len(mailbox.taken) == 1
+    assert stranger.outcome is AttemptOutcome.MISCONFIGURED
+    assert "is not trusted" in stranger.reason
+    assert "set ca_file" in stranger.reason
+    assert not wrong_port.outcome.ok
+
+
+def test_a_ca_file_that_is_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("no certificate")
+    for name in ("ca.pem", "absent.pem"):
+        with pytest.raises(ChannelUnusable, match=name):
+            channel(25, ca_file=str(tmp_path / name))
+
+
+# Refusals
+
+
+def test_greylisting_is_tried_again_and_then_delivers(now: datetime) -> None:
+    mailbox = Mailbox()
+    mailbox.after_data = ["451 4.7.1 Greylisted, come back later"]
+    delivery = delivering.test_delivery("desk", now)
+    with smtp_server(mailbox) as port:
+        mail = channel(port)
+        first = mail.send(delivery, now)
+        waiting = after(delivery, first, Schedule(), 0)
+        assert waiting.next_attempt_at is not None
+        second = mail.send(waiting, waiting.next_attempt_at)
+    assert first.outcome is AttemptOutcome.THROTTLED
+    assert "Greylisted, come back later" in first.reason
+    assert after(waiting, second, Schedule(), 0).state is DeliveryState.DELIVERED
+    assert mailbox.mails()[0]["Message-ID"] == f"<{delivery.id}@example.com>"
+
+
+def test_only_the_recipients_who_were_refused_get_the_next_attempt(now: datetime) -> None:
+    mailbox = Mailbox()
+    mailbox.to_recipient = {"bo@example.com": "450 4.2.1 Mailbox busy"}
+    delivery = delivering.test_delivery("desk", now)
+    with smtp_server(mailbox) as port:
+        mail = channel(port)
+        first = mail.send(delivery, now)
+        mailbox.to_recipient.clear()
+        second = mail.send(delivery, now)
+    assert first.outcome is AttemptOutcome.THROTTLED
+    assert "to recipient bo@example.com: 4.2.1 Mailbox busy" in first.reason
+    assert second.outcome.ok
+    assert [envelope.rcpt_tos for envelope in mailbox.taken] == [["ann@example.com"], ["bo@example.com"]]
+
+
+def test_recipients_who_do_not_exist_are_a_refusal_in_words(now: datetime) -> None:
+    mailbox = Mailbox()
+    mailbox.to_recipient = dict.fromkeys(("ann@example.com", "bo@example.com"), "550 5.1.1 No such\tuser\u202e here")
+    with smtp_server(mailbox) as port:
+        attempt = send(port, now)
+    assert attempt.outcome is AttemptOutcome.REFUSED
+    assert attempt.reason.startswith(
+        f"127.0.0.1:{port} said 550 to recipient ann@example.com and 1 more: 5.1.1 No such user"
+    )
+    assert mailbox.taken == []
+
+
+def test_a_message_that_is_refused_is_a_refusal_in_words(now: datetime) -> None:
+    mailbox = Mailbox()
+    mailbox.after_data = ["554 5.7.1 Rejected as spam"]
+    with smtp_server(mailbox) as port:
+        attempt = send(port, now)
+    assert (attempt.outcome, "554: 5.7.1 Rejected as spam" in attempt.reason) == (AttemptOutcome.REFUSED, True)
+
+
+def test_a_connection_dropped_in_the_middle_is_a_value(now: datetime) -> None:
+    mailbox = Mailbox()
+    mailbox.hang_up = True
+    with smtp_server(mailbox) as port:
+        attempt = send(port, now)
+    assert attempt.outcome is AttemptOutcome.UNREACHABLE
+    assert f"127.0.0.1:{port} closed the connection" in attempt.reason
+
+
+@contextmanager
+def silent_server(greeting: bytes) -> Iterator[int]:
+    """Accepts, sends the greeting a byte at a time without ever ending the line, and keeps the connection."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    stop = threading.Event()
+
+    def serve() -> None:
+        with ExitStack() as stack:
+            try:
+                connection = stack.enter_context(listener.accept()[0])
+                for byte in greeting:
+                    connection.sendall(bytes([byte]))
+                    if stop.wait(0.05):
+                        return
+                stop.wait(30)
+            except OSError:
+                return
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        stop.set()
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()
+
+
+@pytest.mark.parametrize(("greeting", "security"), [(b"", "none"), (b"220-" + b"x" * 500, "none"), (b"", "tls")])
+def test_a_server_that_hangs_or_drips_costs_no_more_than_the_time_limit(
+    now: datetime, greeting: bytes, security: str
+) -> None:
+    with silent_server(greeting) as port:
+        attempt = send(port, now, timeout_seconds=0.4, security=security)
+    assert attempt.outcome is AttemptOutcome.TIMED_OUT
+    assert f"127.0.0.1:{port} did not answer within 0.4 s" in attempt.reason
+    assert 350 <= attempt.millis < 2500
+
+
+def test_nobody_listening_and_nobody_there_are_values(now: datetime) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    assert send(port, now).outcome is AttemptOutcome.UNREACHABLE
+    nowhere = send(25, now, host="mail.invalid")
+    assert (nowhere.outcome, nowhere.reason) == (
+        AttemptOutcome.UNREACHABLE,
+        "mail.invalid has no address: check its name",
+    )
+
+
+def test_a_test_mail_says_that_it_is_one() -> None:
+    mailbox, now = Mailbox(), datetime(2026, 3, 10, tzinfo=UTC)
+    with smtp_server(mailbox) as port:
+        assert send(port, now).outcome.ok
+    assert mailbox.mails()[0]["Subject"] == "[Squall] Test notification"
