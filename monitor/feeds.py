@@ -1,0 +1,341 @@
+"""What a feed is, what is remembered of it between two checks, and when it is checked next.
+
+takes  feeds of the settings, states of the store, `now`
+gives  the feeds that are due, and the next `FeedState` after a check
+never  fetches, and never gives a feed up: a dead feed is checked ever more seldom, and says why
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+# After this long without a success, what a feed carries is its backlog, as at the first fetch: it must not alert.
+BACKLOG_AFTER = timedelta(hours=48)
+
+# A server that asks for years of silence gets a day: nothing is given up for good.
+LONGEST_RETRY_AFTER = timedelta(hours=24)
+
+
+class Feed(BaseModel):
+    """One feed, as the settings or a feed list name it.
+
+    Attributes:
+        id: slug of `a-z`, `0-9` and `-`; unique among the feeds.
+        url: http or https address, with a host and without a password.
+        name: as people call it.
+        publisher: family of the publisher: two outlets of one house are one voice, e.g. `dow-jones`.
+        language: code of the language that its headlines are in.
+        category: free word that groups feeds in lists.
+        every_minutes: minutes between two checks while all is well.
+        enabled: whether it is checked at all.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
+    url: Annotated[str, Field(max_length=2_000)]
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    publisher: Annotated[str, Field(min_length=1, max_length=100)]
+    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]+)*$")] = "en"
+    category: Annotated[str, Field(min_length=1, max_length=100)] = "news"
+    every_minutes: Annotated[int, Field(ge=1, le=1440)] = 10
+    enabled: bool = True
+
+    @field_validator("url")
+    @classmethod
+    def _web_address(cls, url: str) -> str:
+        try:
+            parts = urlsplit(url)
+            _ = parts.port
+        except ValueError as error:
+            raise ValueError(f"{url!r} is no web address: {error}") from error
+        if parts.scheme.lower() not in {"http", "https"} or not parts.hostname:
+            raise ValueError(f"{url!r} is no web address: it must begin with http:// or https:// and name a host")
+        if parts.username or parts.password:
+            raise ValueError("a feed address must not carry a user name or password: they would end up in logs")
+        if any(c.isspace() or not c.isprintable() for c in url):
+            raise ValueError(f"{url!r} holds spaces or control characters; encode them as %20 and the like")
+        return url
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One item of one feed, as published: markup, entities and all.
+
+    Attributes:
+        feed, publisher, language: of the feed that carried it.
+        guid: identity that the feed gave it; "" when absent.
+        link, title, summary: "" when absent.
+        published: aware UTC; None when absent or unreadable.
+        fetched: aware UTC.
+
+    Raises:
+        ValueError: on a time that is not aware UTC.
+    """
+
+    feed: str
+    publisher: str
+    language: str
+    guid: str
+    link: str
+    title: str
+    summary: str
+    published: datetime | None
+    fetched: datetime
+
+    def __post_init__(self) -> None:
+        _demand_utc(published=self.published, fetched=self.fetched)
+
+
+class Outcome(StrEnum):
+    """What came of one check of a feed."""
+
+    NEW = "new"  # an answer with entries; whether they are known already is for the store to say
+    UNCHANGED = "unchanged"  # 304, or the feed says so
+    EMPTY = "empty"  # a proper feed without entries
+    NOT_FOUND = "not_found"  # 404
+    GONE = "gone"  # 410
+    FORBIDDEN = "forbidden"  # 401, 403, 451
+    THROTTLED = "throttled"  # 429
+    HTTP_ERROR = "http_error"  # any other status that is no success
+    SERVER_ERROR = "server_error"  # 5xx
+    HTML_PAGE = "html_page"  # a web page where a feed should be
+    NOT_A_FEED = "not_a_feed"  # neither feed nor web page
+    TOO_LARGE = "too_large"  # on the wire or once unpacked
+    TIMEOUT = "timeout"
+    NO_SUCH_HOST = "no_such_host"  # DNS knows no such name
+    UNREACHABLE = "unreachable"  # no connection, or it broke, or its certificate is bad
+    REFUSED_ADDRESS = "refused_address"  # it leads into a private network
+    BAD_REDIRECT = "bad_redirect"  # too many, in a circle, or to no web address
+    BAD_ANSWER = "bad_answer"  # no proper HTTP, or a body that cannot be unpacked
+
+    @property
+    def ok(self) -> bool:
+        """Whether the feed answered as a feed should."""
+        return self in {Outcome.NEW, Outcome.UNCHANGED, Outcome.EMPTY}
+
+
+@dataclass(frozen=True, slots=True)
+class FeedState:
+    """What is remembered of a feed between two checks: one row of table `feeds`.
+
+    Attributes:
+        etag, last_modified: validators of the last full answer, for the next conditional request.
+        first_success_at: None until the feed has answered once; until then its entries are a first fetch.
+        last_entry_at: when a check last brought entries.
+        next_check_at: None when it was never checked: it is due at once.
+        failures: failed checks since the last success.
+        outcome, reason: of the last check.
+
+    Raises:
+        ValueError: on a time that is not aware UTC, or on negative failures.
+    """
+
+    feed: str
+    url: str
+    name: str
+    publisher: str
+    etag: str | None
+    last_modified: str | None
+    added_at: datetime
+    first_success_at: datetime | None
+    last_check_at: datetime | None
+    last_success_at: datetime | None
+    last_entry_at: datetime | None
+    next_check_at: datetime | None
+    failures: int
+    outcome: str | None
+    reason: str | None
+
+    def __post_init__(self) -> None:
+        _demand_utc(
+            added_at=self.added_at,
+            first_success_at=self.first_success_at,
+            last_check_at=self.last_check_at,
+            last_success_at=self.last_success_at,
+            last_entry_at=self.last_entry_at,
+            next_check_at=self.next_check_at,
+        )
+        if self.failures < 0:
+            raise ValueError(f"failures cannot be negative, not {self.failures}")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The result of one check: a value even when the feed is dead.
+
+    Attributes:
+        reason: words that name the feed, its address and the way out; "" when `outcome.ok`.
+        status: of the last HTTP answer; None when there was none.
+        bytes: of the body, once unpacked, as far as it was read.
+        millis: how long the check took.
+        entries: in the order of the feed.
+        state: what to remember.
+        first_fetch: whether the entries are the backlog of a feed that never answered before, or not for
+            `BACKLOG_AFTER`; they are stored, and must not alert.
+
+    Raises:
+        ValueError: on a failure without a reason, a success with one, or a time that is not aware UTC.
+    """
+
+    feed: str
+    at: datetime
+    outcome: Outcome
+    reason: str
+    status: int | None
+    bytes: int
+    millis: int
+    entries: tuple[Entry, ...]
+    state: FeedState
+    first_fetch: bool = False
+
+    def __post_init__(self) -> None:
+        _demand_utc(at=self.at)
+        if self.outcome.ok == bool(self.reason):
+            raise ValueError(f"a check needs a reason exactly when it failed: {self.outcome} with {self.reason!r}")
+
+
+def unseen(feed: Feed, now: datetime) -> FeedState:
+    """The state of a feed that was never checked."""
+    nothing = None
+    return FeedState(
+        feed=feed.id,
+        url=feed.url,
+        name=feed.name,
+        publisher=feed.publisher,
+        etag=nothing,
+        last_modified=nothing,
+        added_at=now,
+        first_success_at=nothing,
+        last_check_at=nothing,
+        last_success_at=nothing,
+        last_entry_at=nothing,
+        next_check_at=nothing,
+        failures=0,
+        outcome=nothing,
+        reason=nothing,
+    )
+
+
+def due(feeds: Sequence[Feed], states: Mapping[str, FeedState], now: datetime) -> list[tuple[Feed, FeedState]]:
+    """The enabled feeds whose next check is not later than `now`, longest overdue first.
+
+    A feed without a state, or whose address was changed, is due at once and starts anew: validators and backlog
+    belong to an address. Name and publisher follow the settings.
+
+    Args:
+        states: by feed id; states of feeds that are not in `feeds` are ignored.
+        now: aware UTC.
+    """
+    chosen: list[tuple[Feed, FeedState]] = []
+    for feed in feeds:
+        if not feed.enabled:
+            continue
+        state = states.get(feed.id)
+        if state is None or state.url != feed.url:
+            state = unseen(feed, now)
+        else:
+            state = replace(state, name=feed.name, publisher=feed.publisher)
+        if state.next_check_at is None or state.next_check_at <= now or _runs_ahead(state, feed, now):
+            chosen.append((feed, state))
+    return sorted(chosen, key=lambda pair: (pair[1].next_check_at or pair[1].added_at, pair[0].id))
+
+
+def carries_backlog(state: FeedState, now: datetime) -> bool:
+    """Whether entries that a check brings now are a first fetch: never answered yet, or not for `BACKLOG_AFTER`."""
+    return state.last_success_at is None or now - state.last_success_at > BACKLOG_AFTER
+
+
+def succeeded(
+    feed: Feed,
+    state: FeedState,
+    now: datetime,
+    outcome: Outcome,
+    *,
+    etag: str | None,
+    last_modified: str | None,
+) -> FeedState:
+    """The state after a check that went well: the next one is `every_minutes` later."""
+    return replace(
+        state,
+        etag=etag,
+        last_modified=last_modified,
+        first_success_at=state.first_success_at or now,
+        last_check_at=now,
+        last_success_at=now,
+        last_entry_at=now if outcome is Outcome.NEW else state.last_entry_at,
+        next_check_at=now + timedelta(minutes=feed.every_minutes),
+        failures=0,
+        outcome=outcome.value,
+        reason=None,
+    )
+
+
+def failed(
+    feed: Feed,
+    state: FeedState,
+    now: datetime,
+    outcome: Outcome,
+    reason: str,
+    *,
+    wait: timedelta,
+) -> FeedState:
+    """The state after a check that failed; `wait` comes from `backoff`.
+
+    Validators stay: the copy that they belong to is still the last that was read.
+    """
+    return replace(
+        state,
+        last_check_at=now,
+        next_check_at=now + wait,
+        failures=state.failures + 1,
+        outcome=outcome.value,
+        reason=reason,
+    )
+
+
+def backoff(
+    feed: Feed, failures: int, longest: timedelta, jitter: float, retry_after: timedelta | None = None
+) -> timedelta:
+    """How long to wait after the given number of failures in a row: doubling, capped, spread, never for ever.
+
+    The first failure waits one interval, the second two, then four, up to `longest` (or the feed's own interval,
+    if that is longer). Jitter takes up to a quarter away, so that feeds which died together do not come back
+    together; `retry_after` is a floor that the server asked for, and is capped at `LONGEST_RETRY_AFTER`.
+
+    Args:
+        failures: failed checks in a row, this one included, at least 1.
+        jitter: in [0, 1).
+
+    Raises:
+        ValueError: on failures below 1 or jitter outside [0, 1).
+    """
+    if failures < 1:
+        raise ValueError(f"there is nothing to back off from after {failures} failures")
+    if not 0 <= jitter < 1:
+        raise ValueError(f"jitter must be in [0, 1), not {jitter}")
+    interval = timedelta(minutes=feed.every_minutes)
+    # 2**20 intervals of a minute are two years: past that the exponent only risks an overflow.
+    wait = min(interval * (1 << min(failures - 1, 20)), max(longest, interval)) * (1 - jitter / 4)
+    if retry_after is None:
+        return wait
+    return max(wait, min(retry_after, LONGEST_RETRY_AFTER))
+
+
+def _runs_ahead(state: FeedState, feed: Feed, now: datetime) -> bool:
+    """Whether the clock was set back, or the interval shortened: the next check lies further off than any wait."""
+    furthest = max(LONGEST_RETRY_AFTER, timedelta(minutes=feed.every_minutes))
+    return state.next_check_at is not None and state.next_check_at - now > furthest
+
+
+def _demand_utc(**times: datetime | None) -> None:
+    for name, time in times.items():
+        if time is not None and time.utcoffset() != UTC.utcoffset(None):
+            raise ValueError(f"{name} must be aware UTC, not {time.isoformat()}")

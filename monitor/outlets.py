@@ -1,0 +1,46 @@
+"""Which publisher family an outlet of an archive belongs to.
+
+takes  an outlet's name and a link, as archives of headlines carry them
+gives  a `Feed` whose publisher is the family: two outlets of one house are one voice
+never  fetches the link
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from urllib.parse import urlsplit
+
+from tldextract import TLDExtract
+
+from monitor.feedlist import default_feeds
+from monitor.feeds import Feed
+
+
+@cache
+def feed_of(outlet: str, link: str) -> Feed:
+    """The outlet as a feed; its family follows from the link's site, else from the outlet's name."""
+    site = _site(link)
+    name = outlet.strip() or site or "unknown"
+    publisher = _families().get(site) or site or _slug(name)
+    return Feed(id=_slug(name), url=f"https://{site or 'unknown.invalid'}/", name=name[:200], publisher=publisher)
+
+
+@cache
+def _families() -> dict[str, str]:
+    """Publisher family by site, from the shipped feed list."""
+    return {_site(feed.url): feed.publisher for feed in default_feeds()}
+
+
+def _site(link: str) -> str:
+    """The registrable domain of a link, by the list of public suffixes that lies in the library."""
+    return _extract()(urlsplit(link).hostname or "").top_domain_under_public_suffix.lower()
+
+
+@cache
+def _extract() -> TLDExtract:
+    return TLDExtract(suffix_list_urls=(), cache_dir=None)
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:64].strip("-") or "unknown"
