@@ -1,0 +1,220 @@
+"""One DuckDB file held by one process: a connection, a lock for writing, cursors for reading.
+
+takes  a path, and statements of the other modules of the store
+gives  cursors and transactions; engine errors as `StoreError`s that name the file and the way out
+never  knows a table, and never leaves a transaction half done
+
+DuckDB lets one process at a time hold a file, even for reading while another writes: hence one daemon, and a read
+service for everybody else.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from monitor.errors import StoreDamaged, StoreError, StoreLocked, StoreTooNew, StoreUnavailable
+
+MEMORY = ":memory:"
+
+_HOLDER = re.compile(r"\(PID (\d+)\)")
+_DAMAGE = ("not a valid duckdb database", "corrupt", "checksum", "could not read enough bytes", "deserializ")
+_LOCK_PAUSE = 0.05  # seconds between two tries for a lock that a short-lived reader may hold
+
+
+class Database:
+    """A held DuckDB file.
+
+    Threads: `reading` may be entered by many threads at once; `writing` lets one in at a time.
+
+    Args:
+        path: of the file, or ":memory:".
+        read_only: whether to hold it for reading only; the file must exist then.
+        memory_limit: most memory that the engine takes for itself, in DuckDB's words ("1GB").
+        threads: most threads that the engine uses.
+        patience: how long to try for a file that another process holds.
+
+    Raises:
+        StoreLocked: another process holds the file.
+        StoreDamaged: the file is no DuckDB file, or broken.
+        StoreTooNew: a newer DuckDB wrote the file.
+        StoreUnavailable: the file cannot be created or opened.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        read_only: bool = False,
+        memory_limit: str = "1GB",
+        threads: int = 2,
+        patience: timedelta = timedelta(0),
+    ) -> None:
+        self.path = str(path)
+        self.read_only = read_only
+        self._config: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": memory_limit,
+            "threads": threads,
+            # Nothing is read but the store itself and frames that are handed over by name: no variable of the
+            # caller, no other file, no extension from the network.
+            "python_enable_replacements": False,
+            "enable_external_access": False,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+        self._lock = threading.Lock()
+        self._broken = ""
+        self._connection: duckdb.DuckDBPyConnection | None = self._connect(patience)
+
+    def close(self) -> None:
+        """Let the file go; waits for a running transaction, does nothing when it is closed already."""
+        with self._lock:
+            self._drop()
+
+    def reopen(self, patience: timedelta = timedelta(0)) -> None:
+        """Open the file anew after a fatal error of the engine; what was committed is there.
+
+        Raises:
+            StoreError: as at the first opening; it may be tried again.
+        """
+        if self.path == MEMORY:
+            raise StoreUnavailable("a store in memory cannot be reopened: its content went with the connection")
+        with self._lock:
+            self._drop()
+            self._connection = self._connect(patience)
+            self._broken = ""
+
+    @contextmanager
+    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor that sees what is committed; it is closed at the end.
+
+        Raises:
+            StoreError: when the engine fails; an error in a statement itself comes as `duckdb.Error`.
+        """
+        with self._translated():
+            cursor = self._open().cursor()
+            try:
+                yield cursor
+            finally:
+                with suppress(duckdb.Error):
+                    cursor.close()
+
+    @contextmanager
+    def writing(self, **frames: pl.DataFrame) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A transaction: committed at the end, undone on any error.
+
+        Args:
+            frames: tables that statements may read by these names while the transaction lasts.
+
+        Raises:
+            StoreError: when the engine fails or the store was opened for reading; nothing is written then.
+        """
+        if self.read_only:
+            raise StoreUnavailable(f"the store {self.path} was opened for reading; nothing can be written")
+        with self._lock, self._translated():
+            connection = self._open()
+            connection.execute("BEGIN TRANSACTION")
+            try:
+                with lent(connection, **frames):
+                    yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                # The first error is the one to tell; a dead connection or a failed commit has nothing to undo.
+                with suppress(duckdb.Error):
+                    connection.execute("ROLLBACK")
+                raise
+
+    def checkpoint(self) -> None:
+        """Fold the write-ahead log into the file.
+
+        Raises:
+            StoreUnavailable: when that fails, for example on a full disk; `reopen` then.
+        """
+        with self._lock, self._translated():
+            self._open().execute("CHECKPOINT")
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        if self._broken:
+            raise StoreUnavailable(self._broken)
+        if self._connection is None:
+            raise StoreUnavailable(f"the store {self.path} is closed")
+        return self._connection
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            with suppress(duckdb.Error):
+                self._connection.close()
+        self._connection = None
+
+    def _connect(self, patience: timedelta) -> duckdb.DuckDBPyConnection:
+        deadline = time.monotonic() + patience.total_seconds()
+        while True:
+            try:
+                connection = duckdb.connect(self.path, read_only=self.read_only, config=self._config)
+                connection.execute("SET GLOBAL TimeZone = 'UTC'")
+                return connection
+            except duckdb.Error as error:
+                told = _as_store_error(error, self.path)
+                if not isinstance(told, StoreLocked) or time.monotonic() >= deadline:
+                    raise told from error
+                time.sleep(_LOCK_PAUSE)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (duckdb.ProgrammingError, duckdb.DataError, duckdb.IntegrityError, duckdb.NotSupportedError):
+            raise  # a fault in our own statement, not in the world
+        except duckdb.Error as error:
+            told = _as_store_error(error, self.path)
+            if isinstance(error, duckdb.FatalException | duckdb.InternalException):
+                self._broken = str(told)
+            raise told from error
+
+
+@contextmanager
+def lent(connection: duckdb.DuckDBPyConnection, **frames: pl.DataFrame) -> Iterator[None]:
+    """Let statements on this connection read the frames by their names, for a while."""
+    for name, frame in frames.items():
+        connection.register(name, frame)
+    try:
+        yield
+    finally:
+        for name in frames:
+            with suppress(duckdb.Error):
+                connection.unregister(name)
+
+
+def _as_store_error(error: duckdb.Error, path: str) -> StoreError:
+    words = str(error).strip().split("\n")[0]
+    lowered = words.lower()
+    if "could not set lock" in lowered or "conflicting lock" in lowered:
+        holder = _HOLDER.search(words)
+        who = f"process {holder[1]}" if holder else "another process"
+        return StoreLocked(
+            f"the store {path} is held by {who}: stop the other squall, or read through its read service"
+        )
+    if "different configuration" in lowered or "already attached" in lowered:
+        return StoreLocked(f"the store {path} is open in this process already, in another way: close it first")
+    if "version number" in lowered and "database file" in lowered:
+        return StoreTooNew(f"the store {path} was written by a newer DuckDB: upgrade squall ({words})")
+    if "read-only mode: database does not exist" in lowered:
+        return StoreUnavailable(f"there is no store at {path} yet: start one with `squall run`")
+    if any(sign in lowered for sign in _DAMAGE):
+        return StoreDamaged(
+            f"{path} is no readable store: move the file away (with {path}.wal, if there is one), then restore a "
+            f"backup or let `squall run` begin a new one ({words})"
+        )
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return StoreUnavailable(f"the store {path} needs more memory than it may use: raise the limit ({words})")
+    return StoreUnavailable(
+        f"the store {path} cannot be used now: check that its folder exists, may be written and has space ({words})"
+    )
