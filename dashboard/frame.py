@@ -1,0 +1,152 @@
+"""What every page has around it: the head line, the refresh, and words instead of tracebacks.
+
+takes  a store's path and a function that draws a page from a reader
+gives  the page, drawn again by itself while it is looked at
+never  ends in a traceback: what fails is said, with the way out, and logged
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import streamlit as st
+
+from dashboard import reads, texts
+from monitor.errors import MonitorError, StoreDamaged, StoreLocked, StoreTooNew
+from monitor.reading import Reader
+from monitor.stages import stages_of
+
+FIGURE, WIDE_FIGURE = 160, 260
+REFRESH = timedelta(seconds=15)
+_STALE = timedelta(hours=1)
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What a page is drawn from.
+
+    Attributes:
+        reader: who answers.
+        status: what the store holds.
+        notes: what the daemon noted about itself.
+        live: whether the daemon answers; False when the file is read.
+        now: aware UTC.
+    """
+
+    reader: reads.Reader
+    status: reads.Status
+    notes: Mapping[str, str]
+    live: bool
+    now: datetime
+
+
+def show(store: Path, draw: Callable[[Moment], None]) -> None:
+    """Draw a page, and again every few seconds: only the page's own part runs again, so selections stay."""
+
+    @st.fragment(run_every=REFRESH)
+    def page() -> None:
+        now = datetime.now(UTC)
+        if not store.exists():
+            _first_run(store)
+            return
+        try:
+            reader = _reader(store)
+            known = reads.status(reader)
+            moment = Moment(reader, known, reads.notes(reader), reader.live, now)
+            _head(moment)
+            draw(moment)
+        except MonitorError as error:
+            _trouble(error)
+        except Exception as error:
+            _LOG.exception("a page could not be drawn")
+            st.error(
+                f"This page could not be drawn ({type(error).__name__}). The terminal of `squall dashboard` shows the "
+                "details; the other pages still work, and the monitor itself is not affected.",
+                icon=":material/error:",
+            )
+
+    page()
+
+
+@st.cache_resource(show_spinner=False)
+def _reader(store: Path) -> reads.Reader:
+    """One reader for all visitors: it is made for many threads, and finds a restarted daemon by itself."""
+    return Reader.open(store)
+
+
+def figures() -> AbstractContextManager[object]:
+    """A row for metrics of the widths above: four beside each other on a desk, two on a telephone."""
+    return st.container(horizontal=True, gap="small")
+
+
+def empty(title: str, words: str, icon: str) -> None:
+    """An empty state: what is missing, and what to do. Both are our own words, in Markdown."""
+    with st.container(border=True):
+        st.markdown(f"#### :material/{icon}: {title}")
+        st.markdown(words)
+
+
+def _first_run(store: Path) -> None:
+    empty(
+        "Nothing here yet",
+        "Squall has not run with this store. Start the monitor in a terminal; this page fills by itself:\n\n"
+        "```\nsquall run\n```\n"
+        "The first headlines come within a minute. Alerts need some days of history first: until then every series "
+        "says that it is learning.",
+        "rocket_launch",
+    )
+    st.text(f"Looked for: {store}")
+
+
+def _trouble(error: MonitorError) -> None:
+    """The error's own words, and what else may help."""
+    ways_out: dict[type[MonitorError], str] = {
+        StoreLocked: "Another process holds the store but answers no questions. It may be starting or stopping: this "
+        "page tries again by itself. If it stays, look for a second `squall` process.",
+        StoreTooNew: "Update Squall for the dashboard too, then start `squall dashboard` again.",
+        StoreDamaged: "Point `squall dashboard` at the right file, or restore the store from a backup.",
+    }
+    words = ways_out.get(type(error), "This page tries again by itself; `squall run` starts the monitor.")
+    st.error("The store cannot be read at the moment.", icon=":material/error:")
+    st.text(str(error))
+    st.markdown(words)
+
+
+def _head(moment: Moment) -> None:
+    """One line on top of every page: who answers, and how fresh the data are. Beneath it, what needs a hand."""
+    known, now = moment.status, moment.now
+    badge = (
+        ":green-badge[:material/sensors: Monitor running]"
+        if moment.live
+        else ":orange-badge[:material/sensors_off: Monitor not running]"
+    )
+    age = f"Data as of **{texts.utc(known.as_of)}** ({texts.ago(known.as_of, now)})" if known.as_of else "No data yet"
+    counted = f"{texts.count(known.headlines, 'headline')}, {texts.count(known.feeds, 'feed')}"
+    st.markdown(f"{badge} {age} · {counted} · all times in UTC")
+    if not moment.live:
+        st.warning(
+            "The monitor is not running: no feed is checked and no alert is sent. Start it with `squall run`.",
+            icon=":material/sensors_off:",
+        )
+    elif known.as_of is not None and now - known.as_of > _STALE:
+        st.warning(
+            f"No feed has answered for {texts.span(now - known.as_of)}. The page **Feeds** says why.",
+            icon=":material/cloud_off:",
+        )
+    for stage in stages_of(moment.notes):
+        if stage.reason and moment.live:
+            st.warning(
+                f"{texts.sentence_case(stage.name)} fails: {texts.literal(stage.reason)}", icon=":material/build:"
+            )
+    if known.unscored > 0:
+        waiting = texts.count(known.unscored, "headline waits", "headlines wait")
+        st.info(
+            f"{waiting} to be scored by the model; until then they are not in charts and alerts.",
+            icon=":material/hourglass_top:",
+        )
