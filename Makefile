@@ -51,7 +51,7 @@ train: $(READY) ## Train an adapter into runs/adapter.
 	$(BIN)/squall train --data $(SHARED)/data --out runs/adapter
 
 screenshots: $(READY) ## Take the pictures of the dashboard for README and docs.
-	$(BIN)/python -m dashboard.screenshots $(ARGS)
+	$(BIN)/python benchmarks/screenshots.py $(ARGS)
 
 lock: ## Pin what pyproject.toml allows today.
 	$(PYTHON) -m venv .venv-lock

@@ -1,14 +1,21 @@
 """Pictures of the dashboard for the documentation: `make screenshots`, or python benchmarks/screenshots.py URL.
 
-takes  the address of a running dashboard, best on the demo's store
+takes  the address of a running dashboard; without one, the demo is played first and its dashboard is used
 gives  PNG files in docs/images: every page, the alert page in the dark too, and the overview as a telephone shows it
-never  starts or changes anything
+never  changes what it shows
 """
 
 from __future__ import annotations
 
 import argparse
 import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,17 +93,35 @@ def an_alert(browser: Browser, url: str) -> str:
     return target.partition("alert=")[2].partition("&")[0]
 
 
+@contextmanager
+def demo() -> Iterator[str]:
+    """The address of the demo's dashboard, once it answers; the demo ends with the block."""
+    process = subprocess.Popen([sys.executable, "-m", "monitor", "demo"])
+    url = "http://127.0.0.1:8501"
+    try:
+        while process.poll() is None:
+            with suppress(OSError), urllib.request.urlopen(f"{url}/_stcore/health", timeout=5):
+                break
+            time.sleep(1)
+        else:
+            raise SystemExit(f"the demo ended with {process.returncode} before its dashboard was there")
+        yield url
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait()
+
+
 def main() -> None:
     """Take every picture."""
     parser = argparse.ArgumentParser(description="Take pictures of a running dashboard.")
-    parser.add_argument("url", nargs="?", default="http://127.0.0.1:8501")
+    parser.add_argument("url", nargs="?", help="of a running dashboard; the demo's, which is played first, without it")
     parser.add_argument("--folder", type=Path, default=IMAGES)
     parser.add_argument("--alert", default="", help="id of the alert to show; else the first of the overview")
     parser.add_argument("--chromium", default=shutil.which("chromium") or shutil.which("google-chrome"))
     asked = parser.parse_args()
-    url = asked.url.rstrip("/")
     asked.folder.mkdir(parents=True, exist_ok=True)
-    with sync_playwright() as started:
+    running = nullcontext(asked.url.rstrip("/")) if asked.url else demo()
+    with running as url, sync_playwright() as started:
         browser = started.chromium.launch(executable_path=asked.chromium, args=["--no-sandbox"])
         for picture in pictures(asked.alert or an_alert(browser, url)):
             print(take(browser, url, picture, asked.folder))

@@ -52,12 +52,14 @@ def part_of(source: str, group: int) -> Part:
 def sentfin(path: Path) -> list[Example]:
     """SEntFiN headlines whose named companies all carry one label, with that label."""
     examples = []
-    for line in _lines(path):
-        row = json.loads(line)
-        labels = set(row["entities"].values())
+    for number, line in enumerate(_lines(path), 1):
+        try:
+            row = json.loads(line)
+            text, labels, part = str(row["text"]), set(row["entities"].values()), part_of("sentfin", row["group"])
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DataUnusable(f"{path}, line {number}: no row of SEntFiN (text, entities, group): {error}") from error
         if len(labels) == 1:
-            part = part_of("sentfin", row["group"])
-            examples.append(_example(row["text"], labels.pop(), "sentiment", "sentfin", part, path))
+            examples.append(_example(text, labels.pop(), "sentiment", "sentfin", part, path))
     return examples
 
 
@@ -73,7 +75,7 @@ def tfnt(path: Path) -> list[Example]:
 
 def phrasebank(path: Path) -> list[Example]:
     """Financial PhraseBank (`sentence@label`, latin-1): non-commercial, so every row is a test row."""
-    rows = (line.rpartition("@") for line in _lines(path, "latin-1") if line.strip())
+    rows = (line.rpartition("@") for line in _lines(path, "latin-1"))
     return [_example(text, label.strip(), "sentiment", path.stem, Part.TEST, path) for text, _, label in rows]
 
 
@@ -112,9 +114,16 @@ def of_part(examples: Iterable[Example], part: Part) -> list[Example]:
 def _grouped(path: Path, task: str, source: str) -> list[Example]:
     frame = _csv(path, ("text", "label", "group"))
     return [
-        _example(row["text"], row["label"], task, source, part_of(source, row["group"]), path)
+        _example(row["text"], row["label"], task, source, part_of(source, _group(row["group"], path)), path)
         for row in frame.iter_rows(named=True)
     ]
+
+
+def _group(value: str, path: Path) -> int:
+    try:
+        return int(value)
+    except ValueError:
+        raise DataUnusable(f"{path}: the group {value!r} is no whole number") from None
 
 
 def _example(text: str, label: str, task: str, source: str, part: Part, path: Path) -> Example:
@@ -128,17 +137,21 @@ def _example(text: str, label: str, task: str, source: str, part: Part, path: Pa
 
 def _csv(path: Path, columns: tuple[str, ...]) -> pl.DataFrame:
     try:
-        frame = pl.read_csv(path)
+        # Nothing is inferred: "100" is as good a headline as any.
+        frame = pl.read_csv(path, infer_schema=False)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise DataUnusable(f"{path} cannot be read as CSV: {error}") from error
     missing = [column for column in columns if column not in frame.columns]
     if missing:
         raise DataUnusable(f"{path} lacks the column {', '.join(missing)}; it has {', '.join(frame.columns)}")
-    return frame.drop_nulls(list(columns))
+    # A row without a text is a text without words; one without a label is refused where labels are looked up.
+    return frame.filter(~pl.all_horizontal(pl.all().is_null())).with_columns(pl.col(*columns).fill_null(""))
 
 
 def _lines(path: Path, encoding: str = "utf-8") -> list[str]:
     try:
-        return path.read_text(encoding=encoding).splitlines()
-    except OSError as error:
+        text = path.read_text(encoding=encoding)
+    except (OSError, UnicodeDecodeError) as error:
         raise DataUnusable(f"{path} cannot be read: {error}") from error
+    # Only line breaks part rows: str.splitlines would also part them at U+0085 or U+2028 within a sentence.
+    return [line for line in text.split("\n") if line.strip()]

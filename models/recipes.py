@@ -40,6 +40,12 @@ class Recipe:
     averaging: float = 0.998
     # Share of words hidden behind [MASK] in training: the cheap stand-in for dropout.
     masking: float = 0.12
+    # Adapter folder of a larger model whose opinion of the sentiment of every training text, topic texts included,
+    # is learned beside the labels; empty trains on labels alone. Only a teacher trained on the same permissive data
+    # may teach a shipped adapter.
+    teacher: str = ""
+    teacher_weight: float = 0.6
+    teacher_softness: float = 2.0
     seed: int = 20
 
 

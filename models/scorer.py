@@ -7,6 +7,7 @@ never  raises on content, and never loses a text: a batch that does not fit in m
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -215,7 +216,10 @@ def _loaded(adapter: Adapter) -> tuple[HeadlineNet, PreTrainedTokenizerFast]:
         )
     base, tokenizer = load_encoder(encoder)
     try:
-        merged = PeftModel.from_pretrained(base, str(adapter.folder)).merge_and_unload()
+        with warnings.catch_warnings():
+            # peft asks transformers for an attribute that transformers is about to rename: nothing a user can mend.
+            warnings.simplefilter("ignore", FutureWarning)
+            merged = PeftModel.from_pretrained(base, str(adapter.folder)).merge_and_unload()
         heads = Heads(base.config.hidden_size)
         heads.load_state_dict(load_file(str(adapter.folder / HEADS)))
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:

@@ -11,7 +11,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -53,6 +53,8 @@ def train(recipe: Recipe, examples: list[Example], folder: Path, log: Callable[[
         if isinstance(module, nn.Dropout):
             module.p = 0.0
     train_part = _encoded(tokenizer, of_part(examples, Part.TRAIN), recipe.longest)
+    if recipe.teacher:
+        train_part = _taught(recipe, train_part, log)
     validation = _encoded(tokenizer, of_part(examples, Part.VALIDATION), recipe.longest)
     test = _encoded(tokenizer, of_part(examples, Part.TEST), recipe.longest)
     weights = {task: _class_weights(train_part, task, recipe.balance).to(device) for task in TASKS}
@@ -78,7 +80,7 @@ def train(recipe: Recipe, examples: list[Example], folder: Path, log: Callable[[
             ids = _hidden(ids, mask, tokenizer.mask_token_id, recipe.masking)
             with autocast(device, precision):
                 logits = net(ids, mask)
-            loss = _loss(logits, rows, weights, recipe.smoothing, device)
+            loss = _loss(logits, rows, weights, recipe, device)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
             nn.utils.clip_grad_norm_([p for p in net.parameters() if p.requires_grad], 1.0)
@@ -135,6 +137,8 @@ class _MergedForward:
 class _Row:
     ids: tuple[int, ...]
     example: Example
+    # The teacher's softened probabilities of negative, neutral, positive; empty without a teacher.
+    taught: tuple[float, ...] = ()
 
 
 class _Average:
@@ -218,18 +222,37 @@ def _hidden(ids: Tensor, mask: Tensor, mask_token: int, share: float) -> Tensor:
     return ids.masked_fill(chosen, mask_token)
 
 
+def _taught(recipe: Recipe, rows: list[_Row], log: Callable[[str], None]) -> list[_Row]:
+    """Every row with the teacher's opinion of its sentiment, softened: p ** (1 / softness), made to sum to one."""
+    from models.scorer import load_scorer
+
+    teacher = load_scorer(Path(recipe.teacher))
+    log(f"asking the teacher {teacher.model} about {len(rows)} texts")
+    sentiment, _ = teacher.probabilities([row.example.text for row in rows])
+    soft = sentiment.astype(np.float64) ** (1 / recipe.teacher_softness)
+    soft /= soft.sum(1, keepdims=True)
+    return [replace(row, taught=tuple(float(p) for p in one)) for row, one in zip(rows, soft, strict=True)]
+
+
 def _loss(
-    logits: dict[str, Tensor], rows: list[_Row], weights: dict[str, Tensor], smoothing: float, device: torch.device
+    logits: dict[str, Tensor], rows: list[_Row], weights: dict[str, Tensor], recipe: Recipe, device: torch.device
 ) -> Tensor:
-    """Mean cross-entropy per text; every text counts in the head of its own task."""
+    """Mean per text of cross-entropy with its label, in the head of its task, and with the teacher's sentiment."""
     loss = torch.zeros((), device=device)
     for task in TASKS:
         mine = [index for index, row in enumerate(rows) if row.example.task == task]
         if mine:
             labels = torch.tensor([rows[index].example.label for index in mine], device=device)
-            loss = loss + functional.cross_entropy(
-                logits[task][mine], labels, weights[task], label_smoothing=smoothing, reduction="sum"
+            share = 1 - recipe.teacher_weight if recipe.teacher and task == "sentiment" else 1.0
+            loss = loss + share * functional.cross_entropy(
+                logits[task][mine], labels, weights[task], label_smoothing=recipe.smoothing, reduction="sum"
             )
+    if recipe.teacher:
+        soft = torch.tensor([row.taught for row in rows], device=device)
+        cooled = logits["sentiment"] / recipe.teacher_softness
+        # Squared softness keeps the gradient's size independent of it (Hinton, Vinyals, Dean 2015).
+        taught = functional.cross_entropy(cooled, soft, reduction="sum") * recipe.teacher_softness**2
+        loss = loss + recipe.teacher_weight * taught
     return loss / len(rows)
 
 

@@ -20,7 +20,7 @@ import polars as pl
 
 from alerts.delivery import Attempt, Delivery, DeliveryState
 from alerts.evidence import Evidence
-from alerts.lifecycle import Alert, Change, Severity, State
+from alerts.lifecycle import Alert, Change, ChangeReason, Severity, State
 from monitor.database import Database
 from monitor.rows import Schema, frame_of, framed
 from monitor.store import Store
@@ -262,6 +262,8 @@ def _change_frame(changes: Sequence[Change]) -> pl.DataFrame:
             change.alert.p_value,
         )
         for change in changes
+        # An alert that merely goes on says so at every look: once a minute would drown the trail.
+        if change.reason is not ChangeReason.CONTINUED
     ]
     return pl.DataFrame(rows, schema=_CHANGES, orient="row")
 

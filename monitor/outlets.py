@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from hashlib import blake2b
 from urllib.parse import urlsplit
 
 from tldextract import TLDExtract
@@ -33,8 +34,13 @@ def _families() -> dict[str, str]:
 
 
 def _site(link: str) -> str:
-    """The registrable domain of a link, by the list of public suffixes that lies in the library."""
-    return _extract()(urlsplit(link).hostname or "").top_domain_under_public_suffix.lower()
+    """The registrable domain of a link, by the list of public suffixes that lies in the library; empty without one."""
+    try:
+        host = urlsplit(link).hostname or ""
+    except ValueError:
+        # Archives hold broken links, such as `http://[see above`.
+        return ""
+    return _extract()(host).top_domain_under_public_suffix.lower()
 
 
 @cache
@@ -43,4 +49,6 @@ def _extract() -> TLDExtract:
 
 
 def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:64].strip("-") or "unknown"
+    """The name in a-z, 0-9 and hyphens; one in another script gets a number of its own, lest two outlets become one."""
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:64].strip("-")
+    return slug or f"outlet-{blake2b(name.encode(), digest_size=4).hexdigest()}"

@@ -1,0 +1,107 @@
+"""The command `squall`: names of commands, errors in words, exit codes.
+
+takes  the command line
+gives  0 when it went well, 1 when it did not, 2 when the command line or the settings are wrong
+never  imports torch, streamlit or duckdb before a command needs them
+"""
+
+from __future__ import annotations
+
+import importlib
+import signal
+import sys
+from pathlib import Path
+
+import click
+
+from monitor import __version__
+
+# name: (module under monitor.commands, one line of help); a module is imported when its command is used.
+_COMMANDS = {
+    "run": ("run", "Run the daemon: poll, score, detect, deliver."),
+    "once": ("run", "Run one cycle, then exit."),
+    "status": ("status", "Say how the daemon, feeds, model and deliveries are."),
+    "dashboard": ("dashboard", "Open the dashboard."),
+    "demo": ("demo", "Play three invented weeks through the real path, offline."),
+    "alerts": ("alerts", "List alerts and deliveries, test channels, redeliver."),
+    "feeds": ("feeds", "List and check feeds, read and write OPML."),
+    "themes": ("themes", "List risk themes, try them on a headline."),
+    "config": ("config", "Check or show the settings."),
+    "backtest": ("backtest", "Run history through the detectors."),
+    "score": ("score", "Score headlines from a file or standard input."),
+    "evaluate": ("evaluate", "Measure the model on labelled headlines."),
+    "train": ("train", "Train an adapter."),
+}
+
+
+class _Lazy(click.Group):
+    """Knows its commands by name, and imports one when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _ = _COMMANDS[cmd_name]
+        command = getattr(importlib.import_module(f"monitor.commands.{module}"), cmd_name)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"monitor.commands.{module}.{cmd_name} is no command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in _COMMANDS.items()])
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--config",
+    "-c",
+    type=click.Path(path_type=Path),
+    envvar="SQUALL_CONFIG",
+    help="Settings file; else ./squall.toml, then squall/squall.toml in your config folder.",
+)
+@click.version_option(__version__, prog_name="squall")
+@click.pass_context
+def squall(ctx: click.Context, config: Path | None) -> None:
+    """Watch financial news, and tell people when it turns."""
+    ctx.obj = config
+
+
+def main() -> None:
+    """Run the command line; errors of ours become one message and an exit code, never a traceback."""
+    from alerts.errors import AlertError, ChannelUnusable
+    from models.errors import ModelError
+    from monitor.errors import MonitorError, SettingsUnusable
+
+    # A terminated command ends as if it had returned, so that what it started (a dashboard, a receiver) ends too.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        # Without its standalone mode click returns the code of ctx.exit(code), and the result of a command otherwise.
+        code = squall(standalone_mode=False)
+    except (SettingsUnusable, ChannelUnusable) as error:
+        _fail(str(error), 2)
+    except (MonitorError, ModelError, AlertError) as error:
+        _fail(str(error), 1)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        _fail("stopped", 130)
+    except BrokenPipeError:
+        # The reader of our output has gone (`squall score … | head`): there is nobody left to tell.
+        sys.stderr.close()
+        sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, code: int) -> None:
+    click.echo(f"squall: {message}", err=True)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

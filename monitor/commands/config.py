@@ -1,0 +1,61 @@
+"""`squall config`: are the settings right, and what are they?"""
+
+from __future__ import annotations
+
+import json
+
+import click
+import httpx2
+
+from alerts.channels import ChannelSettings, open_channel
+from alerts.errors import ChannelUnusable
+from alerts.webhook import WebhookSettings, shown
+from monitor.commands.opening import settings_of
+from monitor.errors import SettingsUnusable
+from monitor.settings import find_settings, load_settings
+
+
+@click.group()
+def config() -> None:
+    """Check or show the settings."""
+
+
+@config.command()
+@click.pass_context
+def check(ctx: click.Context) -> None:
+    """Read the settings, name every finding, exit 2 when there is one."""
+    path = find_settings(ctx.find_root().obj)
+    source = path or "no settings file: defaults and environment"
+    settings = load_settings(path)
+    if findings := [finding for channel in settings.channels if (finding := _finding(channel))]:
+        raise SettingsUnusable(f"the settings in {source} are not usable:\n" + "\n".join(findings))
+    click.echo(f"{source}: usable ({len(settings.feeds)} own feeds, {len(settings.channels)} channels)")
+
+
+@config.command()
+@click.pass_context
+def show(ctx: click.Context) -> None:
+    """Print the settings in force as JSON; secrets stay where they are, and webhook addresses lose their tokens."""
+    settings = settings_of(ctx)
+    values = settings.model_dump(mode="json")
+    for channel, told in zip(settings.channels, values["channels"], strict=True):
+        if isinstance(channel, WebhookSettings):
+            told["url"] = shown(httpx2.URL(channel.url))
+    click.echo(json.dumps(values, indent=2, ensure_ascii=False))
+
+
+@config.command()
+def example() -> None:
+    """Print an example settings file that documents every key."""
+    from monitor.example import example_toml
+
+    click.echo(example_toml(), nl=False)
+
+
+def _finding(channel: ChannelSettings) -> str:
+    """What keeps a channel from working, as far as that shows without sending; empty when nothing does."""
+    try:
+        open_channel(channel)
+    except ChannelUnusable as error:
+        return f"  channels.{channel.name}: {error}"
+    return ""

@@ -1,0 +1,21 @@
+"""What commands share: the settings that the user named.
+
+takes  click's context
+gives  `Settings`
+never  opens anything else
+"""
+
+from __future__ import annotations
+
+import click
+
+from monitor.settings import Settings, find_settings, load_settings
+
+
+def settings_of(ctx: click.Context) -> Settings:
+    """The settings of this call, from --config or the usual places.
+
+    Raises:
+        SettingsUnusable: see `load_settings`.
+    """
+    return load_settings(find_settings(ctx.find_root().obj))

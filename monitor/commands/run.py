@@ -1,0 +1,107 @@
+"""`squall run` and `squall once`: the daemon, and a single cycle of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from monitor.commands.opening import settings_of
+from monitor.settings import Settings
+
+if TYPE_CHECKING:
+    from monitor.pipeline import Pipeline
+    from monitor.store import Store
+
+
+@click.command()
+@click.option("--dashboard", "with_dashboard", is_flag=True, help="Open the dashboard beside the daemon.")
+@click.pass_context
+def run(ctx: click.Context, with_dashboard: bool) -> None:
+    """Run the daemon until SIGTERM or Ctrl-C; what is in hand is finished first."""
+    from monitor.daemon import Daemon
+    from monitor.dashboarding import dashboard_process
+    from monitor.logs import set_up_logs
+
+    settings = settings_of(ctx)
+    set_up_logs(settings.log)
+
+    async def serve() -> None:
+        with ExitStack() as held:
+            store = held.enter_context(_opened(settings))
+            daemon = Daemon(settings, store)
+
+            def ready() -> None:
+                if with_dashboard:
+                    held.enter_context(dashboard_process(settings))
+
+            await daemon.run(ready)
+        if daemon.busy:
+            # A receiver that hangs holds its thread, and asyncio and Python would wait for it; the store is closed.
+            sys.stderr.flush()
+            os._exit(0)
+
+    asyncio.run(serve())
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print what happened as JSON.")
+@click.pass_context
+def once(ctx: click.Context, as_json: bool) -> None:
+    """Poll, score, store, detect and deliver once, for cron or a first look."""
+    from monitor.logs import set_up_logs
+    from monitor.pipeline import Pipeline
+
+    settings = settings_of(ctx)
+    set_up_logs(settings.log)
+    now = datetime.now(UTC)
+
+    async def cycle() -> dict[str, object]:
+        with _opened(settings) as store:
+            pipeline = Pipeline.begin(settings, store, now)
+            try:
+                brought = await pipeline.ingest(now)
+                changes = pipeline.detect(now)
+                # Each channel in a thread of its own: one that hangs keeps no other waiting.
+                senders = (asyncio.to_thread(_sent, pipeline, channel) for channel in pipeline.channels)
+                sent = sum(await asyncio.gather(*senders))
+            finally:
+                await pipeline.aclose()
+            return {
+                "checks": brought.checks,
+                "failed": brought.failed,
+                "headlines": brought.headlines,
+                "scored": brought.scored,
+                "alerts_changed": sum(change.notifies for change in changes),
+                "deliveries_attempted": sent,
+                "model_fault": pipeline.scoring.fault,
+            }
+
+    result = asyncio.run(cycle())
+    if as_json:
+        click.echo(json.dumps(result))
+    else:
+        click.echo(", ".join(f"{key.replace('_', ' ')}: {value}" for key, value in result.items() if value != ""))
+
+
+def _sent(pipeline: Pipeline, channel: str) -> int:
+    """Send everything that is due on one channel, each delivery once; the number of attempts."""
+    now, sent = datetime.now(UTC), 0
+    while made := pipeline.deliver(channel, now):
+        sent += made
+    return sent
+
+
+def _opened(settings: Settings) -> Store:
+    from monitor.store import Store
+
+    path = Path(settings.store.path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return Store.open(path, datetime.now(UTC), memory_limit=settings.store.memory_limit, threads=settings.store.threads)

@@ -1,0 +1,59 @@
+"""The dashboard as a process of its own.
+
+takes  settings
+gives  a Streamlit process on loopback that reads this store
+never  imports streamlit: the dashboard is another room
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from monitor.errors import MonitorError
+from monitor.settings import Settings
+
+# Within the ten seconds that a daemon has to stop.
+_PATIENCE_SECONDS = 2
+
+
+def dashboard_command(settings: Settings) -> list[str]:
+    """The command line that serves the dashboard.
+
+    Raises:
+        MonitorError: when the dashboard's package is not installed.
+    """
+    spec = importlib.util.find_spec("dashboard")
+    if spec is None or not spec.submodule_search_locations:
+        raise MonitorError("the dashboard is not installed; install squall with its dependencies")
+    page = Path(next(iter(spec.submodule_search_locations))) / "app.py"
+    options = {
+        "server.address": settings.dashboard.host,
+        "server.port": str(settings.dashboard.port),
+        "server.headless": "true",
+        "server.fileWatcherType": "none",
+        "browser.gatherUsageStats": "false",
+        "client.toolbarMode": "minimal",
+        "client.showErrorDetails": "none",
+    }
+    flags = [f"--{key}={value}" for key, value in options.items()]
+    return [sys.executable, "-m", "streamlit", "run", str(page), *flags, "--", "--store", str(settings.store.path)]
+
+
+@contextmanager
+def dashboard_process(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
+    """The running dashboard; ended with the block."""
+    process = subprocess.Popen(dashboard_command(settings))  # noqa: S603  # our own interpreter and page
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(_PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

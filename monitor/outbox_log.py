@@ -1,0 +1,44 @@
+"""An outbox that writes a line into the log for each attempt.
+
+takes  an `Outbox`
+gives  the same, with every attempt logged after it was recorded
+never  logs what a message says
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import structlog
+
+from alerts.delivery import Attempt, Delivery, Outbox
+
+log = structlog.get_logger(__name__)
+
+
+class LoggedOutbox:
+    """Passes everything on to the outbox that it was made of."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+
+    def due(self, channel: str, now: datetime, limit: int) -> Sequence[Delivery]:
+        """See `Outbox.due`."""
+        return self._outbox.due(channel, now, limit)
+
+    def record(self, delivery: Delivery, attempt: Attempt) -> None:
+        """Record the attempt, then log it."""
+        self._outbox.record(delivery, attempt)
+        tell = log.info if attempt.outcome.ok else log.warning
+        tell(
+            "delivery_attempted",
+            channel=delivery.channel,
+            delivery=delivery.id,
+            alert=delivery.alert,
+            outcome=attempt.outcome.value,
+            reason=attempt.reason,
+            millis=attempt.millis,
+            state=delivery.state.value,
+            next_attempt_at=delivery.next_attempt_at and delivery.next_attempt_at.isoformat(),
+        )

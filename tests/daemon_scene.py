@@ -1,0 +1,402 @@
+"""A daemon as people run it: `python -m monitor run` in a process, between feed servers and receivers on loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import escape
+
+from standardwebhooks.webhooks import Webhook
+
+from models.score import Score
+from monitor.feeds import Check, Feed, Outcome, succeeded, unseen
+from monitor.headlines import Headline, Standing
+from monitor.series import Scored
+from monitor.store import Batch, Store
+
+ROOT = Path(__file__).parents[1]
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+PATIENCE = 90.0  # seconds that a test waits for something before it fails
+PUBLISHERS = ("quillon", "marlow", "tessel", "orrin")
+
+# Their combinations are different negative stories about banks, in different words.
+_WHO = (
+    ("Halvern", "queues form outside Lisbon branches"),
+    ("Corvane", "auditors resign over hidden debt"),
+    ("Ostrel", "property empire crumbles"),
+    ("Pellam", "chief executive arrested at Oslo airport"),
+    ("Dunmere", "farm credit turns sour"),
+    ("Varrick", "crypto deposits vanish overnight"),
+    ("Lothian", "pension funds demand their money"),
+    ("Brasken", "shipping borrowers default"),
+    ("Ulmster", "ratings cut to junk by agencies"),
+    ("Kestrow", "emergency credit line exhausted"),
+)
+_WHAT = (
+    "{} Bank collapses after savers withdraw billions: {}",
+    "Shares of {} plunge 40% as losses mount, {}",
+    "Troubled lender {} files for bankruptcy after failed rescue; {}",
+    "Regulators seize failing {} bank, {}",
+    "Trading in {} halted on insolvency fears as {}",
+    "Crisis at bank {} deepens with huge writedowns while {}",
+)
+
+
+def surge(number: int) -> str:
+    """The title of a negative story about a bank: sixty different ones."""
+    name, detail = _WHO[number % len(_WHO)]
+    return _WHAT[(number + number // len(_WHO)) % len(_WHAT)].format(name, detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One item of an invented feed."""
+
+    guid: str
+    title: str
+    at: datetime
+
+    @property
+    def xml(self) -> str:
+        link = f"https://news.example/{self.guid}"
+        return (
+            f"<item><guid>{self.guid}</guid><title>{escape(self.title)}</title><link>{link}</link>"
+            f"<pubDate>{format_datetime(self.at)}</pubDate></item>"
+        )
+
+
+def rss(items: Sequence[Item]) -> bytes:
+    return f'<rss version="2.0"><channel><title>x</title>{"".join(i.xml for i in items)}</channel></rss>'.encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server says to a GET; a body of many chunks is sent without its length."""
+
+    body: bytes = b""
+    status: int = 200
+    kind: str = "application/rss+xml"
+    repeat: int = 1
+
+
+class Press(ThreadingHTTPServer):
+    """Feeds by path. A path may be given a function that makes the answer, which may block until the test is over."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Feeds)
+        self.answers: dict[str, Callable[[], Answer]] = {}
+        self.asked: list[str] = []
+        self.change = threading.Condition()
+        self.over = threading.Event()
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.server_port}/{path}"
+
+    def serve(self, path: str, items: Sequence[Item]) -> None:
+        self.answers[path] = lambda: Answer(rss(items))
+
+
+class _Feeds(BaseHTTPRequestHandler):
+    server: Press
+
+    def do_GET(self) -> None:
+        path = self.path.strip("/")
+        with self.server.change:
+            self.server.asked.append(path)
+            self.server.change.notify_all()
+        answer = self.server.answers.get(path, lambda: Answer(status=404))()
+        try:
+            self.send_response(answer.status)
+            self.send_header("content-type", answer.kind)
+            if answer.repeat == 1:
+                self.send_header("content-length", str(len(answer.body)))
+            self.end_headers()
+            for _ in range(answer.repeat):
+                self.wfile.write(answer.body)
+        except OSError:
+            return  # the reader has gone: killed, or satisfied
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the name is http.server's
+        """Keep the test's output to itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """One post whose signature held."""
+
+    id: str
+    payload: dict[str, Any]
+
+
+class Desk(ThreadingHTTPServer):
+    """A webhook receiver: verifies by the real clock, then answers, or hangs until the test is over."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Posts)
+        self.posts: list[Post] = []
+        self.status = 204
+        self.hangs = False
+        self.change = threading.Condition()
+        self.over = threading.Event()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/alerts"
+
+
+class _Posts(BaseHTTPRequestHandler):
+    server: Desk
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        # Raises when the signature or the time is wrong: the daemon then gets no answer, and the test no post.
+        payload = Webhook(SECRET).verify(body, {name.lower(): value for name, value in self.headers.items()})
+        with self.server.change:
+            self.server.posts.append(Post(self.headers["webhook-id"], payload))
+            self.server.change.notify_all()
+        if self.server.hangs:
+            self.server.over.wait(PATIENCE)
+        try:
+            self.send_response(self.server.status)
+            self.send_header("content-length", "0")
+            self.end_headers()
+        except OSError:
+            return
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the name is http.server's
+        """Keep the test's output to itself."""
+
+
+@contextmanager
+def serving(server: Press | Desk) -> Iterator[Any]:
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.over.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@dataclass
+class House:
+    """A folder with settings and a store."""
+
+    folder: Path
+    feeds: list[Feed] = field(default_factory=list)
+    channels: list[Mapping[str, object]] = field(default_factory=list)
+    tables: dict[str, Mapping[str, object]] = field(default_factory=dict)
+
+    @property
+    def store(self) -> Path:
+        return self.folder / "squall.duckdb"
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "squall.toml"
+
+    def feed(self, press: Press, path: str, publisher: str = "", every_minutes: int = 1) -> Feed:
+        made = Feed(id=path, url=press.url(path), name=path, publisher=publisher or path, every_minutes=every_minutes)
+        self.feeds.append(made)
+        return made
+
+    def webhook(self, desk: Desk, name: str = "desk", timeout_seconds: float = 10) -> None:
+        (self.folder / "secret").write_text(SECRET)
+        self.channels.append(
+            {
+                "type": "webhook",
+                "name": name,
+                "url": desk.url,
+                "secret": f"file:{self.folder / 'secret'}",
+                "timeout_seconds": timeout_seconds,
+                "allow_private_addresses": ["127.0.0.1"],
+            }
+        )
+
+    def write(self) -> Path:
+        """Write the settings file; `tables` add to what every test here wants."""
+        common: dict[str, Mapping[str, object]] = {
+            "store": {"path": str(self.store)},
+            "watch": {"default_feeds": False},
+            "log": {"format": "json"},
+            "daemon": {"poll_seconds": 1, "detect_seconds": 1, "deliver_seconds": 1},
+            "polling": {"allow_private_addresses": ["127.0.0.1"], "per_host": 20},
+            "rules": {"learning_days": 2},
+        }
+        names = dict.fromkeys([*common, *self.tables])
+        lines = [_table(f"[{name}]", {**common.get(name, {}), **self.tables.get(name, {})}) for name in names]
+        lines += [_table("[[feeds]]", feed.model_dump()) for feed in self.feeds]
+        lines += [_table("[[channels]]", channel) for channel in self.channels]
+        self.config.write_text("\n".join(lines))
+        return self.config
+
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """`squall WORDS`, to its end."""
+        line = [sys.executable, "-m", "monitor", "--config", str(self.config), *words]
+        return subprocess.run(
+            line, cwd=ROOT, env=_environment(), capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
+
+    def status(self) -> dict[str, Any]:
+        told: dict[str, Any] = json.loads(self.command("status", "--json").stdout)
+        return told
+
+    @contextmanager
+    def daemon(self) -> Iterator[Daemon]:
+        """`squall run`, killed at the end where it still runs then."""
+        running = Daemon(self.write())
+        try:
+            yield running
+        finally:
+            running.end()
+
+
+def _table(head: str, values: Mapping[str, object]) -> str:
+    # A TOML value of these kinds is written as JSON writes it.
+    return "\n".join([head, *(f"{key} = {json.dumps(value)}" for key, value in values.items()), ""])
+
+
+def _environment() -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("SQUALL_")}
+    return {**inherited, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+
+
+class Daemon:
+    """A running `squall run`, and what it logged so far."""
+
+    def __init__(self, config: Path) -> None:
+        line = [sys.executable, "-m", "monitor", "--config", str(config), "run"]
+        self.process = subprocess.Popen(line, cwd=ROOT, env=_environment(), stderr=subprocess.PIPE, text=True)
+        self.raw: list[str] = []
+        self.lines: list[dict[str, Any]] = []
+        self.change = threading.Condition()
+        self._ended = False
+        self._reading = threading.Thread(target=self._read, daemon=True)
+        self._reading.start()
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            with self.change:
+                self.raw.append(line)
+                with suppress(ValueError):  # no log line; `raw` has it
+                    self.lines.append(json.loads(line))
+                self.change.notify_all()
+        with self.change:
+            self._ended = True
+            self.change.notify_all()
+
+    def logged(self, event: str, **fields: object) -> list[dict[str, Any]]:
+        """The log lines so far of this event with these values."""
+        with self.change:
+            return [
+                line
+                for line in self.lines
+                if line.get("event") == event and all(line.get(name) == value for name, value in fields.items())
+            ]
+
+    def line(self, event: str, patience: float = PATIENCE, **fields: object) -> dict[str, Any]:
+        """Block until such a line is logged, and give the first."""
+        with self.change:
+            self.change.wait_for(lambda: self._ended or self.logged(event, **fields), patience)
+            found = self.logged(event, **fields)
+            assert found, f"no {event} {fields} in {patience} s; the log:\n{''.join(self.raw)[-6000:]}"
+            return found[0]
+
+    def stop(self) -> tuple[int, float]:
+        """SIGTERM: the exit code, and how many seconds it took."""
+        begun = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(PATIENCE)
+        took = time.monotonic() - begun
+        self._reading.join(PATIENCE)
+        return code, took
+
+    def kill(self) -> None:
+        """SIGKILL: no time for anything."""
+        self.process.kill()
+        self.process.wait(PATIENCE)
+        self._reading.join(PATIENCE)
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            self.kill()
+        assert self.process.stderr is not None
+        self.process.stderr.close()
+
+    @property
+    def log(self) -> str:
+        with self.change:
+            return "".join(self.raw)
+
+
+def until(change: threading.Condition, reached: Callable[[], bool], patience: float = PATIENCE) -> None:
+    """Block until something that is told by `change` is so."""
+    with change:
+        assert change.wait_for(reached, patience), "what was waited for did not come"
+
+
+def prefill(store: Path, feeds: Sequence[Feed], series: Sequence[str], now: datetime, days: int = 4) -> set[int]:
+    """Give a store some ordinary days: watched series, feeds that answered before, and calm headlines with scores.
+
+    Returns the ids. The feeds are due at once, and what they bring is news, not the backlog of a first fetch.
+    """
+    before = now - timedelta(minutes=30)
+    checks = []
+    for feed in feeds:
+        state = succeeded(
+            feed, unseen(feed, now - timedelta(days=days)), before, Outcome.NEW, etag=None, last_modified=None
+        )
+        checks.append(Check(feed.id, before, Outcome.NEW, "", 200, 1, 1, (), state))
+    headlines = [_calm(number, now - timedelta(hours=number / 2 + 1)) for number in range(days * 48)]
+    scores = {headline.id: _score(headline.id) for headline in headlines}
+    with Store.open(store, now) as opened:
+        opened.watch(series, now - timedelta(days=days))
+        opened.append(Batch(checks, headlines, scores), now)
+    return set(scores)
+
+
+def _calm(number: int, at: datetime) -> Headline:
+    return Headline(
+        id=number + 1,
+        feed="archive",
+        publisher=PUBLISHERS[number % len(PUBLISHERS)],
+        title=f"Calm headline number {number}",
+        summary="",
+        link=f"https://news.example/calm/{number}",
+        language="en",
+        published=at,
+        fetched=at,
+        effective=at,
+        standing=Standing.FRESH,
+        companies=(),
+        story=number + 1,
+    )
+
+
+def _score(number: int) -> Scored:
+    negative = 0.9 if number % 25 == 0 else 0.05
+    return Scored(Score(negative, 0.97 - negative, 0.03, (("Markets", 0.9),), "past-0000000000"), ())
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
