@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 SHARED ?= ../shared
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run dashboard test lint format bench train screenshots lock clean
+.PHONY: help setup demo run dashboard test lint format bench teacher train screenshots lock clean
 
 help: ## Show what there is.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -47,8 +47,12 @@ bench: $(READY) ## Measure the model on every public set, and scoring speed.
 	$(BIN)/python benchmarks/model.py --data $(SHARED)/data
 	$(BIN)/python benchmarks/scoring.py --data $(SHARED)/data
 
-train: $(READY) ## Train an adapter into runs/adapter.
-	$(BIN)/squall train --data $(SHARED)/data --out runs/adapter
+teacher: $(READY) ## Train the larger model that teaches the shipped adapter.
+	$(BIN)/python benchmarks/mpnet.py runs/mpnet
+	$(BIN)/squall train --data $(SHARED)/data --out runs/teacher --recipe benchmarks/recipes/teacher.toml
+
+train: $(READY) ## Train an adapter into runs/adapter, as the shipped one was; needs `make teacher` first.
+	$(BIN)/squall train --data $(SHARED)/data --out runs/adapter --recipe benchmarks/recipes/fast.toml
 
 screenshots: $(READY) ## Take the pictures of the dashboard for README and docs.
 	$(BIN)/python benchmarks/screenshots.py $(ARGS)

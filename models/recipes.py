@@ -24,11 +24,12 @@ class Recipe:
     """
 
     encoder: str = "embedded"
+    tasks: tuple[str, ...] = ("sentiment", "topic")
     rank: int = 16
     alpha: int = 32
     targets: tuple[str, ...] = ("query", "key", "value", "dense")
-    epochs: int = 6
-    lora_rate: float = 1e-3
+    epochs: int = 5
+    lora_rate: float = 8e-4
     heads_rate: float = 1e-3
     weight_decay: float = 0.01
     warmup: float = 0.06

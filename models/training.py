@@ -43,6 +43,7 @@ def train(recipe: Recipe, examples: list[Example], folder: Path, log: Callable[[
     torch.manual_seed(recipe.seed)
     device = pick_device("auto")
     precision = pick_precision("auto", device)
+    examples = [example for example in examples if example.task in recipe.tasks]
     encoder = find_encoder(recipe.encoder)
     base, tokenizer = load_encoder(encoder)
     config = LoraConfig(r=recipe.rank, lora_alpha=recipe.alpha, target_modules=list(recipe.targets), lora_dropout=0.0)
@@ -305,8 +306,10 @@ def _measured(
 def _temperature(
     net: HeadlineNet, rows: list[_Row], task: str, padding: int, device: torch.device, precision: str
 ) -> float:
-    """The softmax temperature that minimises validation log-loss (Guo et al. 2017), by a fine grid."""
+    """The softmax temperature that minimises validation log-loss (Guo et al. 2017), by a fine grid; 1 without rows."""
     mine = [row for row in rows if row.example.task == task]
+    if not mine:
+        return 1.0
     logits = _logits(net, mine, task, padding, device, precision)
     labels = torch.tensor([row.example.label for row in mine])
     grid = [round(0.3 + 0.01 * index, 2) for index in range(270)]
@@ -331,7 +334,9 @@ def _save(
         sentiment_temperature=temperatures.get("sentiment", 1.0),
         topic_temperature=temperatures.get("topic", 1.0),
     )
-    save_adapter(folder, adapted, net.heads, settings, recipe, results)
+    # The name says which teacher it was; the folder is this machine's affair.
+    told = replace(recipe, teacher=Path(recipe.teacher).name, encoder=encoder_name)
+    save_adapter(folder, adapted, net.heads, settings, told, results)
 
 
 def _line(measured: dict[str, Metrics]) -> str:

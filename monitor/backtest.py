@@ -8,6 +8,7 @@ never  sends anything, and never looks ahead: at each simulated hour only what w
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -31,6 +32,8 @@ from monitor.watched import watched_themes
 
 _TICK = timedelta(hours=1)
 _PORTION = 4_096
+# After so long without a headline no window holds any, whatever the rules: windows have 14 days at most.
+_GAP = timedelta(days=15)
 Progress = Callable[[str, int, int], None]
 
 
@@ -155,9 +158,9 @@ def read_history(path: Path) -> list[Entry]:
 def _entry(row: Mapping[str, str], path: Path) -> Entry:
     try:
         published = datetime.fromisoformat(row["published"])
-    except ValueError as error:
+        published = published.replace(tzinfo=UTC) if published.tzinfo is None else published.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise InputUnusable(f"{path}, line {row['line']}: {row['published']!r} is no ISO 8601 time") from error
-    published = published.replace(tzinfo=UTC) if published.tzinfo is None else published.astimezone(UTC)
     feed = feed_of(row["outlet"], row["link"])
     return Entry(feed.id, feed.publisher, "en", "", row["link"], row["title"], row["summary"], published, published)
 
@@ -183,10 +186,11 @@ def _played(pipeline: Pipeline, entries: Sequence[Entry], start: datetime, progr
     by_tick: dict[datetime, list[Entry]] = defaultdict(list)
     for entry in entries:
         by_tick[_tick_of(entry.fetched)].append(entry)
-    now, end = min(by_tick), max(by_tick) + timedelta(days=1)
-    total = math.ceil((end - now) / _TICK)
+    ticks = sorted(by_tick)
+    begin, end = ticks[0], ticks[-1] + timedelta(days=1)
+    total = math.ceil((end - begin) / _TICK)
     changes: list[Change] = []
-    done = 0
+    now = begin
     while now <= end:
         if arrived := by_tick.get(now):
             pipeline.take_in(_checks(arrived, now), now)
@@ -194,10 +198,20 @@ def _played(pipeline: Pipeline, entries: Sequence[Entry], start: datetime, progr
             changes.extend(pipeline.detect(now))
         if now.hour == 0:
             pipeline.maintain(now)
-        done += 1
-        progress("playing", min(done, total), total)
-        now += _TICK
+        now = _next(now, ticks, pipeline)
+        progress("playing", min(math.ceil((now - begin) / _TICK), total), total)
     return changes
+
+
+def _next(now: datetime, ticks: Sequence[datetime], pipeline: Pipeline) -> datetime:
+    """The next hour; in a gap of the history, in which nothing is left to happen, the hour of the next headline."""
+    following = bisect_right(ticks, now)
+    if following == len(ticks) or ticks[following] - now <= _GAP:
+        return now + _TICK
+    if now - ticks[following - 1] <= _GAP or pipeline.alerts.open_alerts():
+        return now + _TICK
+    pipeline.maintain(now)
+    return ticks[following]
 
 
 def _checks(entries: Sequence[Entry], now: datetime) -> list[Check]:

@@ -8,6 +8,7 @@ never  imports torch, streamlit or duckdb before a command needs them
 from __future__ import annotations
 
 import importlib
+import os
 import signal
 import sys
 from pathlib import Path
@@ -34,6 +35,10 @@ _COMMANDS = {
 }
 
 
+class _ReaderGone(Exception):
+    """Whoever read our output has gone (`squall score ... | head`)."""
+
+
 class _Lazy(click.Group):
     """Knows its commands by name, and imports one when it is used."""
 
@@ -48,6 +53,13 @@ class _Lazy(click.Group):
         if not isinstance(command, click.Command):
             raise TypeError(f"monitor.commands.{module}.{cmd_name} is no command")
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # click itself would exit with 1 on this, as if something had gone wrong.
+            raise _ReaderGone from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -91,9 +103,9 @@ def main() -> None:
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         _fail("stopped", 130)
-    except BrokenPipeError:
-        # The reader of our output has gone (`squall score … | head`): there is nobody left to tell.
-        sys.stderr.close()
+    except _ReaderGone:
+        # There is nobody left to tell. What is still buffered goes nowhere, or Python would complain at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     sys.exit(code if isinstance(code, int) else 0)
 

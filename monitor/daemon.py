@@ -20,6 +20,7 @@ from functools import partial
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+from alerts.lifecycle import ChangeReason
 from monitor import __version__
 from monitor.actions import actions_of
 from monitor.errors import StoreError
@@ -136,8 +137,9 @@ class Daemon:
         except asyncio.CancelledError:
             log.info("stage_interrupted", stage=name)
         except StoreError as error:
-            self._stages.failed(name, self._clock(), str(error))
+            news = self._stages.failed(name, self._clock(), str(error))
             await asyncio.to_thread(self._reopen)
+            await self._tell(news)
         except Exception as error:
             # The one place where anything is caught: a fault in one stage must not silence the others.
             news = self._stages.failed(name, self._clock(), f"{type(error).__name__}: {error}")
@@ -176,7 +178,10 @@ class Daemon:
     async def _detect(self) -> None:
         for change in await asyncio.to_thread(self._pipeline.detect, self._clock()):
             alert = change.alert
-            log.warning(
+            # An alert that goes on is brought up to date at every look: that is worth no line in a log of months.
+            quiet = log.debug if change.reason is ChangeReason.CONTINUED else log.info
+            tell = log.warning if change.notifies else quiet
+            tell(
                 "alert_changed" if change.notifies else "alert_updated",
                 alert=alert.id,
                 series=alert.series,

@@ -43,7 +43,9 @@ def read_headlines(source: Path, column: str = "") -> tuple[pl.DataFrame, str]:
         wanted = f"the column {column!r}" if column else f"a column named {' or '.join(_TITLE_COLUMNS)}"
         raise InputUnusable(f"{source} lacks {wanted}; it has {', '.join(frame.columns)}; name one with --column")
     if frame.schema[name].is_nested():
-        raise InputUnusable(f"{source}: the column {name!r} holds {frame.schema[name]}, not text; name one with --column")
+        raise InputUnusable(
+            f"{source}: the column {name!r} holds {frame.schema[name]}, not text; name one with --column"
+        )
     return frame.with_columns(pl.col(name).cast(pl.String).fill_null("")), name
 
 
@@ -120,7 +122,7 @@ def _read(source: Path) -> pl.DataFrame:
 
 
 def _lines(body: bytes) -> pl.DataFrame:
-    """One row a line. Only line breaks part lines: str.splitlines would also cut a headline at U+2028 or a form feed."""
+    """One row a line. Only line breaks part lines: str.splitlines would cut headlines at U+2028 or form feeds too."""
     text = body.decode("utf-8-sig", errors="replace")
     lines = text.removesuffix("\n").split("\n") if text else []
     return pl.DataFrame({"text": [line.removesuffix("\r") for line in lines]}, schema={"text": pl.String})

@@ -1,4 +1,4 @@
-"""What commands share: the settings that the user named.
+"""What commands share: the settings that the user named, and a log that keeps off standard output.
 
 takes  click's context
 gives  `Settings`
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import click
 
+from monitor.logs import set_up_logs
 from monitor.settings import Settings, find_settings, load_settings
 
 
@@ -18,4 +19,6 @@ def settings_of(ctx: click.Context) -> Settings:
     Raises:
         SettingsUnusable: see `load_settings`.
     """
-    return load_settings(find_settings(ctx.find_root().obj))
+    settings = load_settings(find_settings(ctx.find_root().obj))
+    set_up_logs(settings.log)
+    return settings

@@ -28,10 +28,8 @@ def run(ctx: click.Context, with_dashboard: bool) -> None:
     """Run the daemon until SIGTERM or Ctrl-C; what is in hand is finished first."""
     from monitor.daemon import Daemon
     from monitor.dashboarding import dashboard_process
-    from monitor.logs import set_up_logs
 
     settings = settings_of(ctx)
-    set_up_logs(settings.log)
 
     async def serve() -> None:
         with ExitStack() as held:
@@ -56,11 +54,9 @@ def run(ctx: click.Context, with_dashboard: bool) -> None:
 @click.pass_context
 def once(ctx: click.Context, as_json: bool) -> None:
     """Poll, score, store, detect and deliver once, for cron or a first look."""
-    from monitor.logs import set_up_logs
     from monitor.pipeline import Pipeline
 
     settings = settings_of(ctx)
-    set_up_logs(settings.log)
     now = datetime.now(UTC)
 
     async def cycle() -> dict[str, object]:

