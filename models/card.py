@@ -23,7 +23,7 @@ def card(settings: AdapterSettings, metrics: dict[str, Any]) -> str:
     """The README of an adapter folder."""
     rows = [
         f"| {_ABOUT.get(source, source)} | {m['n']} | {m['accuracy']:.3f} | {m['macro_f1']:.3f} "
-        f"| {m['recall'].get('negative', float('nan')):.3f} | {m['ece']:.3f} |".replace("nan", "–")
+        f"| {_recall(m['recall'])} | {m['ece']:.3f} |"
         for source, m in sorted(metrics["test"].items())
     ]
     topics = metrics["test"].get("tfnt", {}).get("f1", {})
@@ -51,6 +51,7 @@ def card(settings: AdapterSettings, metrics: dict[str, Any]) -> str:
         "Sentiment and Twitter Financial News Topic, all MIT. Near-duplicate groups never cross parts. Probabilities",
         f"are divided by a temperature fitted on validation data (sentiment {settings.sentiment_temperature:.2f}, "
         f"topic {settings.topic_temperature:.2f}).",
+        *_taught(metrics["recipe"]),
         "",
         "## Limits",
         "",
@@ -60,3 +61,18 @@ def card(settings: AdapterSettings, metrics: dict[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _taught(recipe: dict[str, Any]) -> list[str]:
+    if not recipe["teacher"]:
+        return []
+    return [
+        "",
+        f"Beside the labels it learned the sentiment that a larger model (`{recipe['teacher']}`, trained on the same data)",
+        f"gives to every training text, with a weight of {recipe['teacher_weight']}.",
+    ]
+
+
+def _recall(recall: dict[str, float]) -> str:
+    """Of the negative class; a set of topics has none."""
+    return f"{recall['negative']:.3f}" if "negative" in recall else "–"

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
-from standardwebhooks.webhooks import Webhook
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from models.score import Score
 from monitor.feeds import Check, Feed, Outcome, succeeded, unseen
@@ -151,6 +151,7 @@ class Desk(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Posts)
         self.posts: list[Post] = []
+        self.refused: list[str] = []
         self.status = 204
         self.hangs = False
         self.change = threading.Condition()
@@ -166,15 +167,20 @@ class _Posts(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
-        # Raises when the signature or the time is wrong: the daemon then gets no answer, and the test no post.
-        payload = Webhook(SECRET).verify(body, {name.lower(): value for name, value in self.headers.items()})
-        with self.server.change:
-            self.server.posts.append(Post(self.headers["webhook-id"], payload))
-            self.server.change.notify_all()
+        status = self.server.status
+        try:
+            payload = Webhook(SECRET).verify(body, {name.lower(): value for name, value in self.headers.items()})
+        except WebhookVerificationError as error:
+            status = 401
+            self.server.refused.append(str(error))
+        else:
+            with self.server.change:
+                self.server.posts.append(Post(self.headers["webhook-id"], payload))
+                self.server.change.notify_all()
         if self.server.hangs:
             self.server.over.wait(PATIENCE)
         try:
-            self.send_response(self.server.status)
+            self.send_response(status)
             self.send_header("content-length", "0")
             self.end_headers()
         except OSError:
@@ -237,7 +243,7 @@ class House:
         common: dict[str, Mapping[str, object]] = {
             "store": {"path": str(self.store)},
             "watch": {"default_feeds": False},
-            "log": {"format": "json"},
+            "log": {"format": "json", "level": "debug"},
             "daemon": {"poll_seconds": 1, "detect_seconds": 1, "deliver_seconds": 1},
             "polling": {"allow_private_addresses": ["127.0.0.1"], "per_host": 20},
             "rules": {"learning_days": 2},
@@ -355,19 +361,28 @@ def until(change: threading.Condition, reached: Callable[[], bool], patience: fl
         assert change.wait_for(reached, patience), "what was waited for did not come"
 
 
-def prefill(store: Path, feeds: Sequence[Feed], series: Sequence[str], now: datetime, days: int = 4) -> set[int]:
+def prefill(
+    store: Path,
+    feeds: Sequence[Feed],
+    now: datetime,
+    *,
+    series: Sequence[str] = ("market", "theme:bank-stress"),
+    due: Mapping[str, datetime] | None = None,
+    days: int = 4,
+) -> set[int]:
     """Give a store some ordinary days: watched series, feeds that answered before, and calm headlines with scores.
 
-    Returns the ids. The feeds are due at once, and what they bring is news, not the backlog of a first fetch.
+    Returns the ids. What the feeds bring is news, not the backlog of a first fetch; they are due at once, or when
+    `due` says.
     """
-    before = now - timedelta(minutes=30)
     checks = []
     for feed in feeds:
+        before = (due or {}).get(feed.id, now) - timedelta(minutes=feed.every_minutes)
         state = succeeded(
             feed, unseen(feed, now - timedelta(days=days)), before, Outcome.NEW, etag=None, last_modified=None
         )
         checks.append(Check(feed.id, before, Outcome.NEW, "", 200, 1, 1, (), state))
-    headlines = [_calm(number, now - timedelta(hours=number / 2 + 1)) for number in range(days * 48)]
+    headlines = [calm(number, now - timedelta(hours=number / 2 + 1)) for number in range(days * 48)]
     scores = {headline.id: _score(headline.id) for headline in headlines}
     with Store.open(store, now) as opened:
         opened.watch(series, now - timedelta(days=days))
@@ -375,7 +390,7 @@ def prefill(store: Path, feeds: Sequence[Feed], series: Sequence[str], now: date
     return set(scores)
 
 
-def _calm(number: int, at: datetime) -> Headline:
+def calm(number: int, at: datetime) -> Headline:
     return Headline(
         id=number + 1,
         feed="archive",

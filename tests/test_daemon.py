@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import runpy
+import signal
+import threading
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ import pytest
 
 from monitor.reading import Reader
 from monitor.readservice import address_file, read_address
+from monitor.settings import load_settings
+from monitor.status import status
 from monitor.store import Store
 
 SCENE = runpy.run_path(str(Path(__file__).with_name("daemon_scene.py")))
@@ -44,47 +48,199 @@ def crisis(house: Any, press: Any) -> set[int]:
     """Two publishers with nine bad stories each, and a store whose past was calm: an alert is certain to fire."""
     now = utc_now()
     for number, path in enumerate(("marlow", "tessel")):
-        news = [Item(f"{path}-{i}", surge(number * 9 + i), now - timedelta(minutes=i)) for i in range(9)]
-        press.serve(path, news)
+        press.serve(path, bad_news(path, number, now))
         house.feed(press, path)
-    return prefill(house.store, house.feeds, ["market", "theme:bank-stress"], now)
+    return prefill(house.store, house.feeds, now)
 
 
-def ids(house: Any) -> list[int]:
-    with Reader.open(house.store) as reader:
-        found = reader.query(
-            "headlines",
-            series="market",
-            since=utc_now() - timedelta(days=30),
-            until=utc_now() + timedelta(days=1),
-            negative_only=False,
-            limit=10_000,
-        )
-    return list(found["id"])
+def bad_news(path: str, number: int, now: datetime) -> list[Any]:
+    return [Item(f"{path}-{i}", surge(number * 9 + i), now - timedelta(minutes=i)) for i in range(9)]
 
 
-def test_it_works_answers_stops_and_goes_on(house: Any, press: Any, desk: Any) -> None:
+def remembered(house: Any) -> list[int]:
+    """Ids of the stored headlines, scored or not; nobody holds the store."""
+    with Store.open(house.store, utc_now(), read_only=True) as store:
+        assert store.rollup_faults().is_empty()
+        with store.database.reading() as cursor:
+            return [row[0] for row in cursor.sql("SELECT id FROM headlines").fetchall()]
+
+
+def pending(house: Any) -> int:
+    with Store.open(house.store, utc_now(), read_only=True) as store:
+        return store.counts().pending_deliveries
+
+
+def stopped(daemon: Any) -> None:
+    """It obeys SIGTERM in time, with exit code 0, and without a word of trouble."""
+    code, took = daemon.stop()
+    assert (code, took < MOST_SECONDS_TO_STOP) == (0, True), f"{code} after {took:.1f} s"
+    assert daemon.logged("stopped")
+    assert "Traceback" not in daemon.log
+    assert [line for line in daemon.lines if line["level"] == "error"] == []
+
+
+def test_it_works_answers_stops_and_does_not_repeat_itself(house: Any, press: Any, desk: Any) -> None:
     past = crisis(house, press)
     house.webhook(desk)
     with house.daemon() as daemon:
-        started = daemon.line("started")
-        assert started["store"] == str(house.store)
+        assert daemon.line("started")["store"] == str(house.store)
         polled = daemon.line("polled")
         assert (polled["checks"], polled["failed"], polled["headlines"], polled["scored"]) == (2, 0, 18, 18)
-        fired = daemon.line("alert_changed", reason="fired")
-        daemon.line("delivery_attempted", outcome="delivered")
-        until(desk.change, lambda: any(post.payload["data"]["id"] == fired["alert"] for post in desk.posts))
+        fired = daemon.line("alert_changed", reason="fired", series="theme:bank-stress")
+        daemon.line("delivery_attempted", outcome="delivered", alert=fired["alert"])
+        assert fired["alert"] in {post.payload["data"]["alert"] for post in desk.posts}
+
         state = house.command("status", "--json")
         told = json.loads(state.stdout)
-        assert state.returncode == 0
-        assert told["alive"] is True
-        assert told["feeds"] == 2
-        assert told["feeds_failing"] == []
-        assert told["troubles"] == []
+        assert (state.returncode, told["alive"], told["troubles"]) == (0, True, [])
+        assert (told["feeds"], told["feeds_failing"]) == (2, [])
         assert told["headlines"] == told["scored"] == len(past) + 18
+        assert {stage["name"] for stage in told["stages"]} >= {"poll", "detect", "score", "deliver:desk"}
         listed = json.loads(house.command("alerts", "list", "--json").stdout)
-        assert fired["alert"] in {alert["id"] for alert in listed}
-        print(daemon.log)
-        code, took = daemon.stop()
-        assert (code, took < MOST_SECONDS_TO_STOP) == (0, True)
-        print(daemon.log)
+        assert {(alert["id"], alert["state"]) for alert in listed} >= {(fired["alert"], "firing")}
+
+        second = house.command("run")
+        assert second.returncode == 1
+        assert f"the store {house.store} is held by process {daemon.process.pid}" in second.stderr
+        assert "stop the other squall" in second.stderr
+        assert "Traceback" not in second.stderr
+        stopped(daemon)
+    assert not address_file(house.store).exists()
+    ids, sent = remembered(house), list(desk.posts)
+    assert len(ids) == len(set(ids)) == len(past) + 18
+    assert pending(house) == 0
+
+    # The same feeds at another address are checked at once: what is known must not come in, or be told, again.
+    now = utc_now()
+    press.serve("moved", [*bad_news("marlow", 0, now), Item("marlow-new", "Quarterly report is due on Friday", now)])
+    house.feeds[0] = house.feeds[0].model_copy(update={"url": press.url("moved")})
+    with house.daemon() as daemon:
+        assert daemon.line("polled")["headlines"] == 1
+        daemon.line("alert_updated", reason="continued", alert=fired["alert"])
+        stopped(daemon)
+        assert not daemon.logged("alert_changed", alert=fired["alert"], reason="fired")
+    again = remembered(house)
+    assert set(again) > set(ids)
+    assert len(again) == len(set(again)) == len(ids) + 1
+    assert [post.id for post in desk.posts[: len(sent)]] == [post.id for post in sent]
+    assert len({post.id for post in desk.posts}) == len(desk.posts)
+
+
+def test_a_cycle_in_hand_is_finished(house: Any, press: Any) -> None:
+    asked_to_stop = threading.Event()
+    news = bad_news("marlow", 0, utc_now())
+
+    def late() -> Any:
+        asked_to_stop.wait(MOST_SECONDS_TO_STOP)
+        return Answer(rss(news))
+
+    press.answers["marlow"] = late
+    house.feed(press, "marlow")
+    with house.daemon() as daemon:
+        until(press.change, lambda: press.asked == ["marlow"])
+        daemon.process.send_signal(signal.SIGTERM)
+        daemon.line("stopping")
+        asked_to_stop.set()
+        assert daemon.process.wait(MOST_SECONDS_TO_STOP) == 0
+        # Its scores wait for the next start: nobody who was asked to stop loads a model.
+        assert daemon.line("polled")["headlines"] == len(news)
+        assert not daemon.logged("model_loaded")
+    assert len(remembered(house)) == len(news)
+
+
+def test_a_feed_that_hangs_does_not_keep_it_from_stopping(house: Any, press: Any) -> None:
+    press.answers["tessel"] = lambda: Answer(status=500 if press.over.wait(60) else 504)
+    house.feed(press, "tessel")
+    with house.daemon() as daemon:
+        until(press.change, lambda: press.asked == ["tessel"])
+        stopped(daemon)
+        assert daemon.logged("stage_interrupted", stage="poll")
+    assert remembered(house) == []
+
+
+def test_a_webhook_that_hangs_does_not_keep_it_from_stopping(house: Any, press: Any, desk: Any) -> None:
+    crisis(house, press)
+    house.webhook(desk, timeout_seconds=100)
+    desk.hangs = True
+    with house.daemon() as daemon:
+        until(desk.change, lambda: len(desk.posts) == 1)
+        # Neither does it keep the daemon from its other work.
+        looks = len(daemon.logged("alert_updated", reason="continued"))
+        until(daemon.change, lambda: len(daemon.logged("alert_updated", reason="continued")) > looks)
+        stopped(daemon)
+    assert pending(house) >= 1
+    desk.hangs = False
+    with house.daemon() as daemon:
+        daemon.line("delivery_attempted", outcome="delivered", delivery=desk.posts[0].id)
+        stopped(daemon)
+    assert [post.id for post in desk.posts].count(desk.posts[0].id) == 2
+    assert pending(house) == 0
+
+
+def test_a_dead_letter_is_sent_again_through_the_running_daemon_or_after_it(house: Any, press: Any, desk: Any) -> None:
+    crisis(house, press)
+    house.webhook(desk)
+    desk.status = 410
+    with house.daemon() as daemon:
+        dead = daemon.line("delivery_attempted", state="dead")["delivery"]
+        until(daemon.change, lambda: len(daemon.logged("delivery_attempted", state="dead")) >= 2)
+        told = house.status()
+        assert any("squall alerts redeliver" in trouble for trouble in told["troubles"]), told["troubles"]
+        assert any("410 Gone" in trouble for trouble in told["troubles"]), told["troubles"]
+        letters = json.loads(house.command("alerts", "deliveries", "--dead", "--json").stdout)
+        assert dead in {letter["id"] for letter in letters}
+
+        desk.status = 204
+        again = house.command("alerts", "redeliver", dead)
+        assert (again.returncode, again.stdout) == (0, f"{dead} is due again\n")
+        daemon.line("delivery_attempted", delivery=dead, state="delivered")
+        arrived = house.command("alerts", "redeliver", dead)
+        assert arrived.returncode == 1
+        assert "is delivered: only dead letters are sent again" in arrived.stderr
+        unknown = house.command("alerts", "redeliver", "msg_0")
+        assert unknown.returncode == 1
+        assert "`squall alerts deliveries` lists them" in unknown.stderr
+        stopped(daemon)
+    other = next(letter["id"] for letter in letters if letter["id"] != dead)
+    later = house.command("alerts", "redeliver", other)
+    assert (later.returncode, later.stdout) == (0, f"{other} is due again; it goes out when the daemon runs\n")
+    assert pending(house) == 1
+
+
+def test_what_a_killed_daemon_leaves_behind_is_no_obstacle(house: Any, press: Any) -> None:
+    press.serve("marlow", [])
+    house.feed(press, "marlow")
+    with house.daemon() as daemon:
+        daemon.line("started")
+        daemon.kill()
+    stale = read_address(house.store)
+    assert stale is not None
+    alone = house.command("status", "--json")
+    told = json.loads(alone.stdout)
+    assert (alone.returncode, told["alive"]) == (1, False)
+    assert "no daemon is running: start one with `squall run`" in told["troubles"]
+    with house.daemon() as daemon:
+        daemon.line("started")
+        fresh = read_address(house.store)
+        assert fresh is not None
+        assert (fresh.pid, fresh.token != stale.token) == (daemon.process.pid, True)
+        with Reader.open(house.store) as reader:
+            assert status(reader, load_settings(house.config, {}), utc_now()).alive
+        stopped(daemon)
+    assert not address_file(house.store).exists()
+
+
+def test_one_cycle_for_cron(house: Any, press: Any, desk: Any) -> None:
+    past = crisis(house, press)
+    house.webhook(desk)
+    house.feed(press, "nowhere")
+    house.write()
+    done = house.command("once", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["checks"], told["failed"], told["headlines"], told["scored"]) == (3, 1, 18, 18)
+    assert told["model_fault"] == ""
+    assert told["alerts_changed"] == told["deliveries_attempted"] == len(desk.posts) > 0
+    assert len(remembered(house)) == len(past) + 18
+    repeated = json.loads(house.command("once", "--json").stdout)
+    assert (repeated["headlines"], repeated["alerts_changed"], repeated["deliveries_attempted"]) == (0, 0, 0)

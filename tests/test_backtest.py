@@ -1,0 +1,268 @@
+"""History through the real path: an invented bank run, the bank stress of March 2023, and files that are broken."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from alerts.rules import Rules
+from models.themes import default_themes
+from monitor.backtest import FiredAlert, Report, backtest, read_history
+from monitor.companies import gazetteer
+from monitor.demo.storyline import PUBLISHERS, Storyline, storyline
+from monitor.errors import InputUnusable
+from monitor.outlets import feed_of
+from monitor.settings import ModelSettings, Settings
+
+ENDS = datetime(2026, 3, 19, 17, tzinfo=UTC)
+# Of the storyline's three weeks the last nine days are enough to learn and to break.
+TOLD = timedelta(days=9)
+BANKS = "theme:bank-stress"
+
+
+def settings() -> Settings:
+    return Settings(model=ModelSettings(device="cpu"), rules=Rules(learning_days=5))
+
+
+def written(path: Path, story: Storyline, until: datetime) -> Path:
+    names = {publisher.id: publisher.name for publisher in PUBLISHERS}
+    with path.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["published", "outlet", "title", "link"])
+        for item in reversed(story.items):
+            if story.ends - TOLD <= item.at < until:
+                rows.writerow([item.at.isoformat(), names[item.publisher], item.title, item.link])
+    return path
+
+
+@pytest.fixture(scope="module")
+def story() -> Storyline:
+    return storyline(7, ENDS)
+
+
+@pytest.fixture(scope="module")
+def report(story: Storyline, tmp_path_factory: pytest.TempPathFactory) -> Report:
+    history = written(tmp_path_factory.mktemp("history") / "history.csv", story, story.ends)
+    return backtest(history, settings(), None)
+
+
+def test_the_bank_run_is_noticed(story: Storyline, report: Report) -> None:
+    found = [alert for alert in report.alerts if alert.series == BANKS]
+    assert found, [alert.series for alert in report.alerts]
+    alert = found[0]
+    assert story.breaks <= alert.opened_at <= story.breaks + timedelta(hours=16)
+    assert alert.name == "Bank stress"
+    assert alert.seen >= 4
+    assert alert.seen > 2 * alert.expected
+    assert 0 < alert.p_value < 1e-3
+    assert alert.hours in Rules().windows
+    assert alert.severity in {"info", "warning", "critical"}
+    assert alert.peak_seen >= alert.seen
+    assert alert.peak_at >= alert.opened_at
+
+
+def test_calm_days_stay_calm(story: Storyline, report: Report) -> None:
+    assert [alert.series for alert in report.alerts if alert.opened_at < story.breaks] == []
+
+
+def test_an_alert_brings_its_stories(story: Storyline, report: Report) -> None:
+    """Each story was published by then, under that title, and at least two houses carry them."""
+    titles = {" ".join(item.title.split()) for item in story.items}
+    for alert in report.alerts:
+        assert len(alert.stories) >= 2
+        assert len({house for one in alert.stories for house in one.publisher.split(", ")}) >= 2
+        for one in alert.stories:
+            assert one.title in titles
+            assert alert.opened_at - timedelta(hours=alert.hours) <= one.at <= alert.opened_at
+            assert one.link.startswith("https://www.")
+
+
+def test_the_report_counts_what_was_there(story: Storyline, report: Report) -> None:
+    told = [item for item in story.items if item.at >= story.ends - TOLD]
+    assert 0.95 * len(told) <= report.headlines <= len(told)
+    assert report.stories < report.headlines
+    assert (report.since, report.until) == (told[0].at, told[-1].at)
+    assert report.model.startswith("fast-")
+
+
+def test_the_report_is_plain_json(report: Report) -> None:
+    plain = json.loads(json.dumps(report.as_dict()))
+    assert set(plain) == {"headlines", "stories", "since", "until", "warmup_until", "model", "alerts"}
+    assert {
+        "series",
+        "name",
+        "severity",
+        "opened_at",
+        "resolved_at",
+        "hours",
+        "expected",
+        "seen",
+        "p_value",
+        "stories",
+    } <= (set(plain["alerts"][0]))
+    assert datetime.fromisoformat(plain["alerts"][0]["opened_at"]) == report.alerts[0].opened_at
+    assert set(plain["alerts"][0]["stories"][0]) == {"title", "publisher", "link", "at"}
+
+
+def test_nothing_is_known_before_its_time(story: Storyline, report: Report, tmp_path: Path) -> None:
+    """A history that ends earlier brings the same alerts until then."""
+    cut = story.breaks + timedelta(hours=14)
+    shorter = backtest(written(tmp_path / "shorter.csv", story, cut), settings(), story.breaks - timedelta(hours=6))
+
+    def until_cut(alerts: tuple[FiredAlert, ...]) -> list[tuple[object, ...]]:
+        return [(a.series, a.opened_at, a.hours, a.seen, a.expected, a.stories) for a in alerts if a.opened_at <= cut]
+
+    assert until_cut(shorter.alerts) == until_cut(report.alerts)
+    assert until_cut(shorter.alerts)
+
+
+# Files
+
+GOOD = "2026-03-01T10:00:00Z,Wire,A headline\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "there is no file"),
+        ("", "cannot be read as CSV"),
+        ("published,outlet,title\n", "holds no headline"),
+        ("published,outlet,title\n2026-03-01,Wire,\n", "holds no headline"),
+        ("published,title\n2026-03-01,A\n", "lacks the column outlet; it has published, title"),
+        ("date,source,text\nx,y,z\n", "lacks the column published, outlet, title"),
+        (f"published,outlet,title\n{GOOD}{GOOD}yesterday,Wire,B\n", "line 4: 'yesterday' is no ISO 8601 time"),
+        (f"published,outlet,title\n{GOOD},Wire,B\n", "line 3: '' is no ISO 8601 time"),
+        ("published,outlet,title\n0001-01-01T00:00:00+05:00,Wire,B\n", "line 2: "),
+        ("published,outlet,title\na,b,c,d\n", "cannot be read as CSV"),
+        (b"published,outlet,title\n2026-03-01,\xff,x\n", "cannot be read as CSV"),
+    ],
+)
+def test_a_broken_history_says_what_is_wrong(tmp_path: Path, content: str | bytes | None, words: str) -> None:
+    path = tmp_path / "history.csv"
+    if content is not None:
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    with pytest.raises(InputUnusable) as told:
+        backtest(path, settings(), None)
+    assert words in str(told.value)
+    assert str(path) in str(told.value)
+
+
+def test_times_are_read_as_utc_and_sorted(tmp_path: Path) -> None:
+    path = tmp_path / "history.csv"
+    path.write_text(
+        "published,outlet,title,extra\n2026-03-01T12:00:00+02:00,Wire,third,\n2026-03-01,Wire,first,\n"
+        "2026-03-01 09:30:00,Wire,second,x\n"
+    )
+    entries = read_history(path)
+    assert [entry.title for entry in entries] == ["first", "second", "third"]
+    assert [entry.published and entry.published.hour for entry in entries] == [0, 9, 10]
+    assert all(entry.fetched == entry.published for entry in entries)
+
+
+def test_a_gap_of_decades_is_passed_over(tmp_path: Path) -> None:
+    """One wrong year in an archive must not cost hundreds of thousands of empty hours."""
+    path = tmp_path / "history.csv"
+    path.write_text(f"published,outlet,title\n1996-03-01T10:00:00Z,Wire,An old headline\n{GOOD}")
+    hours: list[int] = []
+    report = backtest(path, settings(), None, lambda stage, done, total: hours.append(done))
+    assert (report.headlines, report.alerts) == (2, ())
+    assert len(hours) < 1_000
+
+
+def test_the_command_prints_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "history.csv"
+    path.write_text(f"published,outlet,title\n{GOOD}2026-03-01T11:00:00Z,Wire,Another headline\n")
+
+    def squall(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "monitor", "backtest", path, *words],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1]), "XDG_CONFIG_HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+
+    found = json.loads(squall("--json", "--quiet").stdout)
+    assert (found["headlines"], found["alerts"]) == (2, [])
+    words = squall("--warmup-until", "2026-03-01")
+    assert "2 headlines, 2 stories" in words.stdout
+    assert words.stderr.count("playing") == 1
+
+
+# Outlets
+
+
+@pytest.mark.parametrize(
+    ("outlet", "link", "publisher"),
+    [
+        ("CNBC Markets", "https://www.cnbc.com/2023/1.html", "cnbc"),
+        ("The Wire", "https://news.wire.co.uk/x", "wire.co.uk"),
+        ("The Wire", "", "the-wire"),
+        ("The Wire", "http://[broken", "the-wire"),
+        ("The Wire", "not a link", "the-wire"),
+        ("", "", "unknown"),
+    ],
+)
+def test_the_house_behind_an_outlet(outlet: str, link: str, publisher: str) -> None:
+    feed = feed_of(outlet, link)
+    assert feed.publisher == publisher
+    assert feed.name
+
+
+def test_two_outlets_of_one_house_are_one_voice() -> None:
+    assert feed_of("WSJ World", "https://www.wsj.com/a").publisher == feed_of("WSJ Tech", "https://wsj.com/b").publisher
+
+
+def test_outlets_in_another_script_stay_apart() -> None:
+    assert feed_of("新浪财经", "").publisher != feed_of("路透社", "").publisher
+
+
+# March 2023
+
+WARMUP = datetime(2023, 2, 1, tzinfo=UTC)
+CALM_UNTIL = datetime(2023, 3, 8, tzinfo=UTC)
+NOTICED_BY = datetime(2023, 3, 11, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def replay(shared_data: Path) -> Report:
+    history = shared_data / "replay" / "finance_2023q1.csv"
+    return backtest(history, Settings(model=ModelSettings(device="cpu")), WARMUP)
+
+
+def banks() -> set[str]:
+    named = ("bank", "silvergate", "svb", "signature", "credit suisse", "ubs", "first republic")
+    companies = {f"company:{one.ticker}" for one in gazetteer() if any(word in one.name.lower() for word in named)}
+    assert BANKS.removeprefix("theme:") in {theme.id for theme in default_themes()}
+    return {BANKS, "topic:Financials", *companies}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_bank_stress_of_march_2023_is_noticed_on_the_day_svb_closed(replay: Report) -> None:
+    found = [alert for alert in replay.alerts if alert.series in banks() and alert.opened_at >= CALM_UNTIL]
+    assert found, [(alert.series, alert.opened_at) for alert in replay.alerts]
+    assert min(alert.opened_at for alert in found) <= NOTICED_BY
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_weeks_before_it_bring_two_alerts_at_most(replay: Report) -> None:
+    """Sources thin out in those weeks, and earnings come in: neither is news of its own."""
+    early = [alert for alert in replay.alerts if WARMUP <= alert.opened_at < CALM_UNTIL + timedelta(days=1)]
+    assert len(early) <= 2, [(alert.series, alert.opened_at) for alert in early]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_replay_is_read_whole(replay: Report) -> None:
+    assert replay.headlines > 10_400
+    assert replay.stories < replay.headlines

@@ -1,0 +1,269 @@
+"""Training, small: a BERT of two layers made on the spot, sixty headlines, and what comes out of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from tokenizers import Tokenizer
+from tokenizers.models import WordPiece
+from tokenizers.normalizers import BertNormalizer
+from tokenizers.pre_tokenizers import BertPreTokenizer
+from tokenizers.processors import TemplateProcessing
+from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+from models.adapters import SHIPPED, find_adapter
+from models.card import card
+from models.datasets import CLASSES, Example, Part
+from models.encoder import find_encoder, load_encoder
+from models.errors import AdapterDamaged, DataUnusable
+from models.metrics import Metrics
+from models.recipes import Recipe, load_recipe
+from models.scorer import Scorer, load_scorer
+from models.training import merge_in_weight_space, train
+
+SUBJECTS = ("bank", "maker", "grocer", "miner", "airline", "insurer", "broker")
+# By sentiment: what a subject may do.
+DEEDS = {
+    "negative": ("collapses", "warns", "defaults"),
+    "neutral": ("meets", "reports", "moves"),
+    "positive": ("soars", "wins", "expands"),
+}
+TOPIC_WORDS = {"Macro": "inflation", "Earnings": "profit", "Energy | Oil": "oil"}
+FRAME = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+TEACHES = Recipe(epochs=15, batch_texts=8, rank=4, alpha=8, lora_rate=5e-3, heads_rate=1e-2, averaging=0.5, masking=0.0)
+
+
+def tiny_bert(folder: Path) -> Path:
+    """A BERT of 32 dimensions and two layers with a vocabulary of its own, saved as transformers saves one."""
+    words = [*FRAME, *SUBJECTS, *TOPIC_WORDS.values(), *(deed for deeds in DEEDS.values() for deed in deeds), "again"]
+    tokenizer = Tokenizer(WordPiece({word: number for number, word in enumerate(words)}, unk_token="[UNK]"))
+    tokenizer.normalizer = BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = BertPreTokenizer()
+    tokenizer.post_processor = TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+    names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, mask_token="[MASK]", **names).save_pretrained(folder)
+    torch.manual_seed(1)
+    config = BertConfig(
+        vocab_size=len(words),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=64,
+    )
+    BertModel(config).save_pretrained(folder)
+    return folder
+
+
+def labelled() -> list[Example]:
+    """Headlines whose label hangs on one word; a subject, and so a near-duplicate group, is in one part only."""
+    parts = dict(zip(SUBJECTS, [Part.TRAIN] * 3 + [Part.VALIDATION] * 2 + [Part.TEST] * 2, strict=True))
+    sentiment = [
+        Example(f"{subject} {deed}", CLASSES["sentiment"].index(label), "sentiment", "invented", part)
+        for subject, part in parts.items()
+        for label, deeds in DEEDS.items()
+        for deed in deeds
+    ]
+    topic = [
+        Example(f"{subject} {word}", CLASSES["topic"].index(label), "topic", "invented-topics", part)
+        for subject, part in parts.items()
+        for label, word in TOPIC_WORDS.items()
+    ]
+    return sentiment + topic
+
+
+class Trained(NamedTuple):
+    folder: Path
+    results: dict[str, Metrics]
+    lines: list[str]
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_bert(tmp_path_factory.mktemp("encoder") / "tiny-bert")
+
+
+@pytest.fixture(scope="module")
+def trained(encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    folder = tmp_path_factory.mktemp("adapter") / "small"
+    lines: list[str] = []
+    recipe = replace(TEACHES, encoder=str(encoder))
+    return Trained(folder, train(recipe, labelled(), folder, lines.append), lines)
+
+
+def test_training_learns_what_the_words_mean(trained: Trained) -> None:
+    """A subject that was never seen in training, and so nothing but the deed, decides."""
+    assert trained.results["invented"].n == 18
+    assert trained.results["invented"].accuracy > 0.8
+    assert set(trained.results) == {"invented", "invented-topics"}
+
+
+def test_training_says_how_it_goes(trained: Trained) -> None:
+    assert trained.lines[0].startswith("36 training, 24 validation, 24 test texts")
+    assert sum(line.startswith("epoch ") for line in trained.lines) == TEACHES.epochs
+    assert trained.lines[-1].startswith("test ")
+
+
+def test_the_folder_holds_an_adapter_that_loads(trained: Trained) -> None:
+    adapter = find_adapter(trained.folder)
+    assert adapter.model.startswith("small-")
+    scorer = load_scorer(trained.folder, device="cpu", precision="fp32")
+    scores = scorer.score([example.text for example in labelled() if example.task == "sentiment"])
+    wanted = [CLASSES["sentiment"][e.label] for e in labelled() if e.task == "sentiment"]
+    right = sum(score.sentiment.value == label for score, label in zip(scores, wanted, strict=True))
+    assert right / len(wanted) > 0.8
+    assert {score.model for score in scores} == {adapter.model}
+
+
+def test_batched_equals_single(trained: Trained) -> None:
+    scorer = load_scorer(trained.folder, device="cpu", precision="fp32", budget=20)
+    texts = [example.text for example in labelled()] + ["", "again " * 30, "bank"]
+    together = scorer.probabilities(texts)
+    for head, batched in enumerate(together):
+        alone = np.concatenate([scorer.probabilities([text])[head] for text in texts])
+        assert np.abs(batched - alone).max() < 1e-5
+
+
+def test_figures_in_the_folder_are_those_that_were_measured(trained: Trained) -> None:
+    metrics = json.loads((trained.folder / "metrics.json").read_text())
+    adapter = find_adapter(trained.folder)
+    assert metrics["model"] == adapter.model
+    assert metrics["recipe"]["epochs"] == TEACHES.epochs
+    assert metrics["test"] == {source: measured.as_dict() for source, measured in trained.results.items()}
+    assert (trained.folder / "README.md").read_text() == card(adapter.settings, metrics)
+
+
+def test_what_was_measured_is_what_the_loaded_adapter_does(trained: Trained) -> None:
+    """The merged and saved weights are the ones whose figures are in the card."""
+    scorer = load_scorer(trained.folder, device="cpu")
+    tested = [e for e in labelled() if e.part is Part.TEST and e.task == "sentiment"]
+    probabilities, _ = scorer.probabilities([example.text for example in tested])
+    right = probabilities.argmax(1) == np.array([example.label for example in tested])
+    assert float(right.mean()) == pytest.approx(trained.results["invented"].accuracy, abs=1 / len(tested))
+
+
+def test_nothing_in_the_folder_is_pickled_or_names_this_machine(trained: Trained) -> None:
+    names = {path.name for path in trained.folder.iterdir()}
+    assert {"adapter_model.safetensors", "heads.safetensors", "squall.json", "metrics.json", "README.md"} <= names
+    assert not {name for name in names if name.endswith((".bin", ".pt", ".pkl", ".pth"))}
+
+
+def test_an_adapter_is_refused_when_its_encoder_changed(trained: Trained, tmp_path: Path) -> None:
+    other = tiny_bert(tmp_path / "tiny-bert")
+    BertModel(BertConfig.from_pretrained(other)).save_pretrained(other)
+    folder = tmp_path / "moved"
+    folder.mkdir()
+    for file in trained.folder.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    settings = json.loads((folder / "squall.json").read_text()) | {"encoder": str(other)}
+    (folder / "squall.json").write_text(json.dumps(settings))
+    with pytest.raises(AdapterDamaged, match="trained on other weights"):
+        load_scorer(folder)
+
+
+def test_merging_in_weight_space_changes_nothing_but_the_cost(encoder: Path) -> None:
+    """Same function and same gradients as peft's own three products."""
+    base, tokenizer = load_encoder(find_encoder(str(encoder)))
+    config = LoraConfig(r=4, lora_alpha=8, target_modules=["query", "key", "value", "dense"], lora_dropout=0.0)
+    adapted = get_peft_model(base, config)
+    for name, weight in adapted.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight, std=0.1)
+    ids = torch.tensor(tokenizer(["bank collapses again", "oil soars again"])["input_ids"])
+
+    def outcome() -> tuple[torch.Tensor, list[torch.Tensor]]:
+        adapted.zero_grad()
+        hidden = adapted(input_ids=ids).last_hidden_state
+        hidden.square().sum().backward()
+        return hidden.detach(), [w.grad.clone() for w in adapted.parameters() if w.grad is not None]
+
+    adapted.eval()
+    plain, plain_gradients = outcome()
+    merge_in_weight_space(adapted)
+    merged, merged_gradients = outcome()
+    assert torch.allclose(plain, merged, atol=1e-5)
+    assert len(plain_gradients) == len(merged_gradients) > 0
+    for one, other in zip(plain_gradients, merged_gradients, strict=True):
+        assert torch.allclose(one, other, atol=1e-3, rtol=1e-3)
+
+
+# Recipes
+
+
+def test_a_recipe_overrides_what_it_names(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text('epochs = 2\nlora_rate = 1\ntargets = ["query"]\n')
+    recipe = load_recipe(path)
+    assert (recipe.epochs, recipe.lora_rate, recipe.targets) == (2, 1.0, ("query",))
+    assert recipe.rank == Recipe().rank
+    assert load_recipe(None) == Recipe()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("epoch = 2\n", "unknown key 'epoch'; did you mean 'epochs'"),
+        ('epochs = "two"\n', "epochs must be int, not str"),
+        ("epochs = 2.5\n", "epochs must be int, not float"),
+        ("[broken\n", "cannot be read"),
+        (None, "cannot be read"),
+    ],
+)
+def test_a_recipe_that_means_nothing_is_refused(tmp_path: Path, text: str | None, words: str) -> None:
+    path = tmp_path / "recipe.toml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(DataUnusable) as told:
+        load_recipe(path)
+    assert words in str(told.value)
+
+
+# The shipped adapter
+
+
+def test_the_shipped_card_states_the_shipped_figures() -> None:
+    metrics = json.loads((SHIPPED / "metrics.json").read_text())
+    adapter = find_adapter()
+    assert metrics["model"].rpartition("-")[2] == adapter.model.rpartition("-")[2]
+    assert (SHIPPED / "README.md").read_text() == card(adapter.settings, metrics)
+
+
+def test_a_card_names_its_sets_and_leaves_out_what_was_not_measured() -> None:
+    figures = {"n": 10, "accuracy": 0.5, "macro_f1": 0.4, "ece": 0.1}
+    metrics = {
+        "model": "fast-1",
+        "test": {
+            "tfns": figures | {"recall": {"negative": 0.75}},
+            "tfnt": figures | {"recall": {"Macro": 0.3}, "f1": {"Macro": 0.25, "Energy | Oil": 1.0}},
+        },
+    }
+    written = card(find_adapter().settings, metrics)
+    assert "| Twitter Financial News Sentiment (MIT)" in written
+    assert "| 10 | 0.500 | 0.400 | 0.750 | 0.100 |" in written
+    assert "| 10 | 0.500 | 0.400 | – | 0.100 |" in written
+    assert "| Energy / Oil | 1.00 |" in written
+
+
+def test_the_shipped_adapter_was_measured_on_its_permissive_sets() -> None:
+    metrics = json.loads((SHIPPED / "metrics.json").read_text())
+    assert {"sentfin", "tfns", "tfnt"} <= set(metrics["test"])
+    assert metrics["recipe"]["encoder"] == "embedded"
+    shown = (SHIPPED / "README.md").read_text()
+    for measured in metrics["test"].values():
+        assert f"| {measured['n']} | {measured['accuracy']:.3f} | {measured['macro_f1']:.3f} |" in shown
+    assert "Financial News" in shown
+
+
+def test_the_shipped_adapter_names_no_place_of_a_machine() -> None:
+    for path in SHIPPED.glob("*.json"):
+        values = path.read_text()
+        assert "/home/" not in values
+        assert "/work/" not in values
+    assert isinstance(load_scorer(device="cpu"), Scorer)
