@@ -93,11 +93,13 @@ def save_adapter(
     settings: AdapterSettings,
     recipe: Any,
     results: dict[str, Metrics],
-) -> None:
-    """Write everything that `find_adapter` reads, and the metrics and card beside it."""
-    from safetensors.torch import save_file
+) -> dict[str, Any]:
+    """Write everything that `find_adapter` reads, and the metrics beside it.
 
-    from models.card import card
+    Returns:
+        the metrics as written: model id, recipe, and figures by test set.
+    """
+    from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
     adapted.save_pretrained(str(folder))
@@ -110,7 +112,7 @@ def save_adapter(
         "test": {source: measured.as_dict() for source, measured in results.items()},
     }
     (folder / METRICS).write_text(_json(metrics))
-    (folder / CARD).write_text(card(settings, metrics))
+    return metrics
 
 
 def _model_id(folder: Path, settings: AdapterSettings) -> str:

@@ -68,7 +68,7 @@ def _taught(recipe: dict[str, Any]) -> list[str]:
         return []
     return [
         "",
-        f"Beside the labels it learned the sentiment that a larger model (`{recipe['teacher']}`, trained on the same data)",
+        f"Beside the labels it learned the sentiment that a larger model (`{recipe['teacher']}`, of the same data)",
         f"gives to every training text, with a weight of {recipe['teacher_weight']}.",
     ]
 

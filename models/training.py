@@ -22,8 +22,10 @@ from peft.tuners.lora.layer import Linear as LoraLinear
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.adapters import AdapterSettings, save_adapter
+from models.adapters import CARD, AdapterSettings, save_adapter
+from models.averaging import Average
 from models.batching import batches
+from models.card import card
 from models.datasets import CLASSES, Example, Part, of_part
 from models.encoder import find_encoder, load_encoder
 from models.metrics import Metrics, measure
@@ -68,7 +70,7 @@ def train(recipe: Recipe, examples: list[Example], folder: Path, log: Callable[[
         weight_decay=recipe.weight_decay,
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, total, recipe.warmup))
-    average = _Average(net, recipe.averaging)
+    average = Average(net, recipe.averaging)
     log(f"{len(train_part)} training, {len(validation)} validation, {len(test)} test texts on {device}, {precision}")
 
     # --- epochs -----------------------------------------------------------------------------------------
@@ -140,55 +142,6 @@ class _Row:
     example: Example
     # The teacher's softened probabilities of negative, neutral, positive; empty without a teacher.
     taught: tuple[float, ...] = ()
-
-
-class _Average:
-    """Exponential moving average of the trained weights, with the live ones put aside while it is applied."""
-
-    def __init__(self, net: nn.Module, decay: float) -> None:
-        self._decay, self._steps = decay, 0
-        self._shadow = {name: p.detach().clone() for name, p in net.named_parameters() if p.requires_grad}
-        self._live: dict[str, Tensor] = {}
-
-    def update(self, net: nn.Module) -> None:
-        self._steps += 1
-        # A young average follows quickly, so that the random start does not linger in it.
-        decay = min(self._decay, (1 + self._steps) / (10 + self._steps))
-        with torch.no_grad():
-            for name, p in net.named_parameters():
-                if p.requires_grad:
-                    self._shadow[name].lerp_(p.detach(), 1 - decay)
-
-    def state(self) -> dict[str, Tensor]:
-        return {name: value.clone() for name, value in self._shadow.items()}
-
-    def load(self, net: nn.Module, state: dict[str, Tensor]) -> None:
-        self._live = {name: p.detach().clone() for name, p in net.named_parameters() if p.requires_grad}
-        self._copy(net, state)
-
-    def restore(self, net: nn.Module) -> None:
-        self._copy(net, self._live)
-
-    def applied(self, net: nn.Module) -> _Applied:
-        return _Applied(self, net)
-
-    @staticmethod
-    def _copy(net: nn.Module, state: dict[str, Tensor]) -> None:
-        with torch.no_grad():
-            for name, p in net.named_parameters():
-                if p.requires_grad:
-                    p.copy_(state[name])
-
-
-class _Applied:
-    def __init__(self, average: _Average, net: nn.Module) -> None:
-        self._average, self._net = average, net
-
-    def __enter__(self) -> None:
-        self._average.load(self._net, self._average.state())
-
-    def __exit__(self, *_: object) -> None:
-        self._average.restore(self._net)
 
 
 def _encoded(tokenizer: Callable[..., dict[str, list[list[int]]]], examples: list[Example], longest: int) -> list[_Row]:
@@ -336,7 +289,8 @@ def _save(
     )
     # The name says which teacher it was; the folder is this machine's affair.
     told = replace(recipe, teacher=Path(recipe.teacher).name, encoder=encoder_name)
-    save_adapter(folder, adapted, net.heads, settings, told, results)
+    metrics = save_adapter(folder, adapted, net.heads, settings, told, results)
+    (folder / CARD).write_text(card(settings, metrics))
 
 
 def _line(measured: dict[str, Metrics]) -> str:
