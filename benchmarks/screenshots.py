@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -107,8 +106,8 @@ def demo() -> Iterator[str]:
             raise SystemExit(f"the demo ended with {process.returncode} before its dashboard was there")
         yield url
     finally:
-        process.send_signal(signal.SIGINT)
-        process.wait()
+        process.terminate()
+        process.wait(30)
 
 
 def main() -> None:

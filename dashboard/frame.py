@@ -46,12 +46,16 @@ class Moment:
     now: datetime
 
 
-def show(store: Path, draw: Callable[[Moment], None]) -> None:
-    """Draw a page, and again every few seconds: only the page's own part runs again, so selections stay."""
+def show(store: Path, draw: Callable[[Moment], None], as_of: datetime | None = None) -> None:
+    """Draw a page, and again every few seconds: only the page's own part runs again, so selections stay.
+
+    Args:
+        as_of: the moment to take for now, aware UTC; the machine's clock when None.
+    """
 
     @st.fragment(run_every=REFRESH)
     def page() -> None:
-        now = datetime.now(UTC)
+        now = as_of or datetime.now(UTC)
         if not store.exists():
             _first_run(store)
             return

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 from monitor.errors import MonitorError
@@ -21,8 +22,8 @@ from monitor.settings import Settings
 _PATIENCE_SECONDS = 2
 
 
-def dashboard_command(settings: Settings) -> list[str]:
-    """The command line that serves the dashboard.
+def dashboard_command(settings: Settings, as_of: datetime | None = None) -> list[str]:
+    """The command line that serves the dashboard; `as_of` is the moment that its pages take for now.
 
     Raises:
         MonitorError: when the dashboard's package is not installed.
@@ -41,13 +42,14 @@ def dashboard_command(settings: Settings) -> list[str]:
         "client.showErrorDetails": "none",
     }
     flags = [f"--{key}={value}" for key, value in options.items()]
-    return [sys.executable, "-m", "streamlit", "run", str(page), *flags, "--", "--store", str(settings.store.path)]
+    told = ["--store", str(settings.store.path)] + (["--as-of", as_of.isoformat()] if as_of else [])
+    return [sys.executable, "-m", "streamlit", "run", str(page), *flags, "--", *told]
 
 
 @contextmanager
-def dashboard_process(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
+def dashboard_process(settings: Settings, as_of: datetime | None = None) -> Iterator[subprocess.Popen[bytes]]:
     """The running dashboard; ended with the block."""
-    process = subprocess.Popen(dashboard_command(settings))  # noqa: S603  # our own interpreter and page
+    process = subprocess.Popen(dashboard_command(settings, as_of))  # noqa: S603  # our own interpreter and page
     try:
         yield process
     finally:

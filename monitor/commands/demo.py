@@ -7,7 +7,6 @@ import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -17,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor.commands.opening import settings_of
-from monitor.demo.play import SEED, STORE, Tick, play
+from monitor.demo.play import ENDS, SEED, STORE, Tick, play
 from monitor.demo.verdict import DemoResult
 from monitor.errors import InputUnusable
 from monitor.logs import set_up_logs
@@ -71,7 +70,7 @@ async def _play(folder: Path, seed: int, settings: Settings, console: Console) -
                     seen = f"{alert.observed} negative stories in {alert.hours} h, {alert.expected:.1f} expected"
                     bar.print(Text(f"{tick.now:%a %d %b %H:00}  {alert.series} {change.reason.value}: {seen}"))
 
-        return await play(folder, seed=seed, ends=datetime.now(UTC), progress=progress, model=settings.model)
+        return await play(folder, seed=seed, ends=ENDS, progress=progress, model=settings.model)
 
 
 def _tell(result: DemoResult, console: Console) -> None:
@@ -109,7 +108,7 @@ def _open_dashboard(folder: Path, settings: Settings, console: Console) -> None:
     shown = Settings(
         store=StoreSettings(path=path), watch=WatchSettings(default_feeds=False), dashboard=settings.dashboard
     )
-    with Store.open(path, datetime.now(UTC)) as store, ReadService(store), dashboard_process(shown) as process:
+    with Store.open(path, ENDS) as store, ReadService(store), dashboard_process(shown, ENDS) as process:
         console.print("The dashboard shows the demo's store; Ctrl-C ends it.")
         try:
             process.wait()

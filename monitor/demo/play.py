@@ -15,7 +15,7 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from alerts.lifecycle import Change
@@ -36,6 +36,9 @@ from monitor.store import Store
 
 STORE = "demo.duckdb"
 SEED = 7
+# A fixed hour, so that the demo tells everybody the same story on whatever day it is played: a Friday night, the
+# second day of the bank run.
+ENDS = datetime(2026, 11, 20, 22, tzinfo=UTC)
 _SECRET = "webhook.secret"  # noqa: S105 - the name of a file
 _LEARNING_DAYS = 5
 _MAINTAIN_EVERY = 24  # ticks
