@@ -28,6 +28,7 @@ from models.batching import batches
 from models.card import card
 from models.datasets import CLASSES, Example, Part, of_part
 from models.encoder import find_encoder, load_encoder
+from models.errors import AdapterMissing
 from models.metrics import Metrics, measure
 from models.network import TASKS, HeadlineNet, Heads, autocast
 from models.recipes import Recipe
@@ -180,7 +181,13 @@ def _taught(recipe: Recipe, rows: list[_Row], log: Callable[[str], None]) -> lis
     """Every row with the teacher's opinion of its sentiment, softened: p ** (1 / softness), made to sum to one."""
     from models.scorer import load_scorer
 
-    teacher = load_scorer(Path(recipe.teacher))
+    try:
+        teacher = load_scorer(Path(recipe.teacher))
+    except AdapterMissing as error:
+        raise AdapterMissing(
+            f"the recipe's teacher is not in {recipe.teacher}; train it first with `make teacher`, "
+            "or leave teacher out of the recipe to train on labels alone"
+        ) from error
     log(f"asking the teacher {teacher.model} about {len(rows)} texts")
     sentiment, _ = teacher.probabilities([row.example.text for row in rows])
     soft = sentiment.astype(np.float64) ** (1 / recipe.teacher_softness)

@@ -23,7 +23,7 @@ from models.adapters import SHIPPED, find_adapter
 from models.card import card
 from models.datasets import CLASSES, Example, Part
 from models.encoder import find_encoder, load_encoder
-from models.errors import AdapterDamaged, DataUnusable
+from models.errors import AdapterDamaged, AdapterMissing, DataUnusable
 from models.metrics import Metrics
 from models.recipes import Recipe, load_recipe
 from models.scorer import Scorer, load_scorer
@@ -104,6 +104,26 @@ def test_training_learns_what_the_words_mean(trained: Trained) -> None:
     assert trained.results["invented"].n == 18
     assert trained.results["invented"].accuracy > 0.8
     assert set(trained.results) == {"invented", "invented-topics"}
+
+
+def test_a_student_learns_the_sentiment_that_its_teacher_sees(trained: Trained, encoder: Path, tmp_path: Path) -> None:
+    """Its own labels say neutral of everything, and weigh nothing: what it knows, it has from the teacher."""
+    neutral = CLASSES["sentiment"].index("neutral")
+    mislabelled = [
+        replace(one, label=neutral) if one.task == "sentiment" and one.part is Part.TRAIN else one for one in labelled()
+    ]
+    recipe = replace(TEACHES, encoder=str(encoder), teacher=str(trained.folder), teacher_weight=1.0)
+    results = train(recipe, mislabelled, tmp_path / "student", lambda line: None)
+    assert results["invented"].accuracy > 0.8
+    written = (tmp_path / "student" / "metrics.json").read_text()
+    assert json.loads(written)["recipe"]["teacher"] == "small"
+    assert "(`small`, of the same data)" in (tmp_path / "student" / "README.md").read_text()
+
+
+def test_a_teacher_that_is_not_there_names_the_way_out(encoder: Path, tmp_path: Path) -> None:
+    recipe = replace(TEACHES, encoder=str(encoder), teacher=str(tmp_path / "nobody"))
+    with pytest.raises(AdapterMissing, match=r"teacher is not in .*nobody; train it first with `make teacher`"):
+        train(recipe, labelled(), tmp_path / "student", lambda line: None)
 
 
 def test_training_says_how_it_goes(trained: Trained) -> None:
