@@ -9,25 +9,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from models.errors import AdapterDamaged, AdapterMissing
 
 if TYPE_CHECKING:
-    from peft import PeftModel
+    from torch import Tensor, nn
 
-    from models.metrics import Metrics
-    from models.network import Heads
 
 SHIPPED = Path(__file__).parent / "adapters" / "fast"
 WEIGHTS = "adapter_model.safetensors"
 HEADS = "heads.safetensors"
+CONFIG = "adapter_config.json"
+# The kind of adapter, in the same place as peft's own kinds, that holds every weight of the encoder.
+FULL = "FULL"
 SETTINGS = "squall.json"
 METRICS = "metrics.json"
 CARD = "README.md"
-_PARTS = (WEIGHTS, "adapter_config.json", HEADS, SETTINGS)
+_PARTS = (WEIGHTS, CONFIG, HEADS, SETTINGS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class AdapterSettings:
     Attributes:
         encoder: where the base encoder comes from (`embedded`, a folder or a hub id), with its name and hash.
         longest: tokens after which a text is truncated.
-        sentiment_temperature, topic_temperature: divide the logits, fitted on validation data.
+        sentiment_temperature, topic_temperature, company_temperature: divide the logits, fitted on validation data.
         topic_threshold: a topic at or above this probability is assigned.
         abstain_below: a sentiment less probable than this is an abstention.
     """
@@ -48,6 +49,7 @@ class AdapterSettings:
     longest: int
     sentiment_temperature: float = 1.0
     topic_temperature: float = 1.0
+    company_temperature: float = 1.0
     topic_threshold: float = 0.3
     abstain_below: float = 0.45
 
@@ -61,8 +63,12 @@ class Adapter:
     model: str
 
 
-def find_adapter(folder: Path | None = None) -> Adapter:
+def find_adapter(folder: Path | None = None, encoder: str = "") -> Adapter:
     """Read an adapter folder's settings and derive its model id; loads no weights into memory.
+
+    Args:
+        folder: made by `save_adapter`; the shipped adapter when None.
+        encoder: where the base encoder lies, instead of the place that the adapter names; it must be the same weights.
 
     Raises:
         AdapterMissing: when the folder or its weights are not there.
@@ -83,36 +89,53 @@ def find_adapter(folder: Path | None = None) -> Adapter:
         settings = AdapterSettings(**json.loads((folder / SETTINGS).read_text()))
     except (OSError, ValueError, TypeError) as error:
         raise AdapterDamaged(f"{folder / SETTINGS} cannot be understood: {error}; restore it or train again") from error
-    return Adapter(folder, settings, _model_id(folder, settings))
+    model = _model_id(folder, settings)
+    return Adapter(folder, replace(settings, encoder=encoder) if encoder else settings, model)
 
 
-def save_adapter(
-    folder: Path,
-    adapted: PeftModel,
-    heads: Heads,
-    settings: AdapterSettings,
-    recipe: Any,
-    results: dict[str, Metrics],
-) -> dict[str, Any]:
-    """Write everything that `find_adapter` reads, and the metrics beside it.
+def tasks_of(adapter: Adapter) -> frozenset[str]:
+    """The tasks that the adapter has heads for, from the names in its heads' file; the weights are not read.
 
-    Returns:
-        the metrics as written: model id, recipe, and figures by test set.
+    Raises:
+        AdapterDamaged: when the file is no safetensors.
     """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(adapter.folder / HEADS), framework="numpy") as file:
+            return frozenset(name.split(".")[1] for name in file.keys() if name.startswith("tasks."))  # noqa: SIM118 - safe_open is no mapping
+    except (OSError, SafetensorError) as error:
+        raise AdapterDamaged(
+            f"the adapter in {adapter.folder} cannot be loaded: {error}; restore the folder or train it again"
+        ) from error
+
+
+def save_adapter(folder: Path, encoder: nn.Module, heads: nn.Module, settings: AdapterSettings) -> Adapter:
+    """Write everything that `find_adapter` reads; metrics and card come from models/report.py.
+
+    Args:
+        encoder: with an adapter of peft's in it, of which only the adapter is written; or trained as a whole.
+    """
+    from peft import PeftModel
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
-    adapted.save_pretrained(str(folder))
-    save_file({name: p.detach().cpu().contiguous() for name, p in heads.state_dict().items()}, str(folder / HEADS))
+    if isinstance(encoder, PeftModel):
+        encoder.save_pretrained(str(folder))
+    else:
+        save_file(_tensors(encoder), str(folder / WEIGHTS))
+        (folder / CONFIG).write_text(_json({"peft_type": FULL}))
+    save_file(_tensors(heads), str(folder / HEADS))
+    for part in (WEIGHTS, HEADS):
+        # safetensors writes files that only their owner may read; an adapter is there to be shipped.
+        (folder / part).chmod(0o644)
     (folder / SETTINGS).write_text(_json(asdict(settings)))
-    _forget_machine(folder / "adapter_config.json", settings.encoder_name)
-    metrics = {
-        "model": _model_id(folder, settings),
-        "recipe": asdict(recipe),
-        "test": {source: measured.as_dict() for source, measured in results.items()},
-    }
-    (folder / METRICS).write_text(_json(metrics))
-    return metrics
+    _forget_machine(folder / CONFIG, settings.encoder_name)
+    return find_adapter(folder)
+
+
+def _tensors(module: nn.Module) -> dict[str, Tensor]:
+    return {name: p.detach().cpu().contiguous() for name, p in module.state_dict().items()}
 
 
 def _model_id(folder: Path, settings: AdapterSettings) -> str:

@@ -33,6 +33,16 @@ class Average:
         """A copy of the averaged weights, by name."""
         return {name: value.clone() for name, value in self._shadow.items()}
 
+    @property
+    def steps(self) -> int:
+        """Updates so far."""
+        return self._steps
+
+    def bring_back(self, state: dict[str, Tensor], steps: int) -> None:
+        """Go on from an average that was kept, after that many updates."""
+        self._shadow = {name: state[name].to(value.device) for name, value in self._shadow.items()}
+        self._steps = steps
+
     def load(self, net: nn.Module, state: dict[str, Tensor]) -> None:
         """Put the live weights aside and these in their place."""
         self._live = {name: p.detach().clone() for name, p in net.named_parameters() if p.requires_grad}

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -20,7 +20,9 @@ from models.errors import DataUnusable
 from models.score import SENTIMENTS, TOPICS
 from models.text import readable
 
-CLASSES: dict[str, tuple[str, ...]] = {"sentiment": tuple(SENTIMENTS), "topic": TOPICS}
+CLASSES: dict[str, tuple[str, ...]] = {"sentiment": tuple(SENTIMENTS), "topic": TOPICS, "company": tuple(SENTIMENTS)}
+# A text that only a teacher has an opinion of.
+UNLABELLED = -1
 
 
 class Part(StrEnum):
@@ -33,13 +35,14 @@ class Part(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One labelled text: `label` is an index into `CLASSES[task]`."""
+    """One text: `label` is an index into `CLASSES[task]`, or `UNLABELLED`; `company` is whom it is about, if anyone."""
 
     text: str
     label: int
     task: str
     source: str
     part: Part
+    company: str = ""
 
 
 def part_of(source: str, group: int) -> Part:
@@ -52,15 +55,29 @@ def part_of(source: str, group: int) -> Part:
 def sentfin(path: Path) -> list[Example]:
     """SEntFiN headlines whose named companies all carry one label, with that label."""
     examples = []
+    for text, entities, part in _sentfin_rows(path):
+        if len(labels := set(entities.values())) == 1:
+            examples.append(_example(text, labels.pop(), "sentiment", "sentfin", part, path))
+    return examples
+
+
+def sentfin_companies(path: Path) -> list[Example]:
+    """Every company, index or asset that a SEntFiN headline names, with the sentiment towards it."""
+    return [
+        replace(_example(text, label, "company", "sentfin_companies", part, path), company=readable(name))
+        for text, entities, part in _sentfin_rows(path)
+        for name, label in entities.items()
+    ]
+
+
+def _sentfin_rows(path: Path) -> Iterator[tuple[str, dict[str, str], Part]]:
     for number, line in enumerate(_lines(path), 1):
         try:
             row = json.loads(line)
-            text, labels, part = str(row["text"]), set(row["entities"].values()), part_of("sentfin", row["group"])
+            entities = {str(name): str(label) for name, label in row["entities"].items()}
+            yield str(row["text"]), entities, part_of("sentfin", row["group"])
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataUnusable(f"{path}, line {number}: no row of SEntFiN (text, entities, group): {error}") from error
-        if len(labels) == 1:
-            examples.append(_example(text, labels.pop(), "sentiment", "sentfin", part, path))
-    return examples
 
 
 def tfns(path: Path) -> list[Example]:
@@ -77,6 +94,27 @@ def phrasebank(path: Path) -> list[Example]:
     """Financial PhraseBank (`sentence@label`, latin-1): non-commercial, so every row is a test row."""
     rows = (line.rpartition("@") for line in _lines(path, "latin-1"))
     return [_example(text, label.strip(), "sentiment", path.stem, Part.TEST, path) for text, _, label in rows]
+
+
+def labelled_companies(path: Path) -> list[Example]:
+    """JSON lines of {"text": ..., "entities": {name: label}}: a test row per company named.
+
+    Raises:
+        DataUnusable: when a line is something else, a label is unknown, or there are no rows.
+    """
+    examples = []
+    for number, line in enumerate(_lines(path), 1):
+        try:
+            row = json.loads(line)
+            text, entities = str(row["text"]), dict(row["entities"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataUnusable(f"{path}, line {number}: expected text and entities (name: label): {error}") from error
+        for name, label in entities.items():
+            one = _example(text, str(label), "company", path.stem, Part.TEST, path)
+            examples.append(replace(one, company=readable(str(name))))
+    if not examples:
+        raise DataUnusable(f"{path} has no rows")
+    return examples
 
 
 def labelled_csv(path: Path, task: str) -> list[Example]:
@@ -101,6 +139,7 @@ def training_sets(folder: Path) -> list[Example]:
     """
     return [
         *sentfin(folder / "sentiment" / "sentfin.jsonl"),
+        *sentfin_companies(folder / "sentiment" / "sentfin.jsonl"),
         *tfns(folder / "sentiment" / "tfns.csv"),
         *tfnt(folder / "topic" / "tfnt.csv"),
     ]

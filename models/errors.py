@@ -5,6 +5,8 @@ ModelError
 ├── EncoderDamaged      its weights are not the file that was published
 ├── AdapterMissing      no adapter lies in the folder that was named
 ├── AdapterDamaged      an adapter is there, but incomplete, altered or made for another encoder
+├── GraphUnusable       OpenVINO cannot export or compile the model
+├── RuntimeMissing      the runtime or precision that was asked for is not to be had here
 └── DataUnusable        a training or evaluation file lacks a column, a label or rows
 """
 
@@ -29,6 +31,14 @@ class AdapterMissing(ModelError):
 
 class AdapterDamaged(ModelError):
     """The adapter's files are incomplete, altered, or belong to another encoder."""
+
+
+class GraphUnusable(ModelError):
+    """OpenVINO cannot export, read or compile a network."""
+
+
+class RuntimeMissing(ModelError):
+    """What was asked to run the model, or its precision, is not installed or does not go with the device."""
 
 
 class DataUnusable(ModelError):

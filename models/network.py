@@ -1,19 +1,19 @@
-"""One encoder pass, two heads.
+"""One encoder pass, three heads.
 
 takes  token ids and attention mask, int64 [texts, tokens]
-gives  logits: sentiment float32 [texts, 3], topic float32 [texts, 20]
+gives  logits: sentiment float32 [texts, 3], topic float32 [texts, 20], company float32 [texts, 3]
 never  tokenises, batches or picks a device
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.score import SENTIMENTS, TOPICS
-
-TASKS: dict[str, int] = {"sentiment": len(SENTIMENTS), "topic": len(TOPICS)}
+from models.score import TASKS as TASKS
 
 
 def mean_pooled(hidden: Tensor, mask: Tensor) -> Tensor:
@@ -28,12 +28,14 @@ def mean_pooled(hidden: Tensor, mask: Tensor) -> Tensor:
 class Heads(nn.Module):
     """A small classifier per task upon the pooled encoding: linear, GELU, linear."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, tasks: Collection[str] = tuple(TASKS)) -> None:
+        """Heads of random weights for `tasks`, upon encodings of `width` numbers."""
         super().__init__()
         self.tasks = nn.ModuleDict(
             {
                 task: nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, size))
                 for task, size in TASKS.items()
+                if task in tasks
             }
         )
 

@@ -45,6 +45,8 @@ TOPICS: tuple[str, ...] = (
     "Stock Movement",
     "Treasuries | Corporate Debt",
 )
+# Classes per task. `company` is the sentiment towards one named company: its input is the pair of headline and name.
+TASKS: dict[str, int] = {"sentiment": len(SENTIMENTS), "topic": len(TOPICS), "company": len(SENTIMENTS)}
 
 _SUM_TOLERANCE = 1e-3
 
@@ -58,6 +60,37 @@ class Abstention(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class CompanyScore:
+    """The model's opinion of how a headline speaks of one company that it names.
+
+    Attributes:
+        name: the company, as it was asked about.
+        negative, neutral, positive: probabilities that sum to one.
+
+    Raises:
+        ValueError: when probabilities are not finite, lie outside [0, 1] or do not sum to one.
+    """
+
+    name: str
+    negative: float
+    neutral: float
+    positive: float
+
+    def __post_init__(self) -> None:
+        _check((self.negative, self.neutral, self.positive))
+
+    @property
+    def sentiment(self) -> Sentiment:
+        """The most probable sentiment towards the company."""
+        return _most_probable((self.negative, self.neutral, self.positive))
+
+    @property
+    def tone(self) -> float:
+        """Probability of positive less that of negative: from -1 to 1."""
+        return self.positive - self.negative
+
+
+@dataclass(frozen=True, slots=True)
 class Score:
     """The model's opinion of one headline.
 
@@ -67,6 +100,8 @@ class Score:
             most probable topic is always among them, unless the text is empty.
         model: id of the model that gave the score (hash of encoder, adapter and settings).
         abstention: why the sentiment should not be counted; `Abstention.NONE` when it should.
+        companies: one opinion per company that was asked about, in that order; empty when none was, when the text
+            is empty, and when the adapter has no head for companies.
 
     Raises:
         ValueError: when probabilities are not finite, lie outside [0, 1] or do not sum to one.
@@ -78,19 +113,15 @@ class Score:
     topics: tuple[tuple[str, float], ...]
     model: str
     abstention: Abstention = Abstention.NONE
+    companies: tuple[CompanyScore, ...] = ()
 
     def __post_init__(self) -> None:
-        probabilities = (self.negative, self.neutral, self.positive)
-        if not all(math.isfinite(p) and -_SUM_TOLERANCE <= p <= 1 + _SUM_TOLERANCE for p in probabilities):
-            raise ValueError(f"sentiment probabilities must be finite and within [0, 1], not {probabilities}")
-        if abs(sum(probabilities) - 1) > _SUM_TOLERANCE:
-            raise ValueError(f"sentiment probabilities must sum to one, not {sum(probabilities):.4f}")
+        _check((self.negative, self.neutral, self.positive))
 
     @property
     def sentiment(self) -> Sentiment:
         """The most probable sentiment."""
-        probabilities = (self.negative, self.neutral, self.positive)
-        return SENTIMENTS[probabilities.index(max(probabilities))]
+        return _most_probable((self.negative, self.neutral, self.positive))
 
     @property
     def confidence(self) -> float:
@@ -106,3 +137,14 @@ class Score:
     def counts_as_negative(self) -> bool:
         """Whether windows count this headline as a negative story."""
         return self.sentiment is Sentiment.NEGATIVE and self.abstention is Abstention.NONE
+
+
+def _check(probabilities: tuple[float, float, float]) -> None:
+    if not all(math.isfinite(p) and -_SUM_TOLERANCE <= p <= 1 + _SUM_TOLERANCE for p in probabilities):
+        raise ValueError(f"sentiment probabilities must be finite and within [0, 1], not {probabilities}")
+    if abs(sum(probabilities) - 1) > _SUM_TOLERANCE:
+        raise ValueError(f"sentiment probabilities must sum to one, not {sum(probabilities):.4f}")
+
+
+def _most_probable(probabilities: tuple[float, float, float]) -> Sentiment:
+    return SENTIMENTS[probabilities.index(max(probabilities))]

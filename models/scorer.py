@@ -1,229 +1,331 @@
 """Headlines in, `Score`s out, in the same order.
 
-takes  any number of `str`
+takes  any number of `str`, and the companies that each of them names
 gives  as many `Score`s: pre (clean, tokenise, group by length), forward, post
 never  raises on content, and never loses a text: a batch that does not fit in memory is halved and goes on
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
-from models.adapters import HEADS, Adapter, find_adapter
+from models.adapters import Adapter, find_adapter, tasks_of
 from models.batching import Batch, batches, halves
-from models.encoder import find_encoder, load_encoder
+from models.devices import pick_device as pick_device
+from models.devices import pick_place
+from models.devices import pick_precision as pick_precision
+from models.doubt import doubtful
+from models.encoder import Encoder, find_encoder
 from models.errors import AdapterDamaged
-from models.network import HeadlineNet, Heads, autocast, embedding
-from models.score import TOPICS, Abstention, Score
+from models.networks import open_networks
+from models.runtime import Padded, Runtime, TooLarge
+from models.score import SENTIMENTS, TASKS, TOPICS, Abstention, CompanyScore, Score
 from models.text import readable
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from models.tokens import Query, TokenIds, Tokens
 
 Probabilities = NDArray[np.float32]
-# Measured on two cores with headlines of about 20 tokens; on a GPU larger batches pay.
-_BUDGET = {"cpu": 4_096, "cuda": 65_536, "mps": 16_384}
-# Tokenise this many texts at a time, so that an archive of any length is scored in bounded memory.
-_CHUNK = 8_192
-
-
-def pick_device(name: str) -> torch.device:
-    """`auto` takes CUDA, then Apple's MPS, then the CPU; anything else is torch's own name for a device."""
-    if name != "auto":
-        return torch.device(name)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
-def pick_precision(name: str, device: torch.device) -> str:
-    """`auto` takes bf16 where the device multiplies it in hardware, else fp32."""
-    if name != "auto":
-        return name
-    if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
-    if device.type == "cpu":
-        return "bf16" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "fp32"
-    return "fp32"
+# So many texts are in hand at a time, so that an archive of any length is scored in bounded memory.
+PORTION = 8_192
+# A company's name is a few words; past this it is no name, and would only crowd out the headline.
+_LONGEST_NAME = 100
 
 
 @dataclass(frozen=True, slots=True)
-class _Tokens:
-    """Token ids per text."""
+class _Portion:
+    """Texts read and tokenised, ready for their forward passes.
 
-    ids: list[list[int]]
+    Attributes:
+        texts: clean.
+        named: the clean names asked about in each.
+        ids: of the texts themselves, then of one pair per text and name.
+    """
 
-    @property
-    def counts(self) -> list[int]:
-        return [max(1, len(one)) for one in self.ids]
+    texts: list[str]
+    named: list[list[str]]
+    ids: TokenIds
 
 
 class Scorer:
-    """A loaded model: encoder with the adapter merged into it, heads, and the bare encoder for embeddings."""
+    """A loaded model: encoder with the adapter merged into it, heads, and the bare encoder for embeddings.
 
-    def __init__(self, adapter: Adapter, *, device: str = "auto", precision: str = "auto", budget: int = 0) -> None:
+    Attributes:
+        tasks: what it can tell: `sentiment`, `topic`, `company`; an adapter need not have all of them.
+        device, precision: where it runs and what it computes in: `cpu`, `int8`.
+        runtime: what carries it out, for people: `openvino int8 on cpu`.
+    """
+
+    def __init__(
+        self,
+        adapter: Adapter,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        runtime: str = "auto",
+        budget: int = 0,
+        cache: Path | None = None,
+    ) -> None:
         """Load the model.
 
         Args:
             adapter: from `find_adapter`.
             device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
-            precision: `auto`, `bf16` or `fp32`.
+            precision: `auto`, `int8`, `bf16`, `fp16` or `fp32`.
+            runtime: `auto`, `openvino` or `torch`; see `pick_place`.
             budget: most padded tokens in one batch; 0 picks one for the device.
+            cache: where graphs for OpenVINO are kept; None means squall/graphs in the user's cache folder.
 
         Raises:
             EncoderMissing, EncoderDamaged: see `find_encoder`.
             AdapterDamaged: when weights do not fit the encoder they claim.
+            RuntimeMissing: when device, precision and runtime do not go together, or are not to be had here.
+            GraphUnusable: when OpenVINO was asked for by name and cannot run this model.
         """
         self.adapter = adapter
-        self.device = pick_device(device)
-        self.precision = pick_precision(precision, self.device)
-        self._budget = budget or _BUDGET.get(self.device.type, 4_096)
-        self._net, self._tokenizer = _loaded(adapter)
-        self._net.to(self.device).eval()
-        self._bare: PreTrainedModel | None = None
+        self.tasks = tasks_of(adapter)
+        self._encoder = _encoder_of(adapter)
+        self._tokens = Tokens(self._encoder.folder, adapter.settings.longest)
+        self._networks = open_networks(pick_place(runtime, device, precision), adapter, self._encoder, cache)
+        self.device, self.precision = self._networks.device, self._networks.precision
+        self._net, self._sure = self._networks.scoring()
+        self.runtime = self._net.name
+        self._budget = budget or self._net.budget
 
     @property
     def model(self) -> str:
         """The model id that every score carries."""
         return self.adapter.model
 
-    def score(self, texts: Sequence[str], progress: Callable[[int], None] | None = None) -> list[Score]:
+    def score(
+        self,
+        texts: Sequence[str],
+        named: Sequence[Sequence[str]] | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> list[Score]:
         """Score every text, in order; an empty text gets an abstention.
 
         Args:
             texts: headlines, as published.
+            named: for each text the companies to ask about, by the names that the text uses.
             progress: called with the number of texts just finished.
+
+        Raises:
+            ValueError: when there are not as many lists of names as texts.
         """
-        scores: list[Score] = []
-        for start in range(0, len(texts), _CHUNK):
-            chunk = [readable(text) for text in texts[start : start + _CHUNK]]
-            sentiment, topic = self.probabilities(chunk, progress)
-            scores.extend(self._score(text, s, t) for text, s, t in zip(chunk, sentiment, topic, strict=True))
-        return scores
+        return list(chain.from_iterable(self.portions(texts, named, progress)))
+
+    def portions(
+        self,
+        texts: Sequence[str],
+        named: Sequence[Sequence[str]] | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> Iterator[list[Score]]:
+        """As `score`, a portion at a time: for archives whose scores need not all be held at once."""
+        for portion in self._read(texts, named):
+            found = self._logits(portion.ids, progress, len(portion.texts))
+            yield self._scores(portion, found)
 
     def probabilities(
         self, texts: Sequence[str], progress: Callable[[int], None] | None = None
     ) -> tuple[Probabilities, Probabilities]:
-        """Calibrated probabilities: sentiment [texts, 3] and topic [texts, 20]."""
+        """Calibrated probabilities: sentiment [texts, 3] and topic [texts, 20]; NaN for a task that was not learned."""
+        found = [self._logits(one.ids, progress, len(one.texts)) for one in self._read(texts, None)]
         settings = self.adapter.settings
-        tokens = self._tokens(texts)
-        sentiment = np.empty((len(texts), 3), dtype=np.float32)
-        topic = np.empty((len(texts), len(TOPICS)), dtype=np.float32)
+        return (
+            _stacked([_learned(one, "sentiment", settings.sentiment_temperature) for one in found], len(SENTIMENTS)),
+            _stacked([_learned(one, "topic", settings.topic_temperature) for one in found], len(TOPICS)),
+        )
 
-        def forward(batch: Batch) -> None:
-            with torch.inference_mode(), autocast(self.device, self.precision):
-                logits = self._net(*self._tensors(tokens, batch))
-            rows = list(batch.positions)
-            sentiment[rows] = (logits["sentiment"] / settings.sentiment_temperature).softmax(1).cpu().numpy()
-            topic[rows] = (logits["topic"] / settings.topic_temperature).softmax(1).cpu().numpy()
-            if progress:
-                progress(len(rows))
+    def company_probabilities(self, texts: Sequence[str], names: Sequence[str]) -> Probabilities:
+        """Calibrated probabilities of the sentiment towards one company per text: [texts, 3].
 
-        self._run(tokens, forward)
-        return sentiment, topic
+        Raises:
+            ValueError: when there are not as many names as texts.
+            AdapterDamaged: when the adapter has no head for companies.
+        """
+        if "company" not in self.tasks:
+            raise AdapterDamaged(
+                f"the adapter in {self.adapter.folder} was not trained on companies; use the shipped one, or train it"
+            )
+        found = [
+            self._logits(self._tokens.ids([Query(readable(t), _name(n)) for t, n in pairs]))
+            for pairs in _cut(list(zip(texts, names, strict=True)))
+        ]
+        temperature = self.adapter.settings.company_temperature
+        return _stacked([_softmax(one["company"], temperature) for one in found], len(SENTIMENTS))
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors [texts, width] of the base encoder without the adapter, for themes and stories."""
-        bare = self._bare_encoder()
-        clean = [readable(text) for text in texts]
-        tokens = self._tokens(clean)
-        vectors = np.empty((len(texts), bare.config.hidden_size), dtype=np.float32)
-
-        def forward(batch: Batch) -> None:
-            with torch.inference_mode(), autocast(self.device, self.precision):
-                vectors[list(batch.positions)] = embedding(bare, *self._tensors(tokens, batch)).cpu().numpy()
-
-        self._run(tokens, forward)
-        return vectors
-
-    def _bare_encoder(self) -> PreTrainedModel:
-        if self._bare is None:
-            encoder, _ = load_encoder(find_encoder(self.adapter.settings.encoder))
-            self._bare = nn.Module.to(encoder, self.device)
-        return self._bare
-
-    def _tokens(self, texts: Sequence[str]) -> _Tokens:
         if not texts:
-            return _Tokens([])
-        longest = self.adapter.settings.longest
-        return _Tokens(self._tokenizer(list(texts), truncation=True, max_length=longest)["input_ids"])
+            # The width is known by asking.
+            return self.embed([""])[:0]
+        found = [self._forward(self._bare, portion.ids) for portion in self._read(texts, None)]
+        return np.concatenate([one["embedding"] for one in found])
 
-    def _tensors(self, tokens: _Tokens, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        ids = np.full((len(batch.positions), batch.longest), self._tokenizer.pad_token_id, dtype=np.int64)
-        mask = np.zeros_like(ids)
-        for row, position in enumerate(batch.positions):
-            one = tokens.ids[position]
-            ids[row, : len(one)] = one
-            mask[row, : len(one)] = 1
-        return torch.from_numpy(ids).to(self.device), torch.from_numpy(mask).to(self.device)
+    @cached_property
+    def _bare(self) -> Runtime:
+        return self._networks.embedding()
 
-    def _run(self, tokens: _Tokens, forward: Callable[[Batch], None]) -> None:
-        counts = tokens.counts
+    # --- pre ------------------------------------------------------------------------------------------------
+
+    def _read(self, texts: Sequence[str], named: Sequence[Sequence[str]] | None) -> Iterator[_Portion]:
+        """Portions of texts; the next is cleaned and tokenised while the caller computes the last."""
+        if named is not None and len(named) != len(texts):
+            raise ValueError(f"{len(texts)} texts came with names for {len(named)}")
+        starts = range(0, len(texts), PORTION)
+        with ThreadPoolExecutor(1, thread_name_prefix="squall-read") as ahead:
+            waiting = None
+            for start in starts:
+                names = named[start : start + PORTION] if named is not None else None
+                following = ahead.submit(self._portion, texts[start : start + PORTION], names)
+                if waiting is not None:
+                    yield waiting.result()
+                waiting = following
+            if waiting is not None:
+                yield waiting.result()
+
+    def _portion(self, texts: Sequence[str], named: Sequence[Sequence[str]] | None) -> _Portion:
+        lines = [readable(text) for text in texts]
+        names: list[list[str]] = [[] for _ in lines]
+        if named is not None and "company" in self.tasks:
+            names = [
+                [clean for clean in map(_name, some) if clean] if line else []
+                for line, some in zip(lines, named, strict=True)
+            ]
+        queries = [Query(line) for line in lines]
+        queries += [Query(line, name) for line, some in zip(lines, names, strict=True) for name in some]
+        return _Portion(lines, names, self._tokens.ids(queries))
+
+    # --- forward --------------------------------------------------------------------------------------------
+
+    def _logits(
+        self, ids: TokenIds, progress: Callable[[int], None] | None = None, counted: int = 0
+    ) -> dict[str, NDArray[np.float32]]:
+        """Logits by task; rows whose label hangs on the rounding of a fast runtime come from the exacter one."""
+        found = self._forward(self._net, ids, progress, counted)
+        if self._sure is not None and ids:
+            rows = np.flatnonzero(doubtful(found, counted))
+            again = self._forward(self._sure, [ids[row] for row in rows])
+            for name, values in again.items():
+                found[name][rows] = values
+        return found
+
+    def _forward(
+        self, runtime: Runtime, ids: TokenIds, progress: Callable[[int], None] | None = None, counted: int = 0
+    ) -> dict[str, NDArray[np.float32]]:
+        """Outputs by name, rows in the order of `ids`; `progress` hears of those before position `counted`."""
+        counts = [max(1, len(one)) for one in ids]
         waiting = batches(counts, self._budget)[::-1]
+        found: dict[str, NDArray[np.float32]] = {}
         while waiting:
-            batch = waiting.pop()
-            try:
-                forward(batch)
-            except (torch.OutOfMemoryError, MemoryError):
-                if len(batch.positions) < 2:
-                    raise
-                if self.device.type == "cuda":
-                    torch.cuda.empty_cache()
-                self._budget = max(batch.padded_tokens // 2, batch.longest)
-                waiting.extend(halves(batch, counts))
+            for outcome in runtime.run(self._drawn(ids, waiting)):
+                if isinstance(outcome, TooLarge):
+                    waiting.extend(self._smaller(outcome, counts))
+                    continue
+                rows = list(outcome.batch.positions)
+                for name, values in outcome.outputs.items():
+                    if name not in found:
+                        found[name] = np.empty((len(ids), values.shape[1]), dtype=np.float32)
+                    found[name][rows] = values
+                if progress:
+                    progress(sum(row < counted for row in rows))
+        return found
 
-    def _score(self, text: str, sentiment: Probabilities, topic: Probabilities) -> Score:
+    def _drawn(self, ids: TokenIds, waiting: list[Batch]) -> Iterator[Padded]:
+        while waiting:
+            yield self._tokens.padded(ids, waiting.pop())
+
+    def _smaller(self, refused: TooLarge, counts: Sequence[int]) -> tuple[Batch, ...]:
+        """Halves of a batch that did not fit, and from now on a budget that does; a single text cannot be halved."""
+        if len(refused.batch.positions) < 2:
+            raise refused.error
+        self._budget = max(min(self._budget, refused.batch.padded_tokens // 2), refused.batch.longest)
+        return halves(refused.batch, counts)
+
+    # --- post -----------------------------------------------------------------------------------------------
+
+    def _scores(self, portion: _Portion, found: dict[str, NDArray[np.float32]]) -> list[Score]:
+        settings, size = self.adapter.settings, len(portion.texts)
+        if "sentiment" not in found:
+            raise AdapterDamaged(f"the adapter in {self.adapter.folder} was not trained on sentiment: it cannot score")
+        sentiment = _softmax(found["sentiment"][:size], settings.sentiment_temperature)
+        topic = _learned(found, "topic", settings.topic_temperature)[:size]
+        towards: Iterator[list[float]] = iter(())
+        if "company" in found:
+            towards = iter(_softmax(found["company"][size:], settings.company_temperature).tolist())
+        companies = [tuple(CompanyScore(name, *next(towards)) for name in names) for names in portion.named]
+        rows = zip(portion.texts, sentiment.tolist(), topic, companies, strict=True)
+        return [self._score(*row) for row in rows]
+
+    def _score(
+        self, text: str, sentiment: list[float], topic: Probabilities, companies: tuple[CompanyScore, ...]
+    ) -> Score:
         settings = self.adapter.settings
-        negative, neutral, positive = (float(p) for p in sentiment)
+        negative, neutral, positive = sentiment
         if not text:
             return Score(negative, neutral, positive, (), self.model, Abstention.EMPTY_TEXT)
-        order = np.argsort(-topic)
-        topics = tuple(
-            (TOPICS[i], float(topic[i]))
-            for rank, i in enumerate(order)
-            if rank == 0 or topic[i] >= settings.topic_threshold
-        )
-        unsure = max(negative, neutral, positive) < settings.abstain_below
-        return Score(negative, neutral, positive, topics, self.model, Abstention.UNSURE if unsure else Abstention.NONE)
+        above = np.flatnonzero(topic >= settings.topic_threshold)
+        likeliest = [topic.argmax()] if "topic" in self.tasks else []
+        order = sorted(above if len(above) else likeliest, key=lambda index: -topic[index])
+        topics = tuple((TOPICS[index], float(topic[index])) for index in order)
+        unsure = max(sentiment) < settings.abstain_below
+        abstention = Abstention.UNSURE if unsure else Abstention.NONE
+        return Score(negative, neutral, positive, topics, self.model, abstention, companies)
 
 
 def load_scorer(
-    folder: Path | None = None, *, device: str = "auto", precision: str = "auto", budget: int = 0
+    folder: Path | None = None,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    runtime: str = "auto",
+    budget: int = 0,
+    cache: Path | None = None,
 ) -> Scorer:
     """The scorer of an adapter folder; without one, of the shipped adapter."""
-    return Scorer(find_adapter(folder), device=device, precision=precision, budget=budget)
+    return Scorer(find_adapter(folder), device=device, precision=precision, runtime=runtime, budget=budget, cache=cache)
 
 
-def _loaded(adapter: Adapter) -> tuple[HeadlineNet, PreTrainedTokenizerFast]:
-    from peft import PeftModel
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
+def _encoder_of(adapter: Adapter) -> Encoder:
     encoder = find_encoder(adapter.settings.encoder)
     if encoder.sha256 != adapter.settings.encoder_sha256:
         raise AdapterDamaged(
             f"the adapter in {adapter.folder} was trained on other weights than those of {encoder.name}; "
             "set model.encoder to the encoder named in its card, or train it again"
         )
-    base, tokenizer = load_encoder(encoder)
-    try:
-        with warnings.catch_warnings():
-            # peft asks transformers for an attribute that transformers is about to rename: nothing a user can mend.
-            warnings.simplefilter("ignore", FutureWarning)
-            merged = PeftModel.from_pretrained(base, str(adapter.folder)).merge_and_unload()
-        heads = Heads(base.config.hidden_size)
-        heads.load_state_dict(load_file(str(adapter.folder / HEADS)))
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-        raise AdapterDamaged(
-            f"the adapter in {adapter.folder} cannot be loaded: {error}; restore the folder or train it again"
-        ) from error
-    return HeadlineNet(merged, heads), tokenizer
+    return encoder
+
+
+def _name(name: str) -> str:
+    return readable(name)[:_LONGEST_NAME].strip()
+
+
+def _cut(rows: list[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
+    for start in range(0, len(rows), PORTION):
+        yield rows[start : start + PORTION]
+
+
+def _learned(logits: dict[str, NDArray[np.float32]], task: str, temperature: float) -> Probabilities:
+    """Probabilities of a task; NaN where the adapter has no head for it, which no reader can mistake for an opinion."""
+    if task in logits:
+        return _softmax(logits[task], temperature)
+    texts = len(next(iter(logits.values())))
+    return np.full((texts, TASKS[task]), np.nan, dtype=np.float32)
+
+
+def _softmax(logits: NDArray[np.float32], temperature: float) -> Probabilities:
+    scaled = logits.astype(np.float64) / temperature
+    raised = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    probabilities: Probabilities = (raised / raised.sum(axis=1, keepdims=True)).astype(np.float32)
+    return probabilities
+
+
+def _stacked(parts: list[Probabilities], width: int) -> Probabilities:
+    return np.concatenate(parts) if parts else np.empty((0, width), dtype=np.float32)

@@ -25,5 +25,7 @@ def readable(text: str) -> str:
     """
     line = html.unescape(text[:LONGEST])
     line = _LINK.sub(" ", line)
-    line = "".join(" " if unicodedata.category(c) in {"Cc", "Cf", "Cs", "Zl", "Zp"} else c for c in line)
+    # Nearly every headline is printable, and asking that is a hundred times as fast as looking at each character.
+    if not line.isprintable():
+        line = "".join(" " if unicodedata.category(c) in {"Cc", "Cf", "Cs", "Zl", "Zp"} else c for c in line)
     return _SPACE.sub(" ", line).strip()

@@ -55,8 +55,25 @@ def format_of(out: Path | None) -> str:
     return "jsonl" if suffix == "ndjson" else suffix if suffix in FORMATS else "csv"
 
 
-def scored_frame(frame: pl.DataFrame, scores: Sequence[Score]) -> pl.DataFrame:
-    """The frame with the columns of its scores behind its own; columns of the same name are replaced."""
+_OPINIONS = pl.List(
+    pl.Struct(
+        {
+            "name": pl.String,
+            "sentiment": pl.String,
+            "negative": pl.Float64,
+            "neutral": pl.Float64,
+            "positive": pl.Float64,
+        }
+    )
+)
+
+
+def scored_frame(frame: pl.DataFrame, scores: Sequence[Score], *, companies: bool = False) -> pl.DataFrame:
+    """The frame with the columns of its scores behind its own; columns of the same name are replaced.
+
+    Args:
+        companies: add the column of that name, with the sentiment towards each company that was asked about.
+    """
     added = pl.DataFrame(
         {
             "sentiment": [score.sentiment.value for score in scores],
@@ -77,7 +94,22 @@ def scored_frame(frame: pl.DataFrame, scores: Sequence[Score]) -> pl.DataFrame:
             "model": pl.String,
         },
     )
+    if companies:
+        added = added.with_columns(pl.Series("companies", [_opinions(score) for score in scores], dtype=_OPINIONS))
     return frame.with_columns(added)
+
+
+def _opinions(score: Score) -> list[dict[str, str | float]]:
+    return [
+        {
+            "name": one.name,
+            "sentiment": one.sentiment.value,
+            "negative": round(one.negative, 4),
+            "neutral": round(one.neutral, 4),
+            "positive": round(one.positive, 4),
+        }
+        for one in score.companies
+    ]
 
 
 def write_frame(frame: pl.DataFrame, out: Path | None, format_: str) -> None:

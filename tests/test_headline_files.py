@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.score import Abstention, Score
+from models.score import Abstention, CompanyScore, Score
 from monitor.errors import InputUnusable
 from monitor.headline_files import format_of, read_headlines, scored_frame, write_frame
 
@@ -129,6 +130,20 @@ def test_scores_stand_behind_own_columns_and_replace_old_scores() -> None:
     assert frame["topics"].to_list() == [["Financials", "Macro"], []]
     assert frame["abstention"].to_list() == ["none", "empty_text"]
     assert scored_frame(pl.DataFrame({"text": []}, schema={"text": pl.String}), []).is_empty()
+
+
+def test_opinions_of_companies_are_a_column_on_request(tmp_path: Path) -> None:
+    told = replace(NEGATIVE, companies=(CompanyScore("UBS", 0.1, 0.2, 0.7), CompanyScore("Shell", 0.8, 0.1, 0.1)))
+    frame = scored_frame(pl.DataFrame({"text": ["a", ""]}), [told, EMPTY], companies=True)
+    found = frame["companies"].to_list()
+    assert [(one["name"], one["sentiment"], one["positive"]) for one in found[0]] == [
+        ("UBS", "positive", 0.7),
+        ("Shell", "negative", 0.1),
+    ]
+    assert found[1] == []
+    assert "companies" not in scored_frame(pl.DataFrame({"text": ["a"]}), [told]).columns
+    write_frame(frame, tmp_path / "out.csv", "csv")
+    assert json.loads(pl.read_csv(tmp_path / "out.csv")["companies"][0])[0]["name"] == "UBS"
 
 
 @pytest.mark.parametrize("name", ["out.parquet", "out.jsonl"])

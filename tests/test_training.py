@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -12,72 +13,21 @@ import numpy as np
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from tokenizers import Tokenizer
-from tokenizers.models import WordPiece
-from tokenizers.normalizers import BertNormalizer
-from tokenizers.pre_tokenizers import BertPreTokenizer
-from tokenizers.processors import TemplateProcessing
-from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+from transformers import BertConfig, BertModel
 
 from models.adapters import SHIPPED, find_adapter
+from models.adapting import merge_in_weight_space
 from models.card import card
-from models.datasets import CLASSES, Example, Part
+from models.datasets import CLASSES, Part
 from models.encoder import find_encoder, load_encoder
 from models.errors import AdapterDamaged, AdapterMissing, DataUnusable
 from models.metrics import Metrics
 from models.recipes import Recipe, load_recipe
 from models.scorer import Scorer, load_scorer
-from models.training import merge_in_weight_space, train
+from models.training import train
 
-SUBJECTS = ("bank", "maker", "grocer", "miner", "airline", "insurer", "broker")
-# By sentiment: what a subject may do.
-DEEDS = {
-    "negative": ("collapses", "warns", "defaults"),
-    "neutral": ("meets", "reports", "moves"),
-    "positive": ("soars", "wins", "expands"),
-}
-TOPIC_WORDS = {"Macro": "inflation", "Earnings": "profit", "Energy | Oil": "oil"}
-FRAME = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-TEACHES = Recipe(epochs=15, batch_texts=8, rank=4, alpha=8, lora_rate=5e-3, heads_rate=1e-2, averaging=0.5, masking=0.0)
-
-
-def tiny_bert(folder: Path) -> Path:
-    """A BERT of 32 dimensions and two layers with a vocabulary of its own, saved as transformers saves one."""
-    words = [*FRAME, *SUBJECTS, *TOPIC_WORDS.values(), *(deed for deeds in DEEDS.values() for deed in deeds), "again"]
-    tokenizer = Tokenizer(WordPiece({word: number for number, word in enumerate(words)}, unk_token="[UNK]"))
-    tokenizer.normalizer = BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = BertPreTokenizer()
-    tokenizer.post_processor = TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
-    names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, mask_token="[MASK]", **names).save_pretrained(folder)
-    torch.manual_seed(1)
-    config = BertConfig(
-        vocab_size=len(words),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        intermediate_size=64,
-        max_position_embeddings=64,
-    )
-    BertModel(config).save_pretrained(folder)
-    return folder
-
-
-def labelled() -> list[Example]:
-    """Headlines whose label hangs on one word; a subject, and so a near-duplicate group, is in one part only."""
-    parts = dict(zip(SUBJECTS, [Part.TRAIN] * 3 + [Part.VALIDATION] * 2 + [Part.TEST] * 2, strict=True))
-    sentiment = [
-        Example(f"{subject} {deed}", CLASSES["sentiment"].index(label), "sentiment", "invented", part)
-        for subject, part in parts.items()
-        for label, deeds in DEEDS.items()
-        for deed in deeds
-    ]
-    topic = [
-        Example(f"{subject} {word}", CLASSES["topic"].index(label), "topic", "invented-topics", part)
-        for subject, part in parts.items()
-        for label, word in TOPIC_WORDS.items()
-    ]
-    return sentiment + topic
+SCENE = runpy.run_path(str(Path(__file__).with_name("tiny_model_scene.py")))
+TEACHES, labelled, tiny_bert = SCENE["TEACHES"], SCENE["labelled"], SCENE["tiny_bert"]
 
 
 class Trained(NamedTuple):
@@ -112,12 +62,12 @@ def test_a_student_learns_the_sentiment_that_its_teacher_sees(trained: Trained, 
     mislabelled = [
         replace(one, label=neutral) if one.task == "sentiment" and one.part is Part.TRAIN else one for one in labelled()
     ]
-    recipe = replace(TEACHES, encoder=str(encoder), teacher=str(trained.folder), teacher_weight=1.0)
+    recipe = replace(TEACHES, encoder=str(encoder), teacher=str(trained.folder), teacher_weight=1.0, epochs=30)
     results = train(recipe, mislabelled, tmp_path / "student", lambda line: None)
     assert results["invented"].accuracy > 0.8
     written = (tmp_path / "student" / "metrics.json").read_text()
     assert json.loads(written)["recipe"]["teacher"] == "small"
-    assert "(`small`, of the same data)" in (tmp_path / "student" / "README.md").read_text()
+    assert "(`small`, same data)" in (tmp_path / "student" / "README.md").read_text()
 
 
 def test_a_teacher_that_is_not_there_names_the_way_out(encoder: Path, tmp_path: Path) -> None:
@@ -127,7 +77,7 @@ def test_a_teacher_that_is_not_there_names_the_way_out(encoder: Path, tmp_path: 
 
 
 def test_training_says_how_it_goes(trained: Trained) -> None:
-    assert trained.lines[0].startswith("36 training, 24 validation, 24 test texts")
+    assert trained.lines[0].startswith("36 training, 24 validation texts")
     assert sum(line.startswith("epoch ") for line in trained.lines) == TEACHES.epochs
     assert trained.lines[-1].startswith("test ")
 
@@ -271,7 +221,7 @@ def test_a_card_names_its_sets_and_leaves_out_what_was_not_measured() -> None:
     assert "| 10 | 0.500 | 0.400 | 0.750 | 0.100 |" in written
     assert "| 10 | 0.500 | 0.400 | – | 0.100 |" in written
     assert "| Energy / Oil | 1.00 |" in written
-    assert "(`elder`, of the same data)" in written
+    assert "(`elder`, same data)" in written
 
 
 def test_the_shipped_adapter_was_measured_on_its_permissive_sets() -> None:

@@ -11,10 +11,15 @@ from monitor.commands.opening import settings_of
 
 
 @click.command()
-@click.option("--data", required=True, type=click.Path(path_type=Path), help="CSV with the columns text and label.")
+@click.option(
+    "--data",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="CSV with the columns text and label; for companies JSON lines of text and entities.",
+)
 @click.option(
     "--task",
-    type=click.Choice(["sentiment", "topic"]),
+    type=click.Choice(["sentiment", "topic", "company"]),
     default="sentiment",
     show_default=True,
     help="Which labels the file holds.",
@@ -24,15 +29,9 @@ from monitor.commands.opening import settings_of
 def evaluate(ctx: click.Context, data: Path, task: str, as_json: bool) -> None:
     """Measure accuracy, macro-F1, per-class recall and calibration on labelled headlines."""
     from models.evaluation import evaluate as measured
-    from models.scorer import load_scorer
+    from monitor.chosen_model import scorer_of
 
-    settings = settings_of(ctx)
-    scorer = load_scorer(
-        settings.model.adapter,
-        device=settings.model.device,
-        precision=settings.model.precision,
-        budget=settings.model.token_budget,
-    )
+    scorer = scorer_of(settings_of(ctx).model)
     metrics = measured(scorer, data, task)
     result = {"data": str(data), "task": task, "model": scorer.model, **metrics.as_dict()}
     if as_json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+import polars as pl
 
 from monitor.commands.opening import settings_of
 from monitor.errors import InputUnusable
@@ -16,9 +17,18 @@ from monitor.headline_files import FORMATS, format_of, read_headlines, scored_fr
 @click.option("--out", "-o", type=click.Path(path_type=Path), help="Write here instead of standard output.")
 @click.option("--format", "-f", "format_", type=click.Choice(FORMATS), help="Else by the name of --out, else csv.")
 @click.option("--column", default="", help="Column that holds the headline; else title, headline or text.")
+@click.option("--companies", is_flag=True, help="Also score the sentiment towards each company that a headline names.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
 @click.pass_context
-def score(ctx: click.Context, source: Path, out: Path | None, format_: str | None, column: str, quiet: bool) -> None:
+def score(
+    ctx: click.Context,
+    source: Path,
+    out: Path | None,
+    format_: str | None,
+    column: str,
+    companies: bool,
+    quiet: bool,
+) -> None:
     """Score SOURCE: text lines, CSV, JSON lines or Parquet, or `-` for lines on standard input.
 
     Every input row gives one output row, in order: its own columns, then sentiment, the three probabilities, topics,
@@ -27,21 +37,38 @@ def score(ctx: click.Context, source: Path, out: Path | None, format_: str | Non
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from models.scorer import load_scorer
+    from monitor.chosen_model import scorer_of
 
     settings = settings_of(ctx)
     frame, name = read_headlines(source, column)
     if out is not None and not out.parent.is_dir():
         # Said before an hour of scoring, not after it.
         raise InputUnusable(f"{out} cannot be written: there is no folder {out.parent}")
-    scorer = load_scorer(
-        settings.model.adapter,
-        device=settings.model.device,
-        precision=settings.model.precision,
-        budget=settings.model.token_budget,
-    )
+    scorer = scorer_of(settings.model)
     columns = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    texts = frame[name].to_list()
+    named = _named(texts) if companies else None
+    scored: list[pl.DataFrame] = []
     with Progress(*columns, console=Console(stderr=True), disable=quiet) as progress:
         bar = progress.add_task("scoring", total=frame.height)
-        scores = scorer.score(frame[name].to_list(), lambda done: progress.advance(bar, done))
-    write_frame(scored_frame(frame, scores), out, format_ or format_of(out))
+        done = 0
+        # Of an archive only a portion is held as scores; as columns of a frame they take a tenth of the memory.
+        for scores in scorer.portions(texts, named, lambda some: progress.advance(bar, some)):
+            scored.append(scored_frame(frame.slice(done, len(scores)), scores, companies=companies))
+            done += len(scores)
+    whole = pl.concat(scored) if scored else scored_frame(frame, [], companies=companies)
+    write_frame(whole, out, format_ or format_of(out))
+
+
+def _named(texts: list[str]) -> list[list[str]]:
+    """For each text the companies that it names, each once, by the words that it uses first."""
+    from monitor.companies import CompanyMatcher
+
+    matcher = CompanyMatcher()
+    found = []
+    for text in texts:
+        names: dict[str, str] = {}
+        for mention in matcher.mentions(text):
+            names.setdefault(mention.ticker, mention.name)
+        found.append(list(names.values()))
+    return found

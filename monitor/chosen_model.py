@@ -1,0 +1,68 @@
+"""Which model scores: the adapter that the settings name, else the champion of the library, else the shipped one.
+
+takes  the [model] table of the settings
+gives  an adapter, or the scorer of it
+never  decides which model is better
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from models.adapters import Adapter, find_adapter
+from models.library import Library, tier
+from monitor.settings import ModelSettings
+
+if TYPE_CHECKING:
+    from models.scorer import Scorer
+
+
+def chosen_folder(settings: ModelSettings) -> Path:
+    """Where the adapter lies that scores by these settings, now: a promotion changes the answer.
+
+    Raises:
+        AdapterDamaged: when the library's record cannot be understood.
+    """
+    return tier(settings.adapter) if settings.adapter else Library(settings.library).champion_folder()
+
+
+def chosen_adapter(settings: ModelSettings) -> Adapter:
+    """The adapter that scores by these settings.
+
+    Raises:
+        AdapterMissing, AdapterDamaged: see `find_adapter`.
+    """
+    return find_adapter(chosen_folder(settings), settings.encoder)
+
+
+def scorer_of(settings: ModelSettings) -> Scorer:
+    """The loaded model of these settings.
+
+    Raises:
+        ModelError: when it cannot be found or loaded.
+    """
+    from models.scorer import Scorer
+
+    return Scorer(
+        chosen_adapter(settings),
+        device=settings.device,
+        precision=settings.precision,
+        runtime=settings.runtime,
+        budget=settings.token_budget,
+        cache=settings.cache,
+    )
+
+
+def embedder_for(scorer: Scorer) -> Scorer:
+    """What embeds texts for themes and stories: the embedded encoder, with which their thresholds were set.
+
+    Raises:
+        ModelError: when it cannot be found or loaded.
+    """
+    from models.scorer import Scorer
+
+    shipped = find_adapter()
+    if scorer.adapter.settings.encoder_sha256 == shipped.settings.encoder_sha256:
+        return scorer
+    return Scorer(shipped, device=scorer.device)

@@ -1,0 +1,181 @@
+"""`squall models`: what is at hand, which is better, which one scores."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from monitor.commands.opening import settings_of
+
+if TYPE_CHECKING:
+    from models.metrics import Metrics
+    from monitor.settings import ModelSettings
+
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+_DATA = click.option("--data", type=_FOLDER, help="Folder of the public sets: their test parts are the frozen sets.")
+_LABELS = click.option(
+    "--labels",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Labels given with `squall label`: their test part.",
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group()
+def models() -> None:
+    """List, compare, promote and roll back models."""
+
+
+@models.command("list")
+@_JSON
+@click.pass_context
+def list_(ctx: click.Context, as_json: bool) -> None:
+    """Every adapter at hand, and which one scores."""
+    from models.library import Library
+    from monitor.chosen_model import chosen_adapter
+
+    settings = settings_of(ctx).model
+    scoring = chosen_adapter(settings)
+    found = Library(settings.library).adapters()
+    rows = [
+        {"model": one.model, "folder": str(one.folder), "scores": one.folder == scoring.folder, "fault": one.fault}
+        for one in found
+    ]
+    if scoring.folder not in {one.folder for one in found}:
+        rows.append({"model": scoring.model, "folder": str(scoring.folder), "scores": True, "fault": ""})
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        click.echo(f"{'*' if row['scores'] else ' '} {row['model'] or 'unusable':<28} {row['folder']}  {row['fault']}")
+
+
+@models.command()
+@click.argument("folders", nargs=-1, required=True, type=_FOLDER)
+@_DATA
+@_LABELS
+@_JSON
+@click.pass_context
+def compare(
+    ctx: click.Context, folders: tuple[Path, ...], data: Path | None, labels: tuple[Path, ...], as_json: bool
+) -> None:
+    """The champion and the adapters in FOLDERS, side by side on the frozen sets."""
+    settings = settings_of(ctx).model
+    figures = _measured(settings, folders, data, labels)
+    if as_json:
+        told = {model: {name: m.as_dict() for name, m in sets.items()} for model, sets in figures.items()}
+        click.echo(json.dumps(told, indent=2))
+        return
+    _table(figures)
+
+
+@models.command()
+@click.argument("folder", type=_FOLDER)
+@_DATA
+@_LABELS
+@click.option(
+    "--margin", default=0.01, show_default=True, help="How much any set may lose in macro-F1 or negative recall."
+)
+@click.pass_context
+def promote(ctx: click.Context, folder: Path, data: Path | None, labels: tuple[Path, ...], margin: float) -> None:
+    """Let the adapter in FOLDER score from now on, unless it is worse than the champion on any frozen set."""
+    from models.adapters import find_adapter
+    from models.library import Library
+    from models.promotion import judged
+
+    settings = settings_of(ctx).model
+    if settings.adapter:
+        raise click.UsageError(
+            "model.adapter in the settings names the model that scores; remove it to promote another"
+        )
+    figures = _measured(settings, (folder,), data, labels)
+    (champion, before), *rest = figures.items()
+    if not rest:
+        click.echo(f"{champion} is the champion already")
+        return
+    ((challenger, after),) = rest
+    _table(figures)
+    verdict = judged(before, after, margin)
+    if not verdict.promoted:
+        for finding in verdict.findings:
+            click.echo(f"refused: {finding}", err=True)
+        click.echo(f"{champion} stays the champion", err=True)
+        ctx.exit(1)
+    Library(settings.library).promote(find_adapter(folder))
+    click.echo(
+        f"{challenger} is the champion; a running daemon takes it up in its next cycle, `squall rescore` redoes history"
+    )
+
+
+@models.command()
+@click.pass_context
+def rollback(ctx: click.Context) -> None:
+    """Let the champion before this one score again."""
+    from models.library import Library
+
+    champion = Library(settings_of(ctx).model.library).roll_back()
+    click.echo(f"{champion.model} is the champion again")
+
+
+@models.command()
+@click.option("--days", default=30, show_default=True, help="How far back to look.")
+@_JSON
+@click.pass_context
+def drift(ctx: click.Context, days: int, as_json: bool) -> None:
+    """What the models said day by day: a mix of labels that shifts, or confidence that sinks, asks for a look."""
+    from monitor.reading import Reader
+
+    now = datetime.now(UTC)
+    with Reader.open(settings_of(ctx).store.path) as reader:
+        found = reader.query("drift", since=now - timedelta(days=days), until=now)
+    if as_json:
+        click.echo(json.dumps(found.to_dicts(), indent=2, default=str))
+        return
+    columns = ("headlines", "negative", "neutral", "positive", "abstained", "confidence")
+    click.echo(f"{'day':<10}" + "".join(f"{name:>12}" for name in columns) + "  model")
+    for row in found.iter_rows(named=True):
+        shares = "".join(f"{row[name]:>12.3f}" for name in columns[1:])
+        click.echo(f"{row['day']:%Y-%m-%d}{row['headlines']:>12}{shares}  {row['model']}")
+
+
+def _measured(
+    settings: ModelSettings, folders: tuple[Path, ...], data: Path | None, labels: tuple[Path, ...]
+) -> dict[str, dict[str, Metrics]]:
+    """Metrics by model and set: the champion first."""
+    from models.adapters import find_adapter
+    from models.evaluation import frozen_sets, measured
+    from models.scorer import Scorer
+    from monitor.chosen_model import chosen_adapter
+
+    sets = frozen_sets(data, labels)
+    if not sets:
+        raise click.UsageError("name the frozen sets with --data FOLDER or --labels FILE")
+    figures: dict[str, dict[str, Metrics]] = {}
+    for adapter in (chosen_adapter(settings), *(find_adapter(folder) for folder in folders)):
+        if adapter.model in figures:
+            continue
+        scorer = Scorer(adapter, device=settings.device, precision=settings.precision, budget=settings.token_budget)
+        figures[adapter.model] = {
+            name: measured(scorer, rows) for name, rows in sets.items() if rows[0].task in scorer.tasks
+        }
+    return figures
+
+
+def _table(figures: dict[str, dict[str, Metrics]]) -> None:
+    names = list(dict.fromkeys(name for sets in figures.values() for name in sets))
+    click.echo(f"{'set':<20}" + "".join(f"{model:>36}" for model in figures))
+    click.echo(f"{'':<20}" + f"{'accuracy  macro-F1  neg. recall':>36}" * len(figures))
+    for name in names:
+        click.echo(f"{name:<20}" + "".join(f"{_cells(sets.get(name)):>36}" for sets in figures.values()))
+
+
+def _cells(metrics: Metrics | None) -> str:
+    if metrics is None:
+        return "not learned"
+    recall = f"{metrics.recall['negative']:.3f}" if "negative" in metrics.recall else "-"
+    return f"{metrics.accuracy:.3f}     {metrics.macro_f1:.3f}        {recall:>5}"

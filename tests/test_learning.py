@@ -1,0 +1,166 @@
+"""What training can do beyond one run from nothing: companies, methods, unlabelled texts, resuming, going on."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.adapters import AdapterSettings, find_adapter, tasks_of
+from models.datasets import CLASSES, UNLABELLED, Example, Part
+from models.errors import AdapterDamaged, DataUnusable
+from models.recipes import Recipe
+from models.scorer import load_scorer
+from models.training import Step, train
+
+SCENE = runpy.run_path(str(Path(__file__).with_name("tiny_model_scene.py")))
+labelled, towards = SCENE["labelled"], SCENE["towards"]
+
+
+@pytest.fixture(scope="module")
+def teaches(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
+    encoder: Path = SCENE["tiny_bert"](tmp_path_factory.mktemp("encoder") / "tiny-bert")
+    recipe: Recipe = replace(SCENE["TEACHES"], encoder=str(encoder))
+    return recipe
+
+
+@pytest.fixture(scope="module")
+def trained(teaches: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("adapter") / "small"
+    train(teaches, labelled(), folder, lambda line: None)
+    return folder
+
+
+class Cut(Exception):
+    """The power fails."""
+
+
+def quiet(line: str) -> None:
+    """Nobody listens."""
+
+
+def test_of_two_companies_each_gets_its_own_sentiment(teaches: Recipe, tmp_path: Path) -> None:
+    recipe = replace(teaches, epochs=25, tasks=("company",), longest=32)
+    results = train(recipe, towards(), tmp_path / "pairs", quiet)
+    assert results["towards"].accuracy > 0.9
+    adapter = find_adapter(tmp_path / "pairs")
+    assert tasks_of(adapter) == {"company"}
+
+
+@pytest.mark.parametrize("method", ["dora", "adalora", "full"])
+def test_other_methods_learn_too(teaches: Recipe, tmp_path: Path, method: str) -> None:
+    results = train(replace(teaches, method=method, tasks=("sentiment", "topic")), labelled(), tmp_path / method, quiet)
+    assert results["invented"].accuracy > 0.6
+    found, _ = load_scorer(tmp_path / method, device="cpu").probabilities(["bank collapses", "bank soars"])
+    assert found.argmax(1).tolist() == [0, 2]
+
+
+def test_a_method_that_is_none_names_those_that_are(teaches: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(DataUnusable, match="'lorry' is none of lora, dora, adalora, full"):
+        train(replace(teaches, method="lorry"), labelled(), tmp_path / "x", quiet)
+
+
+def test_unlabelled_headlines_carry_the_teachers_opinion(teaches: Recipe, trained: Path, tmp_path: Path) -> None:
+    """Its own rows show one class only; the other two it can have from nowhere but the teacher."""
+    neutral = CLASSES["sentiment"].index("neutral")
+    rows = [
+        replace(one, label=UNLABELLED, source="unlabelled") if one.part is Part.TRAIN and one.label != neutral else one
+        for one in labelled()
+        if one.task == "sentiment"
+    ]
+    recipe = replace(teaches, teacher=str(trained), teacher_weight=0.8, tasks=("sentiment",))
+    assert train(recipe, rows, tmp_path / "student", quiet)["invented"].accuracy > 0.7
+
+
+def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(teaches: Recipe, tmp_path: Path) -> None:
+    recipe = replace(teaches, epochs=4, tasks=("sentiment", "topic"))
+    whole = train(recipe, labelled(), tmp_path / "whole", quiet)
+
+    def cut(step: Step) -> None:
+        if step.number == step.total * 5 // 8:
+            raise Cut
+
+    with pytest.raises(Cut):
+        train(recipe, labelled(), tmp_path / "parts", quiet, cut)
+    assert not (tmp_path / "parts" / "squall.json").exists()
+    lines: list[str] = []
+    resumed = train(recipe, labelled(), tmp_path / "parts", lines.append, resume=True)
+    assert lines[0] == "going on after epoch 2"
+    assert resumed == whole
+    texts = ["bank collapses", "miner again", "oil soars"]
+    one, other = (load_scorer(tmp_path / name, device="cpu", precision="fp32") for name in ("whole", "parts"))
+    assert np.abs(one.probabilities(texts)[0] - other.probabilities(texts)[0]).max() < 1e-4
+    assert not (tmp_path / "parts.run").exists()
+
+
+def test_a_kept_run_of_another_recipe_is_refused(teaches: Recipe, tmp_path: Path) -> None:
+    def cut(step: Step) -> None:
+        if step.number == step.total // 2 + 1:
+            raise Cut
+
+    with pytest.raises(Cut):
+        train(replace(teaches, epochs=2), labelled(), tmp_path / "run", quiet, cut)
+    with pytest.raises(DataUnusable, match="another recipe or other data; remove it, or name another --out"):
+        train(replace(teaches, epochs=3), labelled(), tmp_path / "run", quiet, resume=True)
+
+
+def test_a_teacher_is_asked_once_however_often_a_run_is_cut_off(teaches: Recipe, trained: Path, tmp_path: Path) -> None:
+    recipe = replace(teaches, teacher=str(trained), epochs=2)
+
+    def cut(step: Step) -> None:
+        raise Cut
+
+    lines: list[str] = []
+    with pytest.raises(Cut):
+        train(recipe, labelled(), tmp_path / "student", lines.append, cut)
+    train(recipe, labelled(), tmp_path / "student", lines.append, resume=True)
+    assert sum(line.startswith("asking the teacher") for line in lines) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["student"]
+
+
+def test_patience_ends_a_run_that_no_longer_improves(teaches: Recipe, tmp_path: Path) -> None:
+    lines: list[str] = []
+    train(replace(teaches, epochs=60, patience=2), labelled(), tmp_path / "run", lines.append)
+    assert sum(line.startswith("epoch ") for line in lines) < 60
+    assert "no better for 2 epochs: enough" in lines
+
+
+def test_going_on_learns_a_new_word_and_keeps_the_old_ones(teaches: Recipe, trained: Path, tmp_path: Path) -> None:
+    """`meets` was neutral; a desk calls it negative. What was known of the other words stays."""
+    corrections = [
+        Example(f"{subject} meets", 0, "sentiment", "labels_sentiment", Part.TRAIN) for subject in SCENE["SUBJECTS"]
+    ] * 4
+    known = [one for one in labelled() if "meets" not in one.text]
+    recipe = replace(
+        teaches, start=str(trained), teacher=str(trained), teacher_weight=0.3, teacher_softness=1.0, epochs=8
+    )
+    results = train(recipe, known + corrections, tmp_path / "next", quiet)
+    assert results["invented"].accuracy > 0.8
+    found, _ = load_scorer(tmp_path / "next", device="cpu").probabilities(["airline meets", "airline soars"])
+    assert found.argmax(1).tolist() == [0, 2]
+
+
+def test_a_start_of_another_shape_is_refused(teaches: Recipe, trained: Path, tmp_path: Path) -> None:
+    with pytest.raises(AdapterDamaged, match="does not fit this recipe"):
+        train(replace(teaches, start=str(trained), rank=2), labelled(), tmp_path / "next", quiet)
+
+
+def test_an_adapter_can_name_the_published_encoder_and_lie_elsewhere(teaches: Recipe, tmp_path: Path) -> None:
+    """What is shipped names a hub id; who cannot reach the hub names a folder with the same weights."""
+    train(replace(teaches, epochs=1, encoder_id="squall-tests/tiny-bert"), labelled(), tmp_path / "run", quiet)
+    settings = AdapterSettings(**json.loads((tmp_path / "run" / "squall.json").read_text()))
+    assert settings.encoder == settings.encoder_name == "squall-tests/tiny-bert"
+    adapter = find_adapter(tmp_path / "run", teaches.encoder)
+    assert adapter.settings.encoder == teaches.encoder
+    assert adapter.model == find_adapter(tmp_path / "run").model
+
+
+def test_steps_are_told_to_whoever_watches(teaches: Recipe, tmp_path: Path) -> None:
+    steps: list[Step] = []
+    train(replace(teaches, epochs=2), labelled(), tmp_path / "run", quiet, steps.append)
+    assert [step.number for step in steps] == list(range(1, steps[-1].total + 1))
+    assert all(step.loss > 0 and step.texts_per_second > 0 for step in steps)
