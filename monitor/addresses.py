@@ -26,6 +26,8 @@ _METADATA = frozenset(
     ipaddress.ip_address(text)
     for text in ("169.254.169.254", "169.254.170.2", "168.63.129.16", "100.100.100.200", "192.0.0.192", "fd00:ec2::254")
 )
+# Behind a carrier's address translation (RFC 6598) lie routers and other customers, never a publisher.
+_SHARED = ipaddress.IPv4Network("100.64.0.0/10")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
@@ -37,6 +39,7 @@ class Refusal(StrEnum):
     LINK_LOCAL = "a link-local address"
     PRIVATE = "a private address"
     MULTICAST = "a multicast address"
+    SHARED = "a carrier's shared address"
     RESERVED = "a reserved address"
 
 
@@ -68,6 +71,8 @@ def refusal(address: Address) -> Refusal | None:
         return Refusal.LINK_LOCAL
     if address.is_multicast:
         return Refusal.MULTICAST
+    if isinstance(address, ipaddress.IPv4Address) and address in _SHARED:
+        return Refusal.SHARED
     if address.is_private and not address.is_unspecified:
         return Refusal.PRIVATE
     return None if address.is_global else Refusal.RESERVED

@@ -1,13 +1,12 @@
-"""What a feed is, what is remembered of it between two checks, and when it is checked next.
+"""What a feed is, what is remembered of it between two checks, and what one check brought.
 
 takes  feeds of the settings, states of the store, `now`
-gives  the feeds that are due, and the next `FeedState` after a check
-never  fetches, and never gives a feed up: a dead feed is checked ever more seldom, and says why
+gives  `Feed`, `Entry`, `FeedState`, `Check`, and the next state after a check
+never  fetches, and never decides when: `monitor.politeness` does
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -17,10 +16,11 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 # After this long without a success, what a feed carries is its backlog, as at the first fetch: it must not alert.
-BACKLOG_AFTER = timedelta(hours=48)
+# It holds for a feed that was away, for a daemon that was off, and for a store that was restored from a backup.
+AWAY_AFTER = timedelta(hours=6)
 
-# A server that asks for years of silence gets a day: nothing is given up for good.
-LONGEST_RETRY_AFTER = timedelta(hours=24)
+# A feed that names its own pace may be silent for longer than that and still be well.
+_AWAY_INTERVALS = 3
 
 
 class Feed(BaseModel):
@@ -107,7 +107,11 @@ class Outcome(StrEnum):
     HTTP_ERROR = "http_error"  # any other status that is no success
     SERVER_ERROR = "server_error"  # 5xx
     HTML_PAGE = "html_page"  # a web page where a feed should be
+    CHALLENGE_PAGE = "challenge_page"  # a page that asks whether this is a person
+    LOGIN_PAGE = "login_page"  # a page that asks who this is
+    MOVED_PAGE = "moved_page"  # a page that says that the feed is gone, or lives elsewhere
     NOT_A_FEED = "not_a_feed"  # neither feed nor web page
+    TOO_HARD = "too_hard"  # so broken that it was not read within the time for it
     TOO_LARGE = "too_large"  # on the wire or once unpacked
     TIMEOUT = "timeout"
     NO_SUCH_HOST = "no_such_host"  # DNS knows no such name
@@ -133,6 +137,18 @@ class FeedState:
         next_check_at: None when it was never checked: it is due at once.
         failures: failed checks since the last success.
         outcome, reason: of the last check.
+        body: 64-bit hash of the last full answer; the same body again is not parsed again.
+        millis: how long a check takes, smoothed.
+        ttl_seconds: how long the feed itself asks to be left alone (RSS ttl).
+        pace: why the next check is when it is: a `monitor.politeness.Pace`.
+        dates: what its dates are worth: a `monitor.habits.Dates`.
+        newest_at: the latest credible date that it published.
+        gap_seconds, longest_gap_seconds: between two of its headlines, usually and at most.
+        guids: whether its guids last: a `monitor.identity.Guids`.
+        moved_to: where permanent redirects lead, seen `moved_seen` times in a row since `moved_since`.
+        retry_at: until when its server asked to be left alone.
+        muted_at: when it said that it is gone for good (410).
+        paused_at: when it was seen disabled, muted by the user or taken out; None while it is watched.
 
     Raises:
         ValueError: on a time that is not aware UTC, or on negative failures.
@@ -153,6 +169,21 @@ class FeedState:
     failures: int
     outcome: str | None
     reason: str | None
+    body: int | None = None
+    millis: int | None = None
+    ttl_seconds: int | None = None
+    pace: str | None = None
+    dates: str | None = None
+    newest_at: datetime | None = None
+    gap_seconds: float | None = None
+    longest_gap_seconds: float | None = None
+    guids: str | None = None
+    moved_to: str | None = None
+    moved_since: datetime | None = None
+    moved_seen: int = 0
+    retry_at: datetime | None = None
+    muted_at: datetime | None = None
+    paused_at: datetime | None = None
 
     def __post_init__(self) -> None:
         _demand_utc(
@@ -162,9 +193,14 @@ class FeedState:
             last_success_at=self.last_success_at,
             last_entry_at=self.last_entry_at,
             next_check_at=self.next_check_at,
+            newest_at=self.newest_at,
+            moved_since=self.moved_since,
+            retry_at=self.retry_at,
+            muted_at=self.muted_at,
+            paused_at=self.paused_at,
         )
-        if self.failures < 0:
-            raise ValueError(f"failures cannot be negative, not {self.failures}")
+        if self.failures < 0 or self.moved_seen < 0:
+            raise ValueError(f"counts cannot be negative: {self.failures} failures, {self.moved_seen} redirects")
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +214,10 @@ class Check:
         millis: how long the check took.
         entries: in the order of the feed.
         state: what to remember.
-        first_fetch: whether the entries are the backlog of a feed that never answered before, or not for
-            `BACKLOG_AFTER`; they are stored, and must not alert.
+        first_fetch: whether the entries are the backlog of a feed that never answered before, was not watched, or
+            did not answer for `AWAY_AFTER`; they are stored, and must not alert.
+        notice: words for a change that the user should hear of although the check went well or ill: a new address
+            that was adopted, a feed that was muted; "" otherwise.
 
     Raises:
         ValueError: on a failure without a reason, a success with one, or a time that is not aware UTC.
@@ -195,6 +233,7 @@ class Check:
     entries: tuple[Entry, ...]
     state: FeedState
     first_fetch: bool = False
+    notice: str = ""
 
     def __post_init__(self) -> None:
         _demand_utc(at=self.at)
@@ -224,33 +263,16 @@ def unseen(feed: Feed, now: datetime) -> FeedState:
     )
 
 
-def due(feeds: Sequence[Feed], states: Mapping[str, FeedState], now: datetime) -> list[tuple[Feed, FeedState]]:
-    """The enabled feeds whose next check is not later than `now`, longest overdue first.
+def carries_backlog(feed: Feed, state: FeedState, now: datetime) -> bool:
+    """Whether entries that a check brings now are a first fetch.
 
-    A feed without a state, or whose address was changed, is due at once and starts anew: validators and backlog
-    belong to an address. Name and publisher follow the settings.
-
-    Args:
-        states: by feed id; states of feeds that are not in `feeds` are ignored.
-        now: aware UTC.
+    They are when the feed never answered yet, was not watched for a while, or did not answer for `AWAY_AFTER` (three
+    of its own intervals, where that is longer).
     """
-    chosen: list[tuple[Feed, FeedState]] = []
-    for feed in feeds:
-        if not feed.enabled:
-            continue
-        state = states.get(feed.id)
-        if state is None or state.url != feed.url:
-            state = unseen(feed, now)
-        else:
-            state = replace(state, name=feed.name, publisher=feed.publisher)
-        if state.next_check_at is None or state.next_check_at <= now or _runs_ahead(state, feed, now):
-            chosen.append((feed, state))
-    return sorted(chosen, key=lambda pair: (pair[1].next_check_at or pair[1].added_at, pair[0].id))
-
-
-def carries_backlog(state: FeedState, now: datetime) -> bool:
-    """Whether entries that a check brings now are a first fetch: never answered yet, or not for `BACKLOG_AFTER`."""
-    return state.last_success_at is None or now - state.last_success_at > BACKLOG_AFTER
+    if state.last_success_at is None or state.paused_at is not None:
+        return True
+    usual = timedelta(minutes=feed.every_minutes) * _AWAY_INTERVALS
+    return now - state.last_success_at > max(AWAY_AFTER, usual)
 
 
 def succeeded(
@@ -261,8 +283,9 @@ def succeeded(
     *,
     etag: str | None,
     last_modified: str | None,
+    wait: timedelta | None = None,
 ) -> FeedState:
-    """The state after a check that went well: the next one is `every_minutes` later."""
+    """The state after a check that went well: the next one is `wait` later, or `every_minutes`."""
     return replace(
         state,
         etag=etag,
@@ -271,15 +294,17 @@ def succeeded(
         last_check_at=now,
         last_success_at=now,
         last_entry_at=now if outcome is Outcome.NEW else state.last_entry_at,
-        next_check_at=now + timedelta(minutes=feed.every_minutes),
+        next_check_at=now + (timedelta(minutes=feed.every_minutes) if wait is None else wait),
         failures=0,
         outcome=outcome.value,
         reason=None,
+        retry_at=None,
+        muted_at=None,
+        paused_at=None,
     )
 
 
 def failed(
-    feed: Feed,
     state: FeedState,
     now: datetime,
     outcome: Outcome,
@@ -287,7 +312,7 @@ def failed(
     *,
     wait: timedelta,
 ) -> FeedState:
-    """The state after a check that failed; `wait` comes from `backoff`.
+    """The state after a check that failed; `wait` comes from `monitor.politeness.backoff`.
 
     Validators stay: the copy that they belong to is still the last that was read.
     """
@@ -299,40 +324,6 @@ def failed(
         outcome=outcome.value,
         reason=reason,
     )
-
-
-def backoff(
-    feed: Feed, failures: int, longest: timedelta, jitter: float, retry_after: timedelta | None = None
-) -> timedelta:
-    """How long to wait after the given number of failures in a row: doubling, capped, spread, never for ever.
-
-    The first failure waits one interval, the second two, then four, up to `longest` (or the feed's own interval,
-    if that is longer). Jitter takes up to a quarter away, so that feeds which died together do not come back
-    together; `retry_after` is a floor that the server asked for, and is capped at `LONGEST_RETRY_AFTER`.
-
-    Args:
-        failures: failed checks in a row, this one included, at least 1.
-        jitter: in [0, 1).
-
-    Raises:
-        ValueError: on failures below 1 or jitter outside [0, 1).
-    """
-    if failures < 1:
-        raise ValueError(f"there is nothing to back off from after {failures} failures")
-    if not 0 <= jitter < 1:
-        raise ValueError(f"jitter must be in [0, 1), not {jitter}")
-    interval = timedelta(minutes=feed.every_minutes)
-    # 2**20 intervals of a minute are two years: past that the exponent only risks an overflow.
-    wait = min(interval * (1 << min(failures - 1, 20)), max(longest, interval)) * (1 - jitter / 4)
-    if retry_after is None:
-        return wait
-    return max(wait, min(retry_after, LONGEST_RETRY_AFTER))
-
-
-def _runs_ahead(state: FeedState, feed: Feed, now: datetime) -> bool:
-    """Whether the clock was set back, or the interval shortened: the next check lies further off than any wait."""
-    furthest = max(LONGEST_RETRY_AFTER, timedelta(minutes=feed.every_minutes))
-    return state.next_check_at is not None and state.next_check_at - now > furthest
 
 
 def _demand_utc(**times: datetime | None) -> None:

@@ -1,7 +1,7 @@
 """One conditional GET of an untrusted server, with a cap on everything.
 
-takes  an address, the validators of the last answer, and caps
-gives  `Fetched`: the body once unpacked, or the outcome and words for why there is none
+takes  an address, the validators of the last answer, caps, and a turn to wait for before each request
+gives  `Fetched`: the body once unpacked, or the outcome and words for why there is none; what the server asks for
 never  raises for what a server does, and never reads on past a cap
 """
 
@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import ssl
 import zlib
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from urllib.parse import urljoin, urlsplit
 
 import httpcore2
@@ -21,11 +21,14 @@ import httpx2
 
 from monitor.addresses import AddressRefused, NoSuchHost
 from monitor.feeds import Outcome
+from monitor.gates import SiteHeld
+from monitor.wishes import fresh_for, retry_after
 
 _ACCEPT = (
     "application/rss+xml, application/atom+xml, application/feed+json, application/xml;q=0.9, text/xml;q=0.9, */*;q=0.5"
 )
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_PERMANENT = frozenset({301, 308})
 _UNPACKED_AT_ONCE = 64 * 1024
 _LONGEST_VALIDATOR = 1_000
 
@@ -52,6 +55,9 @@ class Fetched:
         body: unpacked; empty unless `outcome` is None.
         read: unpacked bytes that were read, kept or not.
         retry_after: how long the server asks to be left alone; None when it does not.
+        fresh_for: for how long the server says that the answer is good (Cache-Control, Expires); None when it does not.
+        moved_to: the address that answered, when every redirect that led there was permanent; None otherwise.
+        millis: how long the servers took, without the wait for a turn to ask them.
     """
 
     outcome: Outcome | None
@@ -64,8 +70,13 @@ class Fetched:
     etag: str | None = None
     last_modified: str | None = None
     retry_after: timedelta | None = None
+    fresh_for: timedelta | None = None
+    moved_to: str | None = None
+    millis: int = 0
 
 
+# Gives the turn to ask the server of an address; held while the answer is read.
+Turn = Callable[[str], AbstractAsyncContextManager[None]]
 Unpack = Callable[[bytes], Iterable[bytes]]
 
 
@@ -78,51 +89,81 @@ class _StopError(Exception):
 
 
 async def fetch(
-    client: httpx2.AsyncClient, url: str, etag: str | None, last_modified: str | None, caps: Caps, now: datetime
+    client: httpx2.AsyncClient,
+    url: str,
+    etag: str | None,
+    last_modified: str | None,
+    caps: Caps,
+    now: datetime,
+    turn: Turn,
 ) -> Fetched:
     """GET `url`, conditionally when there are validators, following redirects by hand.
 
     Args:
         client: without automatic redirects, on a `CheckedTransport`: it judges each address, of each redirect too.
-        now: aware UTC; turns a Retry-After date into a wait.
+        now: aware UTC; turns a date of the server into a wait, where the server does not say what time it is there.
+        turn: waited for before each request, at the address that is asked; the wait is no part of `total_seconds`.
+
+    Raises:
+        SiteHeld: when there is no turn for now; nothing was asked that was not answered.
     """
-    at = url
+    asked = _Asked(client, caps, now, turn, url)
     try:
-        async with asyncio.timeout(caps.total_seconds):
-            for _ in range(caps.max_redirects + 1):
-                headers = {"Accept": _ACCEPT, "Accept-Encoding": "gzip, deflate"}
-                # Validators belong to the address that gave them; a redirect target is that address's answer.
-                headers |= {"If-None-Match": etag} if etag else {}
-                headers |= {"If-Modified-Since": last_modified} if last_modified else {}
-                timeout = httpx2.Timeout(caps.read_seconds, connect=caps.connect_seconds)
-                async with client.stream("GET", at, headers=headers, timeout=timeout) as answer:
-                    if answer.status_code not in _REDIRECTS:
-                        return await _read(answer, at, caps, now, conditional=bool(etag or last_modified))
-                    at = _target(at, answer.headers.get("location", ""))
-        return Fetched(Outcome.BAD_REDIRECT, f"it redirects more than {caps.max_redirects} times, last to {at}", at)
+        found = await asked.answer(etag, last_modified)
+    except SiteHeld:
+        raise
     except _StopError as stop:
-        return Fetched(stop.outcome, stop.words, at, read=stop.read)
+        found = Fetched(stop.outcome, stop.words, asked.at, read=stop.read)
     except TimeoutError:
-        return Fetched(Outcome.TIMEOUT, f"it had not answered in full after {caps.total_seconds:g} s", at)
+        words = f"it had not answered in full after {caps.total_seconds:g} s"
+        found = Fetched(Outcome.TIMEOUT, words, asked.at)
     except (httpcore2.TimeoutException, httpx2.TimeoutException) as error:
-        return Fetched(Outcome.TIMEOUT, _timeout_words(error, caps), at)
+        found = Fetched(Outcome.TIMEOUT, _timeout_words(error, caps), asked.at)
     except Exception as error:  # the edge to foreign code: whatever a server provokes is a value here
         outcome, words = _broken(error)
-        return Fetched(outcome, words, at)
+        found = Fetched(outcome, words, asked.at)
+    return replace(found, millis=round(asked.took * 1_000))
 
 
-def retry_after(header: str | None, now: datetime) -> timedelta | None:
-    """The wait that a Retry-After header asks for (seconds or a date); None when absent, unreadable or past."""
-    text = (header or "").strip()
-    # isdecimal() alone also accepts digits of other scripts; ten digits are 300 years.
-    if text.isascii() and text.isdecimal():
-        return timedelta(seconds=int(text[:10]))
-    try:
-        moment = parsedate_to_datetime(text)
-        wait = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return wait if wait > timedelta(0) else None
+class _Asked:
+    """One fetch under way: where it has got to, and how long the servers took so far (seconds)."""
+
+    def __init__(self, client: httpx2.AsyncClient, caps: Caps, now: datetime, turn: Turn, url: str) -> None:
+        self._client, self._caps, self._now, self._turn = client, caps, now, turn
+        self._url = url
+        self.at = url
+        self.took = 0.0
+
+    async def answer(self, etag: str | None, last_modified: str | None) -> Fetched:
+        headers = {"Accept": _ACCEPT, "Accept-Encoding": "gzip, deflate"}
+        # Validators belong to the address that gave them; a redirect target is that address's answer.
+        headers |= {"If-None-Match": etag} if etag else {}
+        headers |= {"If-Modified-Since": last_modified} if last_modified else {}
+        permanent = True
+        for _ in range(self._caps.max_redirects + 1):
+            async with self._turn(self.at), self._timed(), self._request(headers) as answer:
+                if answer.status_code not in _REDIRECTS:
+                    conditional = bool(etag or last_modified)
+                    found = await _read(answer, self.at, self._caps, self._now, conditional=conditional)
+                    return replace(found, moved_to=self.at) if permanent and self.at != self._url else found
+                permanent = permanent and answer.status_code in _PERMANENT
+                self.at = _target(self.at, answer.headers.get("location", ""))
+        most = self._caps.max_redirects
+        raise _StopError(Outcome.BAD_REDIRECT, f"it redirects more than {most} times, last to {self.at}")
+
+    def _request(self, headers: dict[str, str]) -> AbstractAsyncContextManager[httpx2.Response]:
+        timeout = httpx2.Timeout(self._caps.read_seconds, connect=self._caps.connect_seconds)
+        return self._client.stream("GET", self.at, headers=headers, timeout=timeout)
+
+    @asynccontextmanager
+    async def _timed(self) -> AsyncIterator[None]:
+        clock = asyncio.get_running_loop().time
+        begun = clock()
+        try:
+            async with asyncio.timeout(self._caps.total_seconds - self.took):
+                yield
+        finally:
+            self.took += clock() - begun
 
 
 def _target(at: str, location: str) -> str:
@@ -145,10 +186,13 @@ async def _read(answer: httpx2.Response, url: str, caps: Caps, now: datetime, *,
     """The outcome of a final answer; the body is read only where it may be a feed."""
     status, headers = answer.status_code, answer.headers
     if status == 304 and conditional:
-        return Fetched(Outcome.UNCHANGED, "", url, status)
+        return Fetched(Outcome.UNCHANGED, "", url, status, fresh_for=fresh_for(headers, now))
     if status != 200:
         outcome, words = _refused(status)
-        return Fetched(outcome, words, url, status, retry_after=retry_after(headers.get("retry-after"), now))
+        if headers.get("cf-mitigated", "").lower() == "challenge":
+            outcome, words = Outcome.CHALLENGE_PAGE, f"it asks whether this is a person ({status}, a challenge page)"
+        asked = retry_after(headers.get("retry-after"), now, headers.get("date"))
+        return Fetched(outcome, words, url, status, retry_after=asked)
     try:
         body = await _body(answer, caps.max_bytes)
     except _StopError as stop:
@@ -163,6 +207,7 @@ async def _read(answer: httpx2.Response, url: str, caps: Caps, now: datetime, *,
         headers.get("content-type", ""),
         _validator(headers.get("etag")),
         _validator(headers.get("last-modified")),
+        fresh_for=fresh_for(headers, now),
     )
 
 

@@ -12,12 +12,13 @@ import html
 import re
 import unicodedata
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from monitor.feeds import Entry
+from monitor.habits import CLOCK_SLACK, OLDEST
 
 # Wider than any edition's headline; a longer one is a whole article in the wrong element.
 LONGEST_TITLE = 500
@@ -25,12 +26,6 @@ LONGEST_SUMMARY = 2_000
 LONGEST_LINK = 2_000
 
 ARCHIVE_AFTER = timedelta(hours=48)
-
-# Publishers' clocks and time zones are a little off; more than this is a wrong date or a planned post.
-CLOCK_SLACK = timedelta(minutes=15)
-
-# No feed is older; an earlier date is an unset clock (1970, 1601, year 1).
-OLDEST = datetime(1990, 1, 1, tzinfo=UTC)
 
 
 class Standing(StrEnum):
@@ -48,7 +43,8 @@ class Headline:
     """One headline as Squall keeps it.
 
     Attributes:
-        id: 64-bit identity: hash of the feed's own guid, else of the canonical link, else of title and day.
+        id: 64-bit identity: hash of the feed's own guid, else of the canonical link, else of title and day. What is the
+            same headline under another identity, `monitor.identity` recognises.
         title: one clean line, never markup, at most `LONGEST_TITLE` characters; may be empty.
         summary: likewise, at most `LONGEST_SUMMARY` characters.
         link: canonical http(s) address without tracking parameters; "" when there is none.
@@ -93,19 +89,22 @@ class NamesCompanies(Protocol):
         ...
 
 
-def headline(entry: Entry, now: datetime, *, first_fetch: bool, companies: NamesCompanies) -> Headline:
+def headline(
+    entry: Entry, now: datetime, *, first_fetch: bool, companies: NamesCompanies, shared_guid: bool = False
+) -> Headline:
     """The headline of an entry; its story is its own id until `Stories` assigns one.
 
     Args:
         now: aware UTC; what is dated past it is judged `Standing.FUTURE`.
         first_fetch: whether the entry came with the backlog of its feed.
+        shared_guid: whether other entries of the same answer bear its guid, so that it identifies none of them.
     """
     title = clean(entry.title, LONGEST_TITLE)
     link = canonical_link(entry.link)
     published = entry.published if entry.published is not None and entry.published >= OLDEST else None
     standing = _standing(published, entry.fetched, now, first_fetch=first_fetch)
     dated = published is not None and standing is not Standing.FUTURE
-    identity = _identity(entry, link, title, published)
+    identity = _identity(entry, link, title, published, shared_guid=shared_guid)
     return Headline(
         id=identity,
         feed=entry.feed,
@@ -134,13 +133,16 @@ def _standing(published: datetime | None, fetched: datetime, now: datetime, *, f
     return Standing.FIRST_FETCH if first_fetch else Standing.FRESH
 
 
-def _identity(entry: Entry, link: str, title: str, published: datetime | None) -> int:
+def _identity(entry: Entry, link: str, title: str, published: datetime | None, *, shared_guid: bool) -> int:
     """64 bits of the most lasting name that the entry has; names of different kinds cannot collide."""
     parts: tuple[str, ...]
-    if entry.guid:
+    if entry.guid and shared_guid:
+        parts = ("guid", entry.feed, entry.guid, link, title)
+    elif entry.guid:
         parts = ("guid", entry.feed, entry.guid)
     elif link:
-        parts = ("link", link)
+        # A site that moves from http to https publishes nothing new.
+        parts = ("link", link.partition("://")[2])
     else:
         parts = ("title", entry.feed, title, (published or entry.fetched).date().isoformat())
     # NUL separates: it cannot be told from a part's own text otherwise ("a"+"bc" and "ab"+"c").
@@ -206,6 +208,7 @@ _TRACKING = re.compile(
     r"|ocid|icid|ncid|spm",
     re.IGNORECASE,
 )
+_HOST = re.compile(r"[\w.:%-]+")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -237,4 +240,4 @@ def canonical_link(link: str) -> str:
 
 
 def _is_host(host: str) -> bool:
-    return all(c.isalnum() or c in "-._:%" for c in host)
+    return _HOST.fullmatch(host) is not None

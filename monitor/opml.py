@@ -8,17 +8,15 @@ never  fetches, or reads a document type or entity: a file with either is refuse
 from __future__ import annotations
 
 import re
-import unicodedata
 import xml.etree.ElementTree as ET  # builds and writes; what it reads went through _no_doctype first
 from collections.abc import Sequence
 from typing import NoReturn
-from urllib.parse import urlsplit
 from xml.parsers import expat
 
-import tldextract
 from pydantic import ValidationError
 
 from monitor.errors import FeedListUnusable
+from monitor.feed_naming import family_of, host_of, slug, unused
 from monitor.feeds import Feed
 
 LONGEST = 5 * 2**20
@@ -27,15 +25,12 @@ LONGEST = 5 * 2**20
 _NAMESPACE = "https://squall.invalid/opml"
 _OURS = ("id", "publisher", "every_minutes", "enabled")
 
-# The list of public suffixes that comes inside the package: nothing is fetched.
-_split_host = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
-
 
 def read_opml(text: str) -> tuple[Feed, ...]:
     """The feeds of an OPML file, in its order; a feed that stands in it twice is taken once.
 
-    An outline's folder becomes the category. Where the file says nothing of the publisher, it is the registered
-    domain of the feed, so two feeds of one site are one voice.
+    An outline's folder becomes the category. Where the file says nothing of the publisher, it is the house that the
+    feed's registered domain belongs to, so two feeds of one site are one voice.
 
     Raises:
         FeedListUnusable: on text that is no OPML, holds a document type, is larger than `LONGEST` characters, or
@@ -113,20 +108,19 @@ def _name(outline: ET.Element) -> str:
 
 
 def _feed(outline: ET.Element, url: str, name: str, category: str, taken: set[str]) -> Feed:
-    host = _host(url)
-    site = _split_host(host)
-    identity = _unused(_slug(name) or _slug(host) or "feed", taken)
+    host = host_of(url)
+    identity = unused(slug(name) or slug(host) or "feed", taken)
     fields: dict[str, str] = {
         "id": identity,
         "url": url,
         "name": name[:200],
-        "publisher": site.domain or host or name,
+        "publisher": family_of(url) or host or name,
         "category": category,
     }
     if language := outline.get("language"):
         fields["language"] = language
     fields |= {key: value for key in _OURS if (value := outline.get(f"{{{_NAMESPACE}}}{key}")) is not None}
-    fields["id"] = _unused(fields["id"], taken)
+    fields["id"] = unused(fields["id"], taken)
     try:
         return Feed.model_validate(fields)
     except ValidationError as error:
@@ -134,23 +128,3 @@ def _feed(outline: ET.Element, url: str, name: str, category: str, taken: set[st
         raise FeedListUnusable(
             f"the feed {name[:100]!r} of the OPML file: {first['loc'][0]}: {first['msg']}"
         ) from error
-
-
-def _host(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
-
-
-def _slug(text: str) -> str:
-    ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    return re.sub(r"[^a-z0-9]+", "-", ascii_text.lower()).strip("-")[:56].strip("-")
-
-
-def _unused(slug: str, taken: set[str]) -> str:
-    number = 2
-    unused = slug
-    while unused in taken:
-        unused, number = f"{slug}-{number}", number + 1
-    return unused

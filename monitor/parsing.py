@@ -3,6 +3,9 @@
 takes  the bytes that a server sent, and what it called them
 gives  `Parsed`: entries as published, what kind of document it was, problems in words
 never  fetches or opens anything, expands entities, or raises on content
+
+Well-formed feeds are read by `monitor.plain_feeds`; feedparser reads the rest, which is slow, and on hostile bytes very
+slow: the poller lets it work in a process of its own (`monitor.lenient`).
 """
 
 from __future__ import annotations
@@ -12,15 +15,16 @@ import io
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from urllib.parse import urljoin
 
-import feedparser
-
 from monitor.feeds import Entry, Feed
+from monitor.pages import Page, read_page
+from monitor.plain_feeds import Raw, RawEntry, read_plain
 
 MAX_ENTRIES = 500
 
@@ -29,13 +33,24 @@ _LONGEST_GUID = 2_000
 _LONGEST_LINK = 4_000
 _LONGEST_TITLE = 10_000
 _LONGEST_SUMMARY = 20_000
+_LONGEST_DATE = 200
 
 _HEAD = 4_096
 _HTML = re.compile(rb"<!doctype\s+html|<html[\s>]", re.IGNORECASE)
+# Forms on which Python's parsers and feedparser agree; feedparser reads all others.
+_ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)")
+_MONTHS = {
+    name: n
+    for n, name in enumerate(
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"], start=1
+    )
+}
+_RFC822 = re.compile(
+    r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), )?(\d{1,2}) (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) (\d{4})"
+    r" (\d\d):(\d\d):(\d\d) (?:GMT|UTC|Z|([+-])(\d\d)(\d\d))",
+    re.ASCII,
+)
 _FEED_ROOT = re.compile(rb"<(?:[a-z0-9_.-]{1,20}:)?(?:rss|feed|rdf|channel)[\s>]", re.IGNORECASE)
-_OFFERED = re.compile(r"<link\b[^<>]{0,500}application/(?:rss|atom)\+xml[^<>]{0,500}>", re.IGNORECASE)
-_HREF = re.compile(r"""href\s*=\s*["']?([^"'\s<>]{1,500})""", re.IGNORECASE)
-_PAGE_TITLE = re.compile(r"<title[^>]{0,200}>([^<]{1,120})", re.IGNORECASE)
 
 
 class Kind(StrEnum):
@@ -51,11 +66,22 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What was in a feed's bytes: entries in their order, problems for people, the kind of document."""
+    """What was in a feed's bytes.
+
+    Attributes:
+        entries: in their order.
+        problems: in words, for people.
+        title: what the feed calls itself; "" when it does not.
+        ttl: how long it asks to be left alone; None when it does not.
+        page: what was seen of a web page in the feed's place; None unless `kind` is `HTML`.
+    """
 
     entries: tuple[Entry, ...]
     problems: tuple[str, ...]
     kind: Kind
+    title: str = ""
+    ttl: timedelta | None = None
+    page: Page | None = None
 
 
 def parse(body: bytes, content_type: str, feed: Feed, fetched: datetime, *, max_entries: int = MAX_ENTRIES) -> Parsed:
@@ -70,17 +96,47 @@ def parse(body: bytes, content_type: str, feed: Feed, fetched: datetime, *, max_
         Kind `HTML` or `UNKNOWN` without entries when it is no feed. A broken feed keeps the entries that could
         be read, and says what is wrong in `problems`.
     """
+    quick = parse_quickly(body, feed, fetched, max_entries=max_entries)
+    return quick if quick is not None else parse_leniently(body, content_type, feed, fetched, max_entries=max_entries)
+
+
+def parse_quickly(body: bytes, feed: Feed, fetched: datetime, *, max_entries: int) -> Parsed | None:
+    """As `parse`, in time that grows with the body and no faster; None for what only the lenient parser can read."""
     head = body[:_HEAD].removeprefix(b"\xef\xbb\xbf").lstrip()
     if not head:
         return Parsed((), ("the body is empty",), Kind.UNKNOWN)
     if head.startswith((b"{", b"[")):
         return _json_feed(body, feed, fetched, max_entries)
     if _HTML.search(head) and not _FEED_ROOT.search(head):
-        return Parsed((), (_page_words(body, feed.url),), Kind.HTML)
-    return _xml_feed(body, content_type, feed, fetched, max_entries)
+        return _page(body, feed)
+    raw = read_plain(body, max_entries)
+    return None if raw is None else _plain_feed(raw, feed, fetched, max_entries)
 
 
-def _xml_feed(body: bytes, content_type: str, feed: Feed, fetched: datetime, max_entries: int) -> Parsed:
+def _plain_feed(raw: Raw, feed: Feed, fetched: datetime, max_entries: int) -> Parsed:
+    entries = tuple(_plain_entry(item, feed, fetched) for item in raw.entries)
+    problems = (_too_many(max_entries),) if raw.cut else ()
+    return Parsed(entries, problems, Kind(raw.form), _title(raw.title), _ttl(raw.ttl))
+
+
+def _plain_entry(item: RawEntry, feed: Feed, fetched: datetime) -> Entry:
+    return Entry(
+        feed=feed.id,
+        publisher=feed.publisher,
+        language=feed.language,
+        guid=_text(item.guid, _LONGEST_GUID).strip(),
+        link=_absolute(feed.url, _text(item.link, _LONGEST_LINK).strip()),
+        title=_text(item.title, _LONGEST_TITLE),
+        summary=_text(item.summary, _LONGEST_SUMMARY),
+        published=_date(item.published) or _date(item.updated),
+        fetched=fetched,
+    )
+
+
+def parse_leniently(body: bytes, content_type: str, feed: Feed, fetched: datetime, *, max_entries: int) -> Parsed:
+    """As `parse`, by feedparser: anything that somebody once called a feed. Hostile megabytes take it minutes."""
+    import feedparser
+
     try:
         # A stream, never bytes or str: feedparser would try those as file name or address first.
         document = feedparser.parse(
@@ -95,15 +151,37 @@ def _xml_feed(body: bytes, content_type: str, feed: Feed, fetched: datetime, max
     kind = _kind(version, body[:_HEAD])
     if kind is Kind.UNKNOWN and not document.entries:
         if _HTML.search(body[:65_536]):
-            return Parsed((), (_page_words(body, feed.url),), Kind.HTML)
+            return _page(body, feed)
         return Parsed((), (f"it begins with {_shown(body[:40])}",), Kind.UNKNOWN)
     problems: list[str] = []
     if document.bozo:
         problems.append(f"it is not well-formed ({str(document.get('bozo_exception'))[:200]})")
     items = document.entries
     if len(items) > max_entries:
-        problems.append(f"it holds {len(items)} entries; the first {max_entries} are read")
-    return Parsed(tuple(_entry(item, feed, fetched) for item in items[:max_entries]), tuple(problems), kind)
+        problems.append(_too_many(max_entries))
+    entries = tuple(_entry(item, feed, fetched) for item in items[:max_entries])
+    about = document.get("feed") or {}
+    return Parsed(entries, tuple(problems), kind, _title(about.get("title")), _ttl(about.get("ttl")))
+
+
+def _page(body: bytes, feed: Feed) -> Parsed:
+    page = read_page(body, feed.url)
+    return Parsed((), (page.words,), Kind.HTML, page=page)
+
+
+def _too_many(max_entries: int) -> str:
+    return f"it holds more than {max_entries} entries; the first {max_entries} are read"
+
+
+def _title(value: object) -> str:
+    return " ".join(_text(value, _LONGEST_TITLE).split())[:200]
+
+
+def _ttl(value: object) -> timedelta | None:
+    # In minutes, by the standard; nobody means more than a year.
+    text = value.strip() if isinstance(value, str) else ""
+    minutes = int(text) if text.isascii() and text.isdecimal() and len(text) < 7 else 0
+    return timedelta(minutes=minutes) if minutes else None
 
 
 def _kind(version: str, head: bytes) -> Kind:
@@ -141,11 +219,12 @@ def _json_feed(body: bytes, feed: Feed, fetched: datetime, max_entries: int) -> 
         return Parsed((), ("it is JSON, but no JSON Feed (version and items are missing)",), Kind.UNKNOWN)
     problems: list[str] = []
     if len(items) > max_entries:
-        problems.append(f"it holds {len(items)} entries; the first {max_entries} are read")
+        problems.append(_too_many(max_entries))
     proper = [item for item in items[:max_entries] if isinstance(item, dict)]
     if len(proper) < len(items[:max_entries]):
         problems.append("some of its items are no objects")
-    return Parsed(tuple(_json_entry(item, feed, fetched) for item in proper), tuple(problems), Kind.JSON)
+    entries = tuple(_json_entry(item, feed, fetched) for item in proper)
+    return Parsed(entries, tuple(problems), Kind.JSON, _title(document.get("title")))
 
 
 def _json_entry(item: Mapping[str, Any], feed: Feed, fetched: datetime) -> Entry:
@@ -171,8 +250,8 @@ def _text(value: object, longest: int) -> str:
 
 
 def _absolute(base: str, link: str) -> str:
-    if not link:
-        return ""
+    if not link or link.startswith(("https://", "http://")):
+        return link
     try:
         return urljoin(base, link)
     except ValueError:
@@ -188,6 +267,25 @@ def _dated(item: Mapping[str, Any]) -> datetime | None:
     return None
 
 
+def _date(text: str) -> datetime | None:
+    """A date as feeds write it: nearly always RFC 822 or ISO 8601, else whatever feedparser understands."""
+    if not text or len(text) > _LONGEST_DATE:
+        return None
+    if _ISO.fullmatch(text):
+        return _iso(text)
+    if plain := _RFC822.fullmatch(text):
+        day, month, year, hour, minute, second, sign, hours, minutes = plain.groups()
+        # A day that does not exist is feedparser's to guess at.
+        with suppress(ValueError, OverflowError):
+            local = datetime(int(year), _MONTHS[month], int(day), int(hour), int(minute), int(second), tzinfo=UTC)
+            offset = timedelta(hours=int(hours), minutes=int(minutes)) if sign else timedelta(0)
+            return local + offset if sign == "-" else local - offset
+    # feedparser parses dates nowhere in public but within a document.
+    from feedparser.datetimes import _parse_date
+
+    return _moment(_parse_date(text))
+
+
 def _moment(parsed: object) -> datetime | None:
     try:
         return datetime.fromtimestamp(calendar.timegm(parsed), tz=UTC)  # type: ignore[arg-type]  # feedparser's own struct_time, or None
@@ -201,16 +299,6 @@ def _iso(value: object) -> datetime | None:
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (TypeError, ValueError, OverflowError):
         return None
-
-
-def _page_words(body: bytes, url: str) -> str:
-    """What a person should know of a web page in a feed's place: its title, and the feed that it offers."""
-    text = body[:262_144].decode("utf-8", "replace")
-    title = _PAGE_TITLE.search(text)
-    words = f"titled {' '.join(title.group(1).split())!r}" if title else "without a title"
-    offered = _OFFERED.search(text)
-    href = _HREF.search(offered.group()) if offered else None
-    return f"{words}, which offers the feed {_absolute(url, href.group(1))}" if href else words
 
 
 def _shown(data: bytes) -> str:

@@ -29,7 +29,9 @@ from monitor.addresses import AddressRefused, Allowance, CheckedBackend, NoSuchH
         ("169.254.169.254", Refusal.METADATA),
         ("168.63.129.16", Refusal.METADATA),
         ("fd00:ec2::254", Refusal.METADATA),
-        ("100.64.0.1", Refusal.RESERVED),
+        ("100.64.0.1", Refusal.SHARED),
+        ("::ffff:100.127.255.254", Refusal.SHARED),
+        ("100.128.0.1", None),
         ("0.0.0.0", Refusal.RESERVED),  # noqa: S104  # judged, not bound to
         ("::", Refusal.RESERVED),
         ("224.0.0.1", Refusal.MULTICAST),

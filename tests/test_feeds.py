@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from monitor.feeds import Check, Feed, FeedState, Outcome, backoff, due, unseen
-from monitor.fetching import retry_after
+from monitor.feeds import Check, Feed, FeedState, Outcome, unseen
+from monitor.politeness import backoff, due
 from monitor.polling import Poller, PollSettings
+from monitor.wishes import retry_after
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 BODY = (
@@ -25,7 +26,12 @@ BODY = (
     b"<pubDate>Tue, 10 Mar 2026 11:00:00 GMT</pubDate></item></channel></rss>"
 )
 SETTINGS = PollSettings(
-    timeout_seconds=5, read_seconds=2, connect_seconds=2, max_bytes=2**20, allow_private_addresses=("127.0.0.1",)
+    timeout_seconds=5,
+    read_seconds=2,
+    connect_seconds=2,
+    max_bytes=2**20,
+    allow_private_addresses=("127.0.0.1",),
+    host_spacing_seconds=0,
 )
 Handler = Callable[[dict[str, str], asyncio.StreamWriter], Awaitable[None]]
 
@@ -94,7 +100,8 @@ def test_a_living_feed() -> None:
     state = result.state
     assert (state.etag, state.last_modified) == ('"v1"', "Tue, 10 Mar 2026 11:00:00 GMT")
     assert state.first_success_at == state.last_success_at == state.last_entry_at == NOW
-    assert state.next_check_at == NOW + timedelta(minutes=10)
+    assert state.next_check_at is not None
+    assert timedelta(minutes=9) <= state.next_check_at - NOW <= timedelta(minutes=10)
 
 
 def test_unchanged_is_asked_for_and_kept() -> None:
@@ -136,13 +143,12 @@ async def babble(_: dict[str, str], writer: asyncio.StreamWriter) -> None:
     ("handler", "outcome", "words"),
     [
         (answer("404 Not Found"), Outcome.NOT_FOUND, "new address"),
-        (answer("410 Gone"), Outcome.GONE, "for good"),
         (answer("403 Forbidden"), Outcome.FORBIDDEN, "user_agent"),
         (answer("429 Too Many Requests"), Outcome.THROTTLED, "every_minutes"),
         (answer("418 Teapot"), Outcome.HTTP_ERROR, "418"),
         (answer("304 Not Modified"), Outcome.HTTP_ERROR, "304"),
         (answer("500 Oops"), Outcome.SERVER_ERROR, "500"),
-        (answer("200 OK", b"<!DOCTYPE html><html><title>Sign in</title></html>"), Outcome.HTML_PAGE, "Sign in"),
+        (answer("200 OK", b"<!DOCTYPE html><html><title>Home</title></html>"), Outcome.HTML_PAGE, "Home"),
         (answer("200 OK", b"\x00\x01\x02garbage"), Outcome.NOT_A_FEED, "no feed"),
         (answer("200 OK", b"not gzip", "Content-Encoding: gzip"), Outcome.BAD_ANSWER, "broken"),
         (answer("200 OK", b"x", "Content-Encoding: br"), Outcome.BAD_ANSWER, "'br'"),
@@ -289,20 +295,21 @@ def test_a_new_address_starts_anew() -> None:
 
 def test_a_feed_that_was_away_brings_backlog() -> None:
     away = replace(
-        unseen(feed(), NOW), first_success_at=NOW - timedelta(days=9), last_success_at=NOW - timedelta(hours=49)
+        unseen(feed(), NOW), first_success_at=NOW - timedelta(days=9), last_success_at=NOW - timedelta(hours=7)
     )
     assert check(answer("200 OK", BODY), state=away).first_fetch
-    assert not check(answer("200 OK", BODY), state=replace(away, last_success_at=NOW - timedelta(hours=47))).first_fetch
+    assert not check(answer("200 OK", BODY), state=replace(away, last_success_at=NOW - timedelta(hours=5))).first_fetch
 
 
 @given(st.integers(1, 10**6), st.floats(0, 1, exclude_max=True), st.integers(1, 1440), st.integers(0, 10**6))
 def test_backoff_grows_to_its_cap_and_never_ends(failures: int, jitter: float, every: int, asked: int) -> None:
     dead, longest = feed(every_minutes=every), timedelta(hours=6)
-    wait = backoff(dead, failures, longest, jitter)
+    wait = backoff(dead, failures, longest, jitter).until
     cap = max(longest, timedelta(minutes=every))
     assert timedelta(minutes=every) * 0.74 <= wait <= cap
-    assert backoff(dead, failures + 1, longest, jitter) >= wait
-    assert wait <= backoff(dead, failures, longest, jitter, timedelta(seconds=asked)) <= max(wait, timedelta(hours=24))
+    assert backoff(dead, failures + 1, longest, jitter).until >= wait
+    politely = backoff(dead, failures, longest, jitter, timedelta(seconds=asked)).until
+    assert wait <= politely <= max(wait, timedelta(hours=24))
 
 
 @given(st.text())
