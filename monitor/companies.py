@@ -1,7 +1,7 @@
 """Which companies a headline names.
 
 takes  a clean title, and the gazetteer of names and tickers
-gives  tickers, in order of first mention
+gives  tickers, in order of first mention, and the very words by which the title names them
 never  guesses: a name that is an ordinary word too counts only beside a word that makes it a company
 
 Matching is case-sensitive and takes the longest name: "Bank of America" is one bank, "target" is no shop. Tickers
@@ -11,13 +11,14 @@ count when they are marked as such: $AAPL, (NYSE: JPM), or an unmistakable one i
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
 import ahocorasick
+
+from monitor.company_context import Found, marked, meant
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,129 +59,17 @@ def _split(field: str) -> tuple[str, ...]:
     return tuple(part for part in field.split("|") if part)
 
 
-# Right after a contextual name: what only a company has or is.
-_COMPANY_AFTER = re.compile(
-    r"(?:,? (?:Inc|Corp|Co|Ltd|Plc|plc|PLC|Group|Holdings|Motor|AG|SA|SE|NV|N\.V\.|Limited|Platforms|Company|Cos)\b"
-    r"|(?:'s?)?(?: \w+)? (?:shares?|stocks?|profits?|earnings|revenues?|sales|quarterly|results|CEO|CFO|COO|chief"
-    r"|boss|chairman|chairwoman|investors?|shareholders?|executives?|employees|workers|staff|stores?|outlook|forecast"
-    r"|guidance|dividend|buyback|layoffs|job cuts|takeover|merger|acquisition|bid|unit|subsidiary|owner|board|IPO"
-    r"|bonds?|debt|downgrade|upgrade|price target|lawsuit|recall|plant|factory|app|users|ads?|dealers?)\b"
-    r"|-owned\b|-backed\b|-led\b)",
-    re.IGNORECASE,
-)
-
-# Right before it.
-_COMPANY_BEFORE = re.compile(
-    r"(?:shares of|stock of|parent|owner|unit of|company|automaker|carmaker|retailer|chain|airline|insurer|lender"
-    r"|brokerage|chipmaker|drugmaker|oil major|oil giant|tech giant|giant|rival|subsidiary of|CEO of|chief of"
-    r"|invests? in|stake in|sues?|acquires?|acquired by|bought by|owned by|employees at|layoffs at|workers at"
-    r"|jobs at)\s$",
-    re.IGNORECASE,
-)
-
-# At the very beginning the name is who acts: "Ford recalls ...", "Meta to cut ...".
-_ACTS = re.compile(
-    r" (?:to (?!the\b|a\b)\w+|says|said|plans|cuts|cutting|posts|reports|beats|misses|raises|lowers|sues|sued|agrees"
-    r"|buys|acquires|names|hires|warns|will|halts|launches|sells|seeks|signs|settles|recalls|recalling|joins|slashes"
-    r"|files|tumbles|soars|plunges|sinks|expects|sees|pays|faces|wins|unveils|reaches|considers|weighs|explores|delays"
-    r"|suspends|resumes|restarts|invests|pulls|closes|shuts|opens|lays off|is|has)\b",
-    re.IGNORECASE,
-)
-_BEGINNING = re.compile(r"(?:^|: |\u2014|; | - )$")
-
-# Beside another company in a list.
-_LISTED = re.compile(r"(?:,|,? and|,? &|,? or|/|,? vs\.?|,? versus)\s?")
-
-# Beside these, a name means something else: (before, after).
-_NOT_MEANT: dict[str, tuple[re.Pattern[str] | None, re.Pattern[str] | None]] = {
-    "Amazon": (None, re.compile(r"(?:'s)? (?:rain ?forest|forest|basin|deforestation|river|jungle|region|fund)", re.I)),
-    "Apple": (re.compile(r"\bBig $"), None),
-    "Chevron": (None, re.compile(r" (?:deference|doctrine)", re.I)),
-    "Intel": (
-        re.compile(r"\b(?:US|U\.S\.|UK|U\.K\.|[Ss]ecret|[Mm]ilitary|[Aa]rmy|[Ff]oreign|[Cc]lassified) $"),
-        re.compile(r" (?:agenc|officials?|committee|leak|sharing|official|community)", re.I),
-    ),
-    "Merck": (None, re.compile(r" KGaA")),
-    "Stryker": (None, re.compile(r" (?:combat|armou?red|vehicle|brigade|fighting)", re.I)),
-    "Oracle": (None, re.compile(r" of\b")),
-    "Ford": (re.compile(r"\b(?:Harrison|Gerald|Doug|Tom|Betty) $"), None),
-    "Brookfield": (None, re.compile(r", [A-Z]")),
-    "Coke": (None, re.compile(r" (?:habit|dealer|smuggl)", re.I)),
-    "Mercedes": (None, re.compile(r" [A-Z]\w+ez\b")),
-    "Twitter": (None, re.compile(r" (?:post|thread|poll)\b", re.I)),
-}
-
-_CASHTAG = re.compile(r"(?<![\w$])\$([A-Z]{1,5}(?:\.[A-Z])?)\b(?!\.\d)")
-_LISTED_AS = re.compile(
-    r"\b(?:NYSE(?: American| Arca)?|NASDAQ|Nasdaq|AMEX|NYSEARCA|OTC(?:MKTS|PK|QB|QX)?|TSX|LSE|BATS)\s?:\s?"
-    r"([A-Z]{1,5}(?:\.[A-Z])?)\b"
-)
-_IN_PARENTHESES = re.compile(r"\(([A-Z]{3,5}(?:\.[A-Z])?)\)")
-
-# Tickers that stand in parentheses for something else: agencies, units, plain words.
-_UNSAFE_IN_PARENTHESES = frozenset(
-    {
-        "ALL",
-        "NOW",
-        "LOW",
-        "KEY",
-        "CAR",
-        "OPEN",
-        "FAST",
-        "WELL",
-        "COST",
-        "TECH",
-        "LIFE",
-        "PEG",
-        "ICE",
-        "DAY",
-        "CAT",
-        "AIG",
-        "EPA",
-        "SEC",
-        "FED",
-        "CPI",
-        "GDP",
-        "PMI",
-        "IPO",
-        "CEO",
-        "ETF",
-        "ESG",
-        "IMF",
-        "ECB",
-        "BOE",
-        "BOJ",
-        "GPS",
-        "EDF",
-        "IAG",
-        "TCS",
-        "PEX",
-        "MET",
-        "NET",
-        "TEAM",
-        "SNAP",
-        "SAVE",
-        "RAD",
-        "SPR",
-        "COP",
-        "DOC",
-        "FIG",
-        "BALL",
-        "CAG",
-        "LNG",
-        "AES",
-    }
-)
 _APOSTROPHES = str.maketrans("\u2019\u02bc", "''")
 
 
 @dataclass(frozen=True, slots=True)
-class _Mention:
-    start: int
-    end: int
+class Mention:
+    """Where a title names a company: `name` is title[start:end], the very words."""
+
     ticker: str
     name: str
-    sure: bool
+    start: int
+    end: int
 
 
 class CompanyMatcher:
@@ -213,11 +102,21 @@ class CompanyMatcher:
 
     def match(self, title: str) -> tuple[str, ...]:
         """Tickers of the companies that `title` names, in order of first mention, each once."""
+        return tuple(dict.fromkeys(mention.ticker for mention in self.mentions(title)))
+
+    def mentions(self, title: str) -> tuple[Mention, ...]:
+        """Every place where `title` names a company, in order; the same company as often as it is named."""
+        # One character for another: places in the text are places in the title.
         text = title.translate(_APOSTROPHES)
-        found = [(mention.start, mention.ticker) for mention in _meant(text, self._mentions(text))]
+        places = {(found.start, found.end, found.ticker) for found in meant(text, self._found(text))}
         if "$" in text or ":" in text or "(" in text:
-            found += [place for place in _marked(text) if place[1] in self._companies]
-        return tuple(dict.fromkeys(ticker for _, ticker in sorted(found)))
+            places |= {place for place in marked(text) if place[2] in self._companies}
+        return tuple(Mention(ticker, title[start:end], start, end) for start, end, ticker in sorted(places))
+
+    @property
+    def tickers(self) -> tuple[str, ...]:
+        """Tickers of all companies, in the order given."""
+        return tuple(self._companies)
 
     def name(self, ticker: str) -> str:
         """The company's name as people write it; the ticker itself when it is unknown."""
@@ -229,17 +128,17 @@ class CompanyMatcher:
         company = self._companies.get(ticker)
         return None if company is None else company.sector
 
-    def _mentions(self, text: str) -> list[_Mention]:
+    def _found(self, text: str) -> list[Found]:
         """Names on word boundaries, longest first where they overlap, in order."""
         if not self._companies:
             return []
-        spans: list[_Mention] = []
+        spans: list[Found] = []
         for last, (name, ticker, sure) in self._automaton.iter(text):
             start, end = last - len(name) + 1, last + 1
             if (start == 0 or not _joins(text[start - 1])) and (end == len(text) or not _joins(text[end])):
-                spans.append(_Mention(start, end, ticker, name, sure))
+                spans.append(Found(start, end, ticker, name, sure))
         spans.sort(key=lambda mention: (mention.start, -mention.end))
-        kept: list[_Mention] = []
+        kept: list[Found] = []
         for mention in spans:
             if not kept or mention.start >= kept[-1].end:
                 kept.append(mention)
@@ -249,48 +148,3 @@ class CompanyMatcher:
 def _joins(character: str) -> bool:
     """Whether a character beside a name makes it part of a longer word: "Citizen", "B&Q"."""
     return character.isalnum() or character in "&_@#$"
-
-
-def _meant(text: str, mentions: list[_Mention]) -> list[_Mention]:
-    """Those mentions that mean the company."""
-    candidates = [mention for mention in mentions if not _means_another(text, mention)]
-    accepted = [m for m in candidates if m.sure or _in_context(text, m)]
-    if len(accepted) in (0, len(candidates)):
-        return accepted
-    # In a list with a company, a plain word is a company too: "Amazon, Meta and Ford".
-    position = {mention: number for number, mention in enumerate(candidates)}
-    queue = list(accepted)
-    while queue:
-        number = position[queue.pop()]
-        for other in (number - 1, number + 1):
-            if not 0 <= other < len(candidates) or candidates[other] in accepted:
-                continue
-            first, second = sorted((number, other))
-            if _LISTED.fullmatch(text[candidates[first].end : candidates[second].start].rstrip(" ") + " "):
-                accepted.append(candidates[other])
-                queue.append(candidates[other])
-    return accepted
-
-
-def _means_another(text: str, mention: _Mention) -> bool:
-    before, after = _NOT_MEANT.get(mention.name, (None, None))
-    return bool(
-        (before is not None and before.search(text[max(0, mention.start - 20) : mention.start]))
-        or (after is not None and after.match(text, mention.end))
-    )
-
-
-def _in_context(text: str, mention: _Mention) -> bool:
-    before = text[max(0, mention.start - 30) : mention.start]
-    if _COMPANY_AFTER.match(text, mention.end) or _COMPANY_BEFORE.search(before):
-        return True
-    return bool(_BEGINNING.search(before) and _ACTS.match(text, mention.end))
-
-
-def _marked(text: str) -> list[tuple[int, str]]:
-    """(place, ticker) of everything that is written as a ticker."""
-    places = [(m.start(), m.group(1)) for pattern in (_CASHTAG, _LISTED_AS) for m in pattern.finditer(text)]
-    places += [
-        (m.start(), m.group(1)) for m in _IN_PARENTHESES.finditer(text) if m.group(1) not in _UNSAFE_IN_PARENTHESES
-    ]
-    return places
