@@ -58,6 +58,12 @@ class Baseline:
         """Expected negative stories in the last `hours` columns of the grid, [series]."""
         return self.rate * exposure(self.others[:, -hours:], self.factors[:, -hours:])
 
+    def expected_by_day(self, days: int) -> Floats:
+        """Expected negative stories in each of the last stretches of 24 columns, oldest first, [series, days]."""
+        columns = days * HOURS_A_DAY
+        weighed = self.others[:, -columns:] * self.factors[:, -columns:]
+        return np.asarray(self.rate[:, None] * (weighed.reshape(len(weighed), days, HOURS_A_DAY).sum(axis=2) + 1))
+
     def dispersion(self, hours: int) -> Floats:
         """Dispersion of what the last `hours` columns would hold on a usual day, [series].
 

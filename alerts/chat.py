@@ -4,27 +4,31 @@ takes  a delivery
 gives  an `Attempt`: whether the service took a short text
 never  shows the service's address: it is the password
 
-More than a hundred services: https://github.com/caronc/apprise/wiki. The receivers are named by the operator alone
-and by their own address forms, so they pass no address check.
+More than a hundred services: https://github.com/caronc/apprise/wiki. Where an address names a host of its own
+(json://host, gotify://host), the host passes the same check as a webhook's before each attempt, and redirects are not
+followed. Apprise makes its own connections: unlike a webhook's they are not pinned to the address that was checked.
 """
 
 from __future__ import annotations
 
 import logging
 import re
+import socket
 import time
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import apprise
 from pydantic import Field
 
+from alerts.addresses import refusal
 from alerts.attempt import Answer, Attempt, AttemptOutcome
 from alerts.delivery import Delivery
 from alerts.errors import ChannelUnusable
-from alerts.messages import plain_text, read_message, subject
+from alerts.messages import read_message
+from alerts.prose import plain_text, subject
 from alerts.secrets import Secret
-from alerts.settings import ChannelBase
+from alerts.settings import ChannelBase, digest
 
 _MOST_STORIES = 3
 _STATUS = re.compile(r"error\s*[=:]\s*([1-5]\d\d)\b")
@@ -37,6 +41,9 @@ class ChatSettings(ChannelBase):
     type: Literal["chat"]
     url: Secret = Field(description='Where the Apprise address lies, such as "env:SQUALL_SLACK".')
     timeout_seconds: Annotated[float, Field(gt=0, le=120)] = Field(20, description="Most time for one attempt, in all.")
+    allow_private_addresses: tuple[str, ...] = Field(
+        (), description="Hosts or addresses of your own network that may be reached: others there are refused."
+    )
 
 
 class ChatChannel:
@@ -56,6 +63,11 @@ class ChatChannel:
         """Its name in the settings."""
         return self._settings.name
 
+    @property
+    def endpoint(self) -> str:
+        """A digest of its address."""
+        return digest(self._settings.url.reveal())
+
     def send(self, delivery: Delivery, now: datetime) -> Attempt:
         """Hand the text to the service once. Blocks."""
         begun = time.monotonic()
@@ -65,6 +77,8 @@ class ChatChannel:
             service = self._service()
         except ChannelUnusable as error:
             return Attempt.answered(Answer(AttemptOutcome.MISCONFIGURED, str(error)), now, begun)
+        if refused := self._refused(service):
+            return Attempt.answered(Answer(AttemptOutcome.MISCONFIGURED, refused), now, begun)
         with service.notify(
             body=body,
             title=title,
@@ -74,12 +88,30 @@ class ChatChannel:
             return Attempt.answered(self._answer(result), now, begun)
 
     def _service(self) -> apprise.Apprise:
-        service = apprise.Apprise()
+        service = apprise.Apprise(asset=apprise.AppriseAsset(http_redirects=False))
         if not service.add(self._settings.url.reveal()) or len(service) != 1:
             raise ChannelUnusable(
                 f"{self._settings.url} does not hold an address that Apprise knows: see its list of services"
             )
         return service
+
+    def _refused(self, service: apprise.Apprise) -> str:
+        """Why the host that the address names must not be reached; empty when it may, or when it names none."""
+        host = named_host(service[0])
+        if not host:
+            return ""
+        try:
+            found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            return ""  # it has no address: the attempt itself will say so
+        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+        refused = refusal(host, addresses, self._settings.allow_private_addresses)
+        if refused is None:
+            return ""
+        return (
+            f"the chat service of {self._settings.name} is at a {refused[1].value} address: messages are not sent "
+            "there unless allow_private_addresses names its host"
+        )
 
     def _answer(self, result: apprise.AppriseResult) -> Answer:
         if result:
@@ -96,6 +128,13 @@ class ChatChannel:
             return Answer(AttemptOutcome.THROTTLED, f"{who} answered 429: too many messages")
         words = f"{who} answered {codes[-1]}: see whether the address in {self._settings.url} is still valid"
         return Answer(AttemptOutcome.REFUSED, words)
+
+
+def named_host(plugin: Any) -> str:
+    """The host that the user's own address leads to; empty for a service whose host Apprise knows itself."""
+    if "host" not in plugin.template_tokens or getattr(plugin, "mode", "") == "cloud":
+        return ""
+    return str(getattr(plugin, "smtp_host", "") or plugin.host or "")
 
 
 def inert(text: str) -> str:

@@ -24,7 +24,7 @@ from typing import Protocol
 
 from alerts.attempt import Answer, Attempt, AttemptOutcome
 from alerts.lifecycle import Change
-from alerts.messages import alert_message, sample_message
+from alerts.messages import Message, Trend, alert_message, sample_message
 
 __all__ = [
     "Attempt",
@@ -43,6 +43,7 @@ __all__ = [
 ]
 
 NO_NAMES: Mapping[str, str] = MappingProxyType({})
+NO_TRENDS: Mapping[str, Trend] = MappingProxyType({})
 _TEST = "test"
 
 
@@ -52,6 +53,8 @@ class DeliveryState(StrEnum):
     PENDING = "pending"
     DELIVERED = "delivered"
     DEAD = "dead"
+    BUNDLED = "bundled"  # it goes, or went, as part of another delivery, which `outcome` names
+    WITHDRAWN = "withdrawn"  # it was held back, and something later took its place
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +69,9 @@ class Delivery:
         attempts: made so far since it was planned or redelivered.
         next_attempt_at: when it is due; None unless pending.
         finished_at: when it was delivered or given up; None while pending.
-        outcome: the last attempt's `AttemptOutcome` value; empty before the first.
+        outcome: the last attempt's `AttemptOutcome` value, or why there was none; empty while nothing became of it.
         payload: versioned JSON, see alerts/messages.py.
+        bundle: while it is held back: a name shared by those that will be sent together; else empty.
 
     Raises:
         ValueError: when the state and the times contradict each other, or an id, channel or payload is missing.
@@ -84,6 +88,7 @@ class Delivery:
     finished_at: datetime | None
     outcome: str
     payload: str
+    bundle: str = ""
 
     def __post_init__(self) -> None:
         if not (self.id.startswith("msg_") and self.channel and self.reason and self.payload):
@@ -93,8 +98,11 @@ class Delivery:
         pending = self.state is DeliveryState.PENDING
         if pending != (self.next_attempt_at is not None) or pending == (self.finished_at is not None):
             raise ValueError(f"a {self.state} delivery cannot be due {self.next_attempt_at}, over {self.finished_at}")
-        if self.attempts < 0 or (not pending and not (self.attempts and self.outcome)):
+        tried = self.attempts > 0 or self.state is not DeliveryState.DELIVERED
+        if self.attempts < 0 or (not pending and not (tried and self.outcome)):
             raise ValueError(f"a {self.state} delivery cannot have {self.attempts} attempts, outcome {self.outcome!r}")
+        if self.bundle and not (pending and not self.attempts):
+            raise ValueError("only a delivery that is held back belongs to a bundle")
 
 
 def _steps(*seconds: int) -> tuple[timedelta, ...]:
@@ -147,7 +155,7 @@ class Outbox(Protocol):
     """What sending asks of a store."""
 
     def due(self, channel: str, now: datetime, limit: int) -> Sequence[Delivery]:
-        """Pending deliveries of one channel with `next_attempt_at <= now`, oldest first."""
+        """Pending deliveries of one channel with `next_attempt_at <= now` that are in no bundle, oldest first."""
 
     def record(self, delivery: Delivery, attempt: Attempt) -> None:
         """Keep the delivery as it is after the attempt, and the attempt, in one transaction."""
@@ -159,6 +167,10 @@ class Channel(Protocol):
     @property
     def name(self) -> str:
         """Its name in the settings."""
+
+    @property
+    def endpoint(self) -> str:
+        """A digest of where it leads; one that was switched off is on again when this changes."""
 
     def send(self, delivery: Delivery, now: datetime) -> Attempt:
         """Try once, within the channel's own time limit. A refusal is an `Attempt`, not a raise."""
@@ -177,6 +189,7 @@ def plan(
     *,
     names: Mapping[str, str] = NO_NAMES,
     dashboard_url: str = "",
+    trends: Mapping[str, Trend] = NO_TRENDS,
 ) -> tuple[Delivery, ...]:
     """One pending delivery, due at once, per channel and change that notifies.
 
@@ -186,12 +199,14 @@ def plan(
         now: aware UTC.
         names: words for series (`{"company:JPM": "JPMorgan Chase"}`); others are spelled from their key.
         dashboard_url: shown to people as the place to look next; empty when there is none.
+        trends: recent counts of series, for the picture in a mail; a series without one gets no picture.
     """
     planned: list[Delivery] = []
     for change in changes:
         if not change.notifies:
             continue
-        payload = alert_message(change, names=names, dashboard_url=dashboard_url).model_dump_json()
+        trend = trends.get(change.alert.series)
+        payload = alert_message(change, names=names, dashboard_url=dashboard_url, trend=trend).model_dump_json()
         for channel in channels:
             id_ = delivery_id(change.alert.id, change.reason.value, change.at, channel)
             planned.append(_pending(id_, change.alert.id, change.reason.value, channel, now, payload))
@@ -202,6 +217,19 @@ def test_delivery(channel: str, now: datetime) -> Delivery:
     """A delivery that tells of no alert, to see whether a channel works. Two at different times have different ids."""
     payload = sample_message(now).model_dump_json()
     return _pending(delivery_id("", _TEST, now, channel), None, _TEST, channel, now, payload)
+
+
+def message_delivery(message: Message, subject: str, at: datetime, channel: str, now: datetime) -> Delivery:
+    """A pending delivery of a message that is not about one alert; the same for the same kind, subject, at, channel.
+
+    Args:
+        message: its last word of the type becomes the delivery's reason.
+        subject: what it is about: a channel, a digest's name.
+        at: which of several such messages about the subject it is.
+        channel, now: where it goes, and since when it is due.
+    """
+    id_ = delivery_id(subject, message.reason, at, channel)
+    return _pending(id_, None, message.reason, channel, now, message.model_dump_json())
 
 
 def _pending(id_: str, alert: str | None, reason: str, channel: str, now: datetime, payload: str) -> Delivery:
@@ -285,6 +313,8 @@ def deliver(
         attempt = _attempt(channel, delivery, at)
         outbox.record(after(delivery, attempt, schedule, jitter()), attempt)
         made += 1
+        if attempt.outcome.final:
+            break  # the channel is switched off now, and what waits for it given up
     return made
 
 

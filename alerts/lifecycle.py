@@ -1,13 +1,16 @@
 """The life of an alert: learning, quiet, pending, firing, recovering, resolved.
 
-takes  the open alerts, the spikes of one moment, now, rules and evidence
+takes  the open alerts, the spikes of one moment, now, rules, evidence, and whether news can be seen at all
 gives  `Change`s: each alert after one step, with the step's reason
 never  remembers (all memory is in the `Alert`), sends, or skips a state
 
     QUIET ──OPENED──> PENDING ──FIRED──> FIRING ──EASED──> RECOVERING ──RESOLVED──> RESOLVED
                          └────FADED──> RESOLVED  ^───────RETURNED──────┘
+                          FIRING, RECOVERING ──LOST──> NO_DATA, ERROR ──REGAINED──> FIRING, RECOVERING
 
-A series that is learning, or quiet, has no alert; these states are shown, and are what an alert opens from.
+A series that is learning, or quiet, has no alert; these states are shown, and are what an alert opens from. While no
+feed answers (NO_DATA) or nothing can be scored (ERROR), silence is no calm: an alert neither eases nor resolves, and
+the time does not count towards its quiet time.
 """
 
 from __future__ import annotations
@@ -34,7 +37,17 @@ class State(StrEnum):
     PENDING = "pending"
     FIRING = "firing"
     RECOVERING = "recovering"
+    NO_DATA = "no_data"
+    ERROR = "error"
     RESOLVED = "resolved"
+
+
+class Sight(StrEnum):
+    """Whether a series without a surge is a calm one."""
+
+    CLEAR = "clear"
+    NO_DATA = "no_data"  # no feed answers, or nobody has asked one for hours
+    ERROR = "error"  # what comes in cannot be scored
 
 
 class ChangeReason(StrEnum):
@@ -47,6 +60,9 @@ class ChangeReason(StrEnum):
     EASED = "eased"  # it is over, perhaps for a moment
     RETURNED = "returned"  # it was for a moment
     RESOLVED = "resolved"  # it stayed quiet for `recovering_minutes`
+    LOST = "lost"  # nothing is seen any more, so nobody knows whether it is over
+    REGAINED = "regained"  # news is seen again
+    REMINDED = "reminded"  # it still fires, and nobody has acknowledged it: no step, but a notice of its own
     FADED = "faded"  # it was over before it fired
 
 
@@ -59,8 +75,9 @@ class Bearing(StrEnum):
 
 
 _One = TypeVar("_One", "Alert", Spike)
-_NOTICES = frozenset({ChangeReason.FIRED, ChangeReason.ESCALATED, ChangeReason.RESOLVED})
-_OPEN = frozenset({State.PENDING, State.FIRING, State.RECOVERING})
+_NOTICES = frozenset({ChangeReason.FIRED, ChangeReason.ESCALATED, ChangeReason.REMINDED, ChangeReason.RESOLVED})
+_OPEN = frozenset({State.PENDING, State.FIRING, State.RECOVERING, State.NO_DATA, State.ERROR})
+_UNSEEN = {Sight.NO_DATA: State.NO_DATA, Sight.ERROR: State.ERROR}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +87,14 @@ class Alert:
     Attributes:
         id: "alert_" and 16 hex digits, made of series and opened_at.
         series: what is watched.
-        state: PENDING, FIRING, RECOVERING or RESOLVED. An alert that faded is RESOLVED and has no `fired_at`.
+        state: PENDING, FIRING, RECOVERING, NO_DATA, ERROR or RESOLVED. An alert that faded is RESOLVED and has no
+            `fired_at`.
         severity: the gravest so far.
         opened_at, fired_at, last_spike_at, resolved_at: aware UTC; None when not yet.
         hours, observed, expected, p_value: the latest surge.
         peak_observed, peak_expected, peak_p_value, peak_at: the least probable surge so far.
         evidence: the latest surge's stories, as they are shown.
+        sighted_at: when news was seen again after the last NO_DATA or ERROR; None when there was none.
 
     Raises:
         ValueError: when the state and the times contradict each other, or a time is naive.
@@ -98,24 +117,30 @@ class Alert:
     peak_p_value: float
     peak_at: datetime
     evidence: tuple[Evidence, ...] = ()
+    sighted_at: datetime | None = None
 
     def __post_init__(self) -> None:
-        times = (self.opened_at, self.fired_at, self.last_spike_at, self.resolved_at, self.peak_at)
+        times = (self.opened_at, self.fired_at, self.last_spike_at, self.resolved_at, self.peak_at, self.sighted_at)
         if any(time is not None and time.tzinfo is None for time in times):
             raise ValueError("an alert's times must be aware")
         if self.state not in _OPEN and self.state is not State.RESOLVED:
             raise ValueError(f"an alert cannot be {self.state}")
         if (self.state is State.RESOLVED) != (self.resolved_at is not None):
             raise ValueError("an alert is resolved when, and only when, it has a time of resolution")
-        if self.state in (State.FIRING, State.RECOVERING) and self.fired_at is None:
+        if self.state in _OPEN - {State.PENDING} and self.fired_at is None:
             raise ValueError(f"an alert that is {self.state} has fired")
         if self.state is State.PENDING and self.fired_at is not None:
             raise ValueError("an alert that is pending has not fired")
 
     @property
     def is_open(self) -> bool:
-        """Whether it is pending, firing or recovering."""
+        """Whether it is not resolved."""
         return self.state in _OPEN
+
+    @property
+    def calm_since(self) -> datetime:
+        """Since when a series without a surge counts as quiet: time in which nothing was seen does not."""
+        return max(self.last_spike_at, self.sighted_at or self.last_spike_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +161,7 @@ class Change:
 
     @property
     def notifies(self) -> bool:
-        """Whether people are told: when it fires, when it becomes graver, when it resolves."""
+        """Whether people are told: when it fires, becomes graver, goes on for long, and when it resolves."""
         return self.reason in _NOTICES
 
 
@@ -146,6 +171,7 @@ def advance(
     now: datetime,
     rules: Rules,
     evidence: Mapping[str, tuple[Evidence, ...]],
+    sight: Sight = Sight.CLEAR,
 ) -> tuple[Change, ...]:
     """Take every alert one step further, and open new ones; by series.
 
@@ -158,6 +184,7 @@ def advance(
         spikes: at most one a series; a series without one has nothing to show, so its alert eases.
         now: aware UTC. A clock set back does not move an alert's times back.
         evidence: stories to show, by series; a series that is missing keeps what it had.
+        sight: whether a series without a spike is calm, or only unseen. A surge counts in any case.
 
     Raises:
         ValueError: when `now` is naive, or a series has two open alerts or two spikes.
@@ -173,7 +200,7 @@ def advance(
         if spike is not None and (means is Bearing.OPENS or (means is Bearing.KEEPS and alert is not None)):
             changes += _surging(alert, spike, now, rules, evidence.get(series))
         elif alert is not None:
-            changes += _calming(alert, now, rules)
+            changes += _calming(alert, now, rules) if sight is Sight.CLEAR else _losing(alert, now, _UNSEEN[sight])
     return tuple(changes)
 
 
@@ -208,9 +235,10 @@ def _surging(
         # Before it fires nobody was told a severity, so a graver one is no news.
         return _fires(updated, at, rules) or [Change(updated, State.PENDING, ChangeReason.CONTINUED, at)]
     changes: list[Change] = []
-    if alert.state is State.RECOVERING:
+    if alert.state is not State.FIRING:
+        reason = ChangeReason.RETURNED if alert.state is State.RECOVERING else ChangeReason.REGAINED
         updated = replace(updated, state=State.FIRING)
-        changes.append(Change(replace(updated, severity=alert.severity), State.RECOVERING, ChangeReason.RETURNED, at))
+        changes.append(Change(replace(updated, severity=alert.severity), alert.state, reason, at))
     if updated.severity is not alert.severity:
         changes.append(Change(updated, State.FIRING, ChangeReason.ESCALATED, at))
     return changes or [Change(updated, State.FIRING, ChangeReason.CONTINUED, at)]
@@ -228,9 +256,19 @@ def _calming(alert: Alert, now: datetime, rules: Rules) -> list[Change]:
         return [Change(replace(alert, state=State.RESOLVED, resolved_at=at), alert.state, ChangeReason.FADED, at)]
     if alert.state is State.FIRING:
         return [Change(replace(alert, state=State.RECOVERING), alert.state, ChangeReason.EASED, at)]
-    if at - alert.last_spike_at < timedelta(minutes=rules.recovering_minutes):
+    if alert.state in (State.NO_DATA, State.ERROR):
+        back = replace(alert, state=State.RECOVERING, sighted_at=at)
+        return [Change(back, alert.state, ChangeReason.REGAINED, at)]
+    if at - alert.calm_since < timedelta(minutes=rules.recovering_minutes):
         return []
     return [Change(replace(alert, state=State.RESOLVED, resolved_at=at), alert.state, ChangeReason.RESOLVED, at)]
+
+
+def _losing(alert: Alert, now: datetime, unseen: State) -> list[Change]:
+    """An alert that has not fired waits as it is; another says that nobody knows whether it goes on."""
+    if alert.state in (State.PENDING, unseen):
+        return []
+    return [Change(replace(alert, state=unseen), alert.state, ChangeReason.LOST, max(now, alert.last_spike_at))]
 
 
 def _opened(spike: Spike, now: datetime, evidence: tuple[Evidence, ...] | None) -> Alert:

@@ -31,10 +31,12 @@ from alerts.attempt import Answer, Attempt, AttemptOutcome
 from alerts.delivery import Delivery, delivery_id
 from alerts.errors import ChannelUnusable
 from alerts.lifecycle import ChangeReason
-from alerts.mail_page import html_page
-from alerts.messages import Message, plain_text, read_message, subject
+from alerts.mail_page import colour_of, html_page
+from alerts.messages import Message, read_message
+from alerts.picture import picture
+from alerts.prose import plain_text, subject
 from alerts.secrets import Secret
-from alerts.settings import ChannelBase
+from alerts.settings import ChannelBase, digest
 
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -42,6 +44,7 @@ _MAILBOX = r"[^\s<>@,;:\"\\]+@[^\s<>@,;:\"\\]+"
 _ADDRESS = re.compile(rf"{_MAILBOX}|[^<>@]*<{_MAILBOX}>")
 _REMEMBERED = 1000
 _MOST_SAID = 200
+_MOST_THREADS = 20
 _POLICY = SMTP.clone(cte_type="7bit")  # nothing depends on whether every relay on the way passes 8 bits
 
 Address = Annotated[str, StringConstraints(strip_whitespace=True, max_length=320)]
@@ -116,6 +119,11 @@ class MailChannel:
         """Its name in the settings."""
         return self._settings.name
 
+    @property
+    def endpoint(self) -> str:
+        """A digest of server and recipients."""
+        return digest(self._settings.where + " ".join(self._settings.recipients))
+
     def send(self, delivery: Delivery, now: datetime) -> Attempt:
         """Hand the message to the server once. Blocks."""
         begun = time.monotonic()
@@ -175,6 +183,7 @@ class _Deadline:
         self.seconds = seconds
         self.over = False
         self.server: smtplib.SMTP | None = None
+        self._begun = time.monotonic()
         self._timer = threading.Timer(seconds, self._cut)
         self._timer.daemon = True
 
@@ -186,8 +195,8 @@ class _Deadline:
         self._timer.cancel()
 
     def check(self) -> None:
-        """Raises TimeoutError when the connection was cut."""
-        if self.over:
+        """Raises TimeoutError when the connection was cut, or the socket's own limit struck in the same moment."""
+        if self.over or time.monotonic() - self._begun >= self.seconds:
             raise TimeoutError("the time for this attempt is over")
 
     def _cut(self) -> None:
@@ -222,7 +231,7 @@ class _TlsServer(smtplib.SMTP_SSL):
 
 
 def compose(delivery: Delivery, settings: MailSettings, now: datetime) -> EmailMessage:
-    """The mail of a delivery: text and HTML, an id made from the delivery's, and its place in the alert's thread.
+    """The mail of a delivery: text, HTML with a picture of the series, an id made from the delivery's, its thread.
 
     Raises:
         ValueError: when the payload is not of this version.
@@ -235,23 +244,29 @@ def compose(delivery: Delivery, settings: MailSettings, now: datetime) -> EmailM
     mail["Subject"] = wording.one_line(subject(message))
     mail["Date"] = email.utils.format_datetime(now)
     mail["Message-ID"] = f"<{delivery.id}@{domain}>"
-    first = _first_of_thread(message, delivery)
-    if first is not None:
-        mail["In-Reply-To"] = f"<{first}@{domain}>"
-        mail["References"] = f"<{first}@{domain}>"
+    threads = _threads(message, delivery)
+    if threads:
+        mail["In-Reply-To"] = f"<{threads[0]}@{domain}>"
+        mail["References"] = " ".join(f"<{one}@{domain}>" for one in threads)
     mail["Auto-Submitted"] = "auto-generated"
     mail.set_content(plain_text(message))
-    mail.add_alternative(html_page(message), subtype="html")
+    drawn = picture(message.data, colour_of(message)) if message.data is not None else None
+    mail.add_alternative(html_page(message, f"cid:trend.{delivery.id}@{domain}" if drawn else ""), subtype="html")
+    page = mail.get_body(("html",))
+    if drawn and page is not None:
+        cid = f"<trend.{delivery.id}@{domain}>"
+        page.add_related(drawn, "image", "png", cid=cid, filename="trend.png", disposition="inline")
     return mail
 
 
-def _first_of_thread(message: Message, delivery: Delivery) -> str | None:
-    """The id of the delivery that told of the alert first; None when this is the one, or when there is none."""
-    facts = message.data
-    if facts is None or facts.fired_at is None:
-        return None
-    first = delivery_id(facts.alert, ChangeReason.FIRED.value, facts.fired_at, delivery.channel)
-    return None if first == delivery.id else first
+def _threads(message: Message, delivery: Delivery) -> list[str]:
+    """The ids of the deliveries that told of the alerts first, without this one; a group belongs to several threads."""
+    firsts = [
+        delivery_id(facts.alert, ChangeReason.FIRED.value, facts.fired_at, delivery.channel)
+        for facts in (message.data, *(member.data for member in message.members))
+        if facts is not None and facts.fired_at is not None
+    ]
+    return [first for first in dict.fromkeys(firsts) if first != delivery.id][:_MOST_THREADS]
 
 
 def answer_of(error: Exception, settings: MailSettings) -> Answer:

@@ -1,7 +1,7 @@
 """The HTML part of an alert mail.
 
 takes  a `Message`
-gives  one HTML document: inline styles, tables, no scripts, no images, nothing loaded from elsewhere
+gives  one HTML document: inline styles, tables, no scripts; the only picture is one that the mail itself carries
 never  lets text become markup: everything that is not written here passes through `escape`
 """
 
@@ -10,9 +10,12 @@ from __future__ import annotations
 from html import escape
 
 from alerts import wording
-from alerts.messages import Count, Facts, Message, Story, event, more_stories, next_steps, paragraphs, subject
+from alerts.messages import Bulletin, Count, Facts, Item, Message, Story
+from alerts.picture import HEIGHT, WIDTH
+from alerts.prose import event, more_stories, next_steps, paragraphs, subject, trend_words
 
 _MOST_STORIES = 10
+_MOST_ITEMS = 20
 _FONT = "font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif"
 _WRAP = "word-wrap:break-word;overflow-wrap:anywhere"
 _INK, _GREY, _LINE, _PAPER = "#1d2939", "#5d6b82", "#e4e7ec", "#f4f5f7"
@@ -22,21 +25,33 @@ _CALM = "#067647"
 _NEUTRAL = "#475467"
 
 
-def html_page(message: Message) -> str:
-    """The message as an HTML document, about 600 pixels wide, readable on a phone."""
+def html_page(message: Message, picture: str = "") -> str:
+    """The message as an HTML document, about 600 pixels wide, readable on a phone.
+
+    Args:
+        message: an alert, a bulletin or a test.
+        picture: `cid:` address of the series' picture in the same mail; empty when there is none.
+    """
     facts = message.data
-    colour = _colour(message)
+    colour = colour_of(message)
     body = _banner(message, colour)
     if facts is not None:
         body += _figures(facts.peak if message.resolves else facts.now, colour, peak=message.resolves)
+    if facts is not None and picture:
+        body += _row(_picture(picture, trend_words(facts)), "16px 32px 4px")
     body += "".join(_row(_paragraph(p), "4px 32px 0") for p in paragraphs(message))
+    if message.bulletin is not None:
+        body += _sections(message.bulletin)
     if facts is not None and facts.stories:
         body += _stories(facts)
     body += _next(message, colour)
     return _document(subject(message), body, _foot(facts))
 
 
-def _colour(message: Message) -> str:
+def colour_of(message: Message) -> str:
+    """The colour of the message's severity, as "#rrggbb"."""
+    if message.bulletin is not None:
+        return _CALM if message.bulletin.tone == "calm" else _COLOURS.get(message.bulletin.tone, _NEUTRAL)
     if message.data is None:
         return _NEUTRAL
     return _CALM if message.resolves else _COLOURS.get(message.data.severity, _NEUTRAL)
@@ -73,14 +88,17 @@ def _section(title: str) -> str:
 
 def _banner(message: Message, colour: str) -> str:
     facts = message.data
+    bulletin = message.bulletin
     badge = "test" if facts is None else "resolved" if message.resolves else facts.severity
     kind = "" if facts is None or facts.kind == "market" else facts.kind
+    if bulletin is not None:
+        badge, kind = bulletin.about, ""
     label = (
         f'<span style="display:inline-block;padding:3px 10px;border-radius:4px;background:{colour};color:#ffffff;'
         f'font-size:12px;font-weight:600;letter-spacing:.06em;text-transform:uppercase">{escape(badge)}</span>'
         f'<span style="font-size:13px;color:{_GREY};padding-left:10px">{escape(kind)}</span>'
     )
-    title = escape("Test notification" if facts is None else facts.name)
+    title = escape(facts.name if facts else bulletin.title if bulletin else "Test notification")
     return (
         f'<tr><td style="height:4px;line-height:4px;font-size:0;background:{colour}">&nbsp;</td></tr>'
         + _row(label, "28px 32px 0")
@@ -112,6 +130,36 @@ def _figures(count: Count, colour: str, *, peak: bool) -> str:
     return _row(table, "20px 32px 4px")
 
 
+def _picture(address: str, words: str) -> str:
+    return (
+        f'<img src="{escape(address)}" width="{WIDTH}" height="{HEIGHT}" alt="{escape(words)}" '
+        f'style="display:block;width:100%;max-width:{WIDTH}px;height:auto;border:0;font-size:13px;color:{_GREY}">'
+    )
+
+
+def _sections(bulletin: Bulletin) -> str:
+    rows = ""
+    for section in bulletin.sections:
+        items = "".join(_bulletin_item(item) for item in section.items[:_MOST_ITEMS])
+        more = len(section.items) - _MOST_ITEMS
+        if more > 0:
+            items += f'<p style="margin:12px 0 0;font-size:14px;color:{_GREY}">and {more:,} more</p>'
+        rows += _row(_section(section.heading) + items, "28px 32px 0")
+    return rows
+
+
+def _bulletin_item(item: Item) -> str:
+    title = escape(item.title)
+    link = wording.web_link(item.link)
+    if link:
+        title = f'<a href="{escape(link)}" rel="noreferrer" style="color:{_INK};text-decoration:underline">{title}</a>'
+    return (
+        f'<div style="padding:12px 0;border-bottom:1px solid {_LINE};{_WRAP}">'
+        f'<div style="font-size:15px;line-height:1.4">{title}</div>'
+        f'<div style="font-size:13px;line-height:1.4;color:{_GREY};padding-top:3px">{escape(item.text)}</div></div>'
+    )
+
+
 def _stories(facts: Facts) -> str:
     rows = "".join(_story(story) for story in facts.stories[:_MOST_STORIES])
     more = more_stories(facts, _MOST_STORIES)
@@ -137,14 +185,17 @@ def _next(message: Message, colour: str) -> str:
     steps = "".join(
         f'<p style="margin:8px 0 0;font-size:15px;line-height:1.5">{escape(step)}</p>' for step in next_steps(message)
     )
-    link = wording.web_link(message.data.dashboard_url) if message.data else ""
+    about = message.data or message.bulletin
+    link = wording.web_link(about.dashboard_url) if about else ""
+    if not steps and not link:
+        return _row("", "0 32px 32px")
     if link:
         steps += (
             f'<p style="margin:18px 0 0"><a href="{escape(link)}" style="display:inline-block;padding:10px 18px;'
             f"background:{colour};color:#ffffff;text-decoration:none;border-radius:6px;font-size:15px;"
             'font-weight:600">Open the dashboard</a></p>'
         )
-    return _row(_section("What to do next") + steps, "28px 32px 32px")
+    return _row((_section("What to do next") if next_steps(message) else "") + steps, "28px 32px 32px")
 
 
 def _foot(facts: Facts | None) -> str:

@@ -18,6 +18,7 @@ from alerts.lifecycle import Alert, Change
 
 if TYPE_CHECKING:
     from alerts.delivery import Delivery
+    from alerts.notices import Decision
 
 
 class Memory(Protocol):
@@ -43,8 +44,14 @@ class Memory(Protocol):
         """Alerts that are pending, firing or recovering; at most one a series."""
         ...
 
-    def commit(self, changes: Sequence[Change], deliveries: Sequence[Delivery]) -> None:
-        """Keep the changed alerts, the changes and the deliveries, in this order and all or nothing.
+    def commit(
+        self,
+        changes: Sequence[Change],
+        deliveries: Sequence[Delivery],
+        decisions: Sequence[Decision] = (),
+        withdrawn: Sequence[Delivery] = (),
+    ) -> None:
+        """Keep the changed alerts, the changes, new deliveries, decisions and what is withdrawn: all or nothing.
 
         One alert may change more than once in a call; its last change counts.
         """

@@ -1,7 +1,7 @@
-"""What people and programs are told about an alert.
+"""What people and programs are told.
 
-takes  a change of an alert
-gives  `Message`: the versioned JSON payload of every channel; and from it a subject, a headline and plain text
+takes  a change of an alert, or a bulletin
+gives  `Message`: the versioned JSON payload of every channel; alerts/prose.py puts it into words
 never  carries markup: titles are text, links are http or https or absent
 
 The payload is written when the change is, so a retry days later says what was true then.
@@ -9,11 +9,11 @@ The payload is written when the change is, so a retry days later says what was t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 from alerts import wording
 from alerts.evidence import Evidence
@@ -21,11 +21,19 @@ from alerts.lifecycle import Alert, Change, ChangeReason
 
 MOST_STORIES = 25  # in a payload; mail and chat show fewer
 TEST_TYPE = "squall.test"
+HEARTBEAT_TYPE = "squall.heartbeat"
+_OPTIONAL = frozenset({"trend", "bulletin", "members"})
 
 
 class _Part(BaseModel):
     # Extra keys are passed over, so that a payload from a newer minor release still reads after a downgrade.
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+    @model_serializer(mode="wrap")
+    def _lean(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """What most messages do not have is left out where it is absent; `null` stays where it says something."""
+        told: dict[str, object] = handler(self)
+        return {key: value for key, value in told.items() if value or key not in _OPTIONAL}
 
 
 class Count(_Part):
@@ -48,6 +56,59 @@ class Story(_Part):
     negative: float
 
 
+class Trend(_Part):
+    """Negative stories of the series over the last days, for a picture.
+
+    Attributes:
+        since: where the first bar begins, aware UTC.
+        hours_per_bar: length of each.
+        negative: distinct negative stories in each bar, oldest first.
+    """
+
+    since: datetime
+    hours_per_bar: int
+    negative: tuple[int, ...]
+
+
+class Item(_Part):
+    """One line of a bulletin: a title, what there is to say, and where to read on."""
+
+    title: str
+    text: str = ""
+    link: str = ""
+
+
+class Section(_Part):
+    """Some items under a heading."""
+
+    heading: str
+    items: tuple[Item, ...]
+
+
+class Bulletin(_Part):
+    """What is not about one alert: several at once, a digest, or how Squall itself is doing.
+
+    Attributes:
+        subject: one line for a locked phone.
+        title, lead: heading, and the sentence under it.
+        tone: "critical", "warning", "info" or "calm": its colour.
+        about: what sort of thing it is: "alerts", "digest", "channel", "feeds", "squall".
+        alerts: ids of the alerts that it tells of.
+        threads: ids of the deliveries that began their threads.
+    """
+
+    subject: str
+    title: str
+    lead: str
+    tone: str
+    about: str
+    sections: tuple[Section, ...] = ()
+    next_steps: tuple[str, ...] = ()
+    alerts: tuple[str, ...] = ()
+    threads: tuple[str, ...] = ()
+    dashboard_url: str = ""
+
+
 class Facts(_Part):
     """The alert as it was when the message was planned."""
 
@@ -68,22 +129,28 @@ class Facts(_Part):
     publishers: int
     stories: tuple[Story, ...]
     dashboard_url: str
+    trend: Trend | None = None
 
 
 class Message(_Part):
     """The payload, version 1: type, timestamp and data as Standard Webhooks lays them out.
 
     Attributes:
-        type: "squall.alert.<reason>" (fired, escalated, resolved) or "squall.test".
+        type: "squall.alert.<reason>" (fired, escalated, reminded, resolved), "squall.group", "squall.digest",
+            "squall.condition.<state>", "squall.heartbeat" or "squall.test".
         version: rises when a field is removed or changes its meaning; new fields leave it alone.
         timestamp: when the change happened, aware UTC.
-        data: None in a test.
+        data: the alert; None when it is not about one alert.
+        bulletin: what it says instead; None in a heartbeat and a test.
+        members: the messages that a group is made of.
     """
 
     type: str
     version: Literal[1] = 1
     timestamp: datetime
     data: Facts | None
+    bulletin: Bulletin | None = None
+    members: tuple[Message, ...] = ()
 
     @property
     def reason(self) -> str:
@@ -96,14 +163,27 @@ class Message(_Part):
         return self.reason == ChangeReason.RESOLVED.value
 
 
-def alert_message(change: Change, *, names: Mapping[str, str], dashboard_url: str) -> Message:
+def alert_message(
+    change: Change, *, names: Mapping[str, str], dashboard_url: str, trend: Trend | None = None
+) -> Message:
     """What a change of an alert says. `names` gives words for series; missing ones are spelled from their key."""
     alert = change.alert
+    facts = _facts(alert, change.at, names.get(alert.series, ""), dashboard_url)
     return Message(
         type=f"squall.alert.{change.reason.value}",
         timestamp=change.at,
-        data=_facts(alert, change.at, names.get(alert.series, ""), dashboard_url),
+        data=facts.model_copy(update={"trend": trend}),
     )
+
+
+def bulletin_message(kind: str, bulletin: Bulletin, at: datetime, members: Sequence[Message] = ()) -> Message:
+    """A message that is not about one alert; `kind` follows "squall." in its type."""
+    return Message(type=f"squall.{kind}", timestamp=at, data=None, bulletin=bulletin, members=tuple(members))
+
+
+def heartbeat_message(now: datetime) -> Message:
+    """The message that only says that the daemon works."""
+    return Message(type=HEARTBEAT_TYPE, timestamp=now, data=None)
 
 
 def sample_message(now: datetime) -> Message:
@@ -155,105 +235,3 @@ def read_message(payload: str) -> Message:
         ValueError: when it is no payload of version 1.
     """
     return Message.model_validate_json(payload)
-
-
-def subject(message: Message) -> str:
-    """One line that says it all on a locked phone."""
-    facts = message.data
-    if facts is None:
-        return "[Squall] Test notification"
-    if message.resolves:
-        lasted = wording.length(facts.last_surge_at - facts.since)
-        return f"[resolved] {facts.name}: over after {lasted}, peak {wording.stories(facts.peak.observed)}"
-    usual = wording.count(facts.now.expected)
-    return (
-        f"[{facts.severity.upper()}] {facts.name}: {wording.stories(facts.now.observed)} in "
-        f"{wording.hours(facts.window_hours)}, usual {usual}"
-    )
-
-
-def event(message: Message) -> str:
-    """What happened, to be read beside or after the name of the series."""
-    facts = message.data
-    if facts is None:
-        return "This channel works."
-    if message.resolves:
-        return "Back to the usual rate of negative news."
-    if message.reason == ChangeReason.ESCALATED.value:
-        return f"The surge of negative news has grown and is now {facts.severity}."
-    return "A surge of negative news."
-
-
-def paragraphs(message: Message) -> tuple[str, ...]:
-    """What was seen against what is usual, how likely that is, and since when; for a resolve, peak and length."""
-    facts = message.data
-    if facts is None:
-        return ("Squall sent this because somebody asked for a test. No alert is open because of it.",)
-    if message.resolves:
-        # The alert keeps no length of window for its peak, so none is claimed.
-        return (
-            f"It lasted {wording.length(facts.last_surge_at - facts.since)}: from {wording.moment(facts.since)} to "
-            f"{wording.moment(facts.last_surge_at)}, and has been quiet since.",
-            f"At its peak, {wording.moment(facts.peak.at)}, there were {_against_usual(facts.peak)}",
-            _by_luck(facts.peak),
-        )
-    publishers = "1 publisher" if facts.publishers == 1 else f"{facts.publishers} publishers"
-    return (
-        f"In the last {wording.hours(facts.window_hours)} there were {_against_usual(facts.now)}",
-        _by_luck(facts.now),
-        f"Since {wording.moment(facts.since)}, from {publishers}.",
-    )
-
-
-def _against_usual(count: Count) -> str:
-    usual = f"about {wording.count(count.expected)}" if count.expected >= wording.NEXT_TO_NOTHING else "almost none"
-    times = wording.times_as_many(count.observed, count.expected)
-    return f"{wording.stories(count.observed)}; {usual} would be usual{f', so {times}' if times else ''}."
-
-
-def _by_luck(count: Count) -> str:
-    odds = wording.chance(count.p_value)
-    return f"If nothing unusual were going on, a count this high would come up {odds} times that one looks."
-
-
-def next_steps(message: Message) -> tuple[str, ...]:
-    """What to do now, in order. The address of the dashboard is added by whoever can make it a link."""
-    if message.data is None:
-        return ("Nothing: alerts will arrive here in the same way.",)
-    if message.resolves:
-        return ("Nothing needs doing. The alert and its stories stay on record.",)
-    return (
-        "Read the stories and judge whether they concern you: Squall counts stories, it does not weigh them.",
-        "You will hear again only if this grows, and once when it is over.",
-    )
-
-
-def plain_text(message: Message, most_stories: int = 10) -> str:
-    """The whole message without markup, with up to `most_stories` stories."""
-    facts = message.data
-    lines = [event(message) if facts is None else f"{facts.name}: {_lower(event(message))}", "", *paragraphs(message)]
-    if facts is not None and facts.stories:
-        lines += ["", "The stories, most widely carried first"]
-        for number, story in enumerate(facts.stories[:most_stories], 1):
-            lines.append(f"{number:>3}. {story.title}")
-            lines.append(f"     {', '.join(story.publishers) or 'unknown publisher'} · {wording.moment(story.at)}")
-            if story.link:
-                lines.append(f"     {story.link}")
-        if more := more_stories(facts, most_stories):
-            lines.append(f"     and {more} more")
-    lines += ["", "What to do next", *(f"  - {step}" for step in next_steps(message))]
-    if facts is not None and facts.dashboard_url:
-        lines.append(f"  - Dashboard: {facts.dashboard_url}")
-    if facts is not None:
-        lines += ["", f"Alert {facts.alert} · {facts.series}"]
-    return "\n".join(lines) + "\n"
-
-
-def _lower(sentence: str) -> str:
-    return sentence[:1].lower() + sentence[1:]
-
-
-def more_stories(facts: Facts, shown: int) -> int:
-    """How many stories there are beyond those shown, as far as the alert counted them."""
-    counted = max(facts.now.observed, len(facts.stories))
-    return max(0, counted - min(shown, len(facts.stories)))

@@ -8,11 +8,27 @@ never  hides a threshold elsewhere in this room
 from __future__ import annotations
 
 from datetime import timedelta
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Hours = Annotated[int, Field(ge=1, le=24 * 14)]
+
+
+class Detector(StrEnum):
+    """What a series is tested for."""
+
+    VOLUME = "volume"  # more negative stories than its share of the news
+    TONE = "tone"  # a larger part of its own stories is negative than usual
+    SLOW = "slow"  # somewhat more than usual, day after day
+    BREAKING = "breaking"  # one story that many publisher families carry
+
+
+# How the false alerts of a series are shared among its detectors: most to the one that finds most.
+_PARTS = {Detector.VOLUME: 0.7, Detector.TONE: 0.2, Detector.SLOW: 0.1}
+# How many families usually carry a negative story is learned from the stories of so many days.
+_FAMILY_DAYS = 10
 
 
 class Rules(BaseModel):
@@ -25,9 +41,13 @@ class Rules(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     windows: tuple[Hours, ...] = Field(
-        (3, 12, 24), description="Lengths of the sliding windows that are tested, in hours."
+        (1, 3, 12, 24), description="Lengths of the sliding windows that are tested, in hours."
     )
-    baseline_days: int = Field(28, ge=3, le=365, description="How many past days the usual rate is learned from.")
+    detectors: tuple[Detector, ...] = Field(
+        (Detector.VOLUME, Detector.TONE, Detector.SLOW, Detector.BREAKING),
+        description="What is looked for: volume, tone, slow (a rise over days), breaking (one story, many publishers).",
+    )
+    baseline_days: int = Field(56, ge=3, le=365, description="How many past days the usual rate is learned from.")
     learning_days: float = Field(
         7, gt=0, le=90, description="A series stays 'learning', and silent, until it has this many days of history."
     )
@@ -52,21 +72,17 @@ class Rules(BaseModel):
     minimum_ratio: float = Field(
         2.0, ge=1, le=100, description="Fewest times the expected count: a tiny but certain rise is no news."
     )
-    warning_rarity: float = Field(
-        100, ge=1, description="How many times rarer than the rules ask a surge must be to be a warning."
+    slow_days: int = Field(10, ge=3, le=14, description="How many days back a slow rise is added up.")
+    breaking_publishers: int = Field(
+        4, ge=2, le=50, description="Fewest publisher families that make one negative story a breaking one."
     )
-    warning_size: float = Field(
-        1.5, ge=1, description="How many times minimum_negative and minimum_ratio a warning must reach."
+    breaking_hours: int = Field(
+        6, ge=1, le=48, description="How soon after it turned negative they must carry it, in hours."
     )
-    critical_rarity: float = Field(
-        10_000, ge=1, description="How many times rarer than the rules ask a surge must be to be critical."
+    warning_score: float = Field(
+        2.0, ge=0, le=20, description="Severity score from which an alert is a warning (formula: docs/detection.md)."
     )
-    critical_size: float = Field(
-        3,
-        ge=1,
-        description="How many times minimum_negative and minimum_ratio a critical surge must reach. "
-        "It needs one publisher family more, too.",
-    )
+    critical_score: float = Field(4.0, ge=0, le=20, description="Severity score from which an alert is critical.")
     lingering_probability: float = Field(
         0.01,
         ge=0,
@@ -92,8 +108,10 @@ class Rules(BaseModel):
                 f"baseline_days must hold learning_days and the {self.left_out_hours} hours that are left out "
                 "(leave_out_hours, or the longest window)"
             )
-        if self.critical_rarity < self.warning_rarity or self.critical_size < self.warning_size:
-            raise ValueError("a critical surge must be at least as rare and as large as a warning")
+        if self.critical_score < self.warning_score:
+            raise ValueError("critical_score cannot be below warning_score")
+        if not self.detectors or len(set(self.detectors)) != len(self.detectors):
+            raise ValueError("detectors must name at least one of volume, tone, slow, breaking, each once")
         return self
 
     @property
@@ -105,3 +123,17 @@ class Rules(BaseModel):
     def left_out_hours(self) -> int:
         """Hours kept out of the baseline: never fewer than the longest window, which is not to be its own norm."""
         return max(self.leave_out_hours, self.windows[-1])
+
+    @property
+    def lookback(self) -> timedelta:
+        """How far back fresh stories are asked for."""
+        days = max(self.slow_days if Detector.SLOW in self.detectors else 0, _FAMILY_DAYS)
+        return max(self.longest_window, timedelta(days=days))
+
+    def part(self, detector: Detector) -> float:
+        """The part of a series' false alerts that one test of a detector may use; all tests together have 1."""
+        if detector is Detector.BREAKING:
+            return 1.0
+        among = sum(part for one, part in _PARTS.items() if one in self.detectors)
+        tests = 1 if detector is Detector.SLOW else len(self.windows)
+        return _PARTS[detector] / among / tests if detector in self.detectors else 0.0

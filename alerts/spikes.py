@@ -2,26 +2,29 @@
 
 takes  `Window`s of one moment, and rules
 gives  one `Spike` a series: its most telling window, with a named verdict
-never  remembers anything, and never counts one event several times over the window lengths
+never  remembers anything, and never counts one event several times over the window lengths and detectors
 
-Two limits hold at once, both shared among the series by `Window.budget`: an expected number of false alerts a week,
-and a share of false ones among those raised at a time (weighted Benjamini-Hochberg; Genovese, Roeder, Wasserman 2006).
+Two limits hold at once, both shared among the series by `Window.budget`: an expected number of false alerts a week, and
+a share of false ones among those raised at a time. Both step up in the manner of Benjamini and Hochberg, by weight
+(Genovese, Roeder, Wasserman 2006): where k series stir at once each may be k times as likely by chance.
 """
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 import numpy as np
 
-from alerts.rules import Rules
-from alerts.surprise import Floats, false_alerts_a_week, is_improbable, tail
-from alerts.windows import Window
+from alerts.rules import Detector, Rules
+from alerts.severity import Gravity, Severity, gravity
+from alerts.surprise import Floats, crossings_a_week, tail
+from alerts.window import Window
+
+__all__ = ["Considered", "Severity", "Spike", "Verdict", "spikes"]
 
 
 class Verdict(StrEnum):
@@ -36,17 +39,29 @@ class Verdict(StrEnum):
     SMALL_RISE = "small_rise"  # certain, but below `minimum_ratio` times the expected count
 
 
-class Severity(StrEnum):
-    """How grave, in ascending order."""
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """One window as it was judged: what `squall alerts explain` shows.
 
-    INFO = "info"
-    WARNING = "warning"
-    CRITICAL = "critical"
+    Attributes:
+        detector, hours: which test.
+        observed, expected, publishers: see `Window`.
+        exposure: stories of the market, of the series for tone.
+        probability: of so much or more by chance.
+        per_week, allowed: how often a week chance would bring it, and may.
+        verdict: what this window says by itself.
+    """
 
-    @property
-    def rank(self) -> int:
-        """0 for the least grave."""
-        return tuple(Severity).index(self)
+    detector: Detector
+    hours: int
+    observed: int
+    expected: float
+    publishers: int
+    exposure: int
+    probability: float
+    per_week: float
+    allowed: float
+    verdict: Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +72,8 @@ class Spike:
         series: what is watched.
         at: the moment it was looked at, aware UTC.
         hours: length of the window.
-        observed, expected: negative stories seen, and to be expected.
-        p_value: probability of so many or more in a usual window, times the number of lengths tried; at most 1.
+        observed, expected: negative stories seen, and to be expected; of a breaking story, publisher families.
+        p_value: probability of so many or more in a usual window, divided by its part among the tests; at most 1.
         per_week: how often a week chance alone would bring this in this series, at most.
         publishers: publisher families that carry the stories.
         stories: ids of the stories, in order of arrival.
@@ -67,6 +82,10 @@ class Spike:
         severity: how grave an alert on it would be.
         smallest_detectable: the smallest count that would be a surge in this window.
         history_days: how much history the expectation rests on.
+        detector: which test it is of.
+        allowed: how often a week chance may bring it.
+        gravity: the parts of the severity score; None where nobody weighed it.
+        considered: every window of the series, this one first.
     """
 
     series: str
@@ -83,6 +102,10 @@ class Spike:
     severity: Severity
     smallest_detectable: int
     history_days: float
+    detector: Detector = Detector.VOLUME
+    allowed: float = 0.0
+    gravity: Gravity | None = None
+    considered: tuple[Considered, ...] = ()
 
     def __post_init__(self) -> None:
         if self.at.tzinfo is None:
@@ -94,54 +117,101 @@ class Spike:
 def spikes(windows: Sequence[Window], rules: Rules) -> tuple[Spike, ...]:
     """One spike a series, by series.
 
-    The most telling window is the one that chance brings least often among those that meet every other condition;
-    when none does, the one that chance brings least often.
+    The most telling window is the one that lies furthest within what is allowed among those that meet every other
+    condition; when none does, the one that lies furthest within.
     """
     if not windows:
         return ()
-    observed = np.array([window.observed for window in windows], dtype=np.float64)
-    hours = np.array([window.hours for window in windows], dtype=np.float64)
+    part = np.array([rules.part(window.detector) for window in windows])
     budget = np.array([window.budget for window in windows])
-    probability = tail(observed, [w.expected for w in windows], [w.dispersion for w in windows])
-    p_values = np.minimum(probability * len(rules.windows), 1.0)
-    per_week = false_alerts_a_week(observed, hours, probability) * len(rules.windows)
-    improbable = is_improbable(observed, probability, hours, budget, rules)
-    alone = p_values / budget <= _step_up(windows, p_values / budget, rules)
+    probability, per_week = _chances(windows)
+    allowed = rules.false_alerts_per_week * budget * part
+    p_values = np.minimum(probability / part, 1.0)
+    excess = per_week / allowed
+    weighted = p_values / budget
+    rare = excess <= max(_step_up(windows, excess, 1.0), 1.0)
+    alone = weighted <= _step_up(windows, weighted, rules.false_discovery_rate)
 
-    by_series: dict[str, list[tuple[bool, float, Spike]]] = defaultdict(list)
-    for position, window in enumerate(windows):
-        verdict = _verdict(window, bool(improbable[position]), bool(alone[position]), rules)
-        spike = _spike(window, float(p_values[position]), float(per_week[position]), verdict, rules)
-        by_series[window.series].append((verdict is not Verdict.SURGE, spike.per_week, spike))
-    return tuple(min(found, key=lambda one: one[:2])[2] for _, found in sorted(by_series.items()))
+    by_series: dict[str, list[tuple[bool, float, int]]] = defaultdict(list)
+    verdicts = [_verdict(one, bool(rare[at]), bool(alone[at]), rules) for at, one in enumerate(windows)]
+    for at, window in enumerate(windows):
+        by_series[window.series].append((verdicts[at] is not Verdict.SURGE, float(excess[at]), at))
+    found = []
+    for _, places in sorted(by_series.items()):
+        order = [at for _, _, at in sorted(places)]
+        considered = tuple(
+            _considered(windows[at], float(probability[at]), float(per_week[at]), float(allowed[at]), verdicts[at])
+            for at in order
+        )
+        found.append(_spike(windows[order[0]], float(p_values[order[0]]), considered, rules))
+    return tuple(found)
 
 
-def _step_up(windows: Sequence[Window], weighted: Floats, rules: Rules) -> float:
-    """The largest weighted p-value that Benjamini-Hochberg accepts; each series steps with its smallest.
+def _chances(windows: Sequence[Window]) -> tuple[Floats, Floats]:
+    """Probability and rate a week of each window: its detector's own, or by the law of volume."""
+    observed = np.array([window.observed for window in windows], dtype=np.float64)
+    expected, dispersion = [window.expected for window in windows], [window.dispersion for window in windows]
+    probability = tail(observed, expected, dispersion)
+    per_week = crossings_a_week(observed, [w.hours for w in windows], expected, dispersion)
+    for at, window in enumerate(windows):
+        if window.chance is not None:
+            probability[at], per_week[at] = window.chance.probability, window.chance.per_week
+    return probability, per_week
+
+
+def _step_up(windows: Sequence[Window], values: Floats, level: float) -> float:
+    """The largest value that Benjamini-Hochberg accepts; each series steps with its smallest.
 
     Series without a window have p = 1 and need not be listed: the weights already count them.
     """
     best: dict[str, float] = {}
-    for window, value in zip(windows, weighted, strict=True):
-        best[window.series] = min(float(value), best.get(window.series, math.inf))
-    steps = rules.false_discovery_rate * np.arange(1, len(best) + 1)
+    for window, value in zip(windows, values, strict=True):
+        best[window.series] = min(float(value), best.get(window.series, float("inf")))
+    steps = level * np.arange(1, len(best) + 1)
     accepted = np.flatnonzero(np.sort(np.array(list(best.values()))) <= steps)
     return float(steps[accepted[-1]]) if accepted.size else 0.0
 
 
-def _verdict(window: Window, improbable: bool, alone: bool, rules: Rules) -> Verdict:
-    refusals = (
+def _verdict(window: Window, rare: bool, alone: bool, rules: Rules) -> Verdict:
+    fewest = rules.breaking_publishers if window.detector is Detector.BREAKING else rules.minimum_negative
+    ratio = 1.0 if window.detector is Detector.BREAKING else rules.minimum_ratio
+    refusals: Iterable[tuple[bool, Verdict]] = (
         (window.history_days < rules.learning_days, Verdict.LEARNING),
-        (not improbable, Verdict.USUAL),
+        (not rare, Verdict.USUAL),
         (not alone, Verdict.AMONG_MANY),
-        (window.observed < rules.minimum_negative, Verdict.TOO_FEW),
+        (window.observed < fewest, Verdict.TOO_FEW),
         (window.publishers < rules.minimum_publishers, Verdict.ONE_PUBLISHER),
-        (window.observed < rules.minimum_ratio * window.expected, Verdict.SMALL_RISE),
+        (window.observed < ratio * window.expected, Verdict.SMALL_RISE),
     )
     return next((verdict for holds, verdict in refusals if holds), Verdict.SURGE)
 
 
-def _spike(window: Window, p_value: float, per_week: float, verdict: Verdict, rules: Rules) -> Spike:
+def _considered(window: Window, probability: float, per_week: float, allowed: float, verdict: Verdict) -> Considered:
+    return Considered(
+        detector=window.detector,
+        hours=window.hours,
+        observed=window.observed,
+        expected=window.expected,
+        publishers=window.publishers,
+        exposure=window.exposure,
+        probability=probability,
+        per_week=per_week,
+        allowed=allowed,
+        verdict=verdict,
+    )
+
+
+def _spike(window: Window, p_value: float, considered: tuple[Considered, ...], rules: Rules) -> Spike:
+    told = considered[0]
+    weighed = gravity(
+        allowed=told.allowed,
+        per_week=told.per_week,
+        observed=window.observed,
+        expected=window.expected,
+        publishers=window.publishers,
+        weight=window.weight,
+        rules=rules,
+    )
     return Spike(
         series=window.series,
         at=window.end,
@@ -149,24 +219,16 @@ def _spike(window: Window, p_value: float, per_week: float, verdict: Verdict, ru
         observed=window.observed,
         expected=window.expected,
         p_value=p_value,
-        per_week=per_week,
+        per_week=told.per_week,
         publishers=window.publishers,
         stories=window.stories,
         since=window.since,
-        verdict=verdict,
-        severity=_severity(window, per_week, rules),
+        verdict=told.verdict,
+        severity=weighed.severity(rules),
         smallest_detectable=window.smallest_detectable,
         history_days=window.history_days,
+        detector=window.detector,
+        allowed=told.allowed,
+        gravity=weighed,
+        considered=considered,
     )
-
-
-def _severity(window: Window, per_week: float, rules: Rules) -> Severity:
-    """How far beyond the rules a window is: in rarity, in size, in publishers."""
-    allowed = rules.false_alerts_per_week * window.budget
-    rarity = allowed / per_week if per_week > 0 else math.inf
-    size = min(window.observed / (window.expected * rules.minimum_ratio), window.observed / rules.minimum_negative)
-    if rarity >= rules.critical_rarity and size >= rules.critical_size and window.publishers > rules.minimum_publishers:
-        return Severity.CRITICAL
-    if rarity >= rules.warning_rarity and size >= rules.warning_size:
-        return Severity.WARNING
-    return Severity.INFO

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from alerts.rules import Rules
+from alerts.rules import Detector, Rules
 
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
@@ -54,28 +54,42 @@ def false_alerts_a_week(observed: npt.ArrayLike, hours: npt.ArrayLike, probabili
     return np.asarray(crossings * np.asarray(probability, dtype=np.float64), dtype=np.float64)
 
 
-def is_improbable(
-    observed: Floats, probability: Floats, hours: Floats | float, budget: Floats, rules: Rules
-) -> npt.NDArray[np.bool_]:
-    """Whether chance would bring the count less often than the series' share of the false alerts a week allows.
+def crossings_a_week(
+    observed: npt.ArrayLike, hours: npt.ArrayLike, expected: npt.ArrayLike, dispersion: npt.ArrayLike
+) -> Floats:
+    """How often a week chance lifts a sliding window from below this count to it: the same rate, not its bound.
 
-    Every length gets an equal part of that share (Bonferroni), so testing several lengths counts nothing twice.
+    Above the mean it only falls as the count grows; up to the mean the bound stands in, so it never falls behind it.
     """
-    allowed = rules.false_alerts_per_week * budget / len(rules.windows)
-    return np.asarray(false_alerts_a_week(observed, hours, probability) <= allowed)
+    count, mean, spread = np.broadcast_arrays(
+        *(np.asarray(one, dtype=np.float64) for one in (observed, expected, dispersion))
+    )
+    size = 1 / spread
+    logs = (
+        special.gammaln(count + size)
+        - special.gammaln(size)
+        - special.gammaln(count + 1)
+        + size * np.log(size / (mean + size))
+        + special.xlogy(count, mean / (mean + size))
+    )
+    probability = np.where(count > mean, np.exp(logs), tail(count, mean, spread))
+    return false_alerts_a_week(count, hours, probability)
 
 
-def smallest_surge(expected: Floats, dispersion: Floats, hours: Floats | float, budget: Floats, rules: Rules) -> Counts:
-    """The smallest count of each window that would be a surge, were its series the only one that stirs."""
+def smallest_count(expected: Floats, dispersion: Floats, hours: int, allowed: Floats, least: Counts) -> Counts:
+    """The first count from `least` on that chance brings no more often than allowed.
+
+    Args:
+        expected, dispersion: of the counts.
+        hours: length of the window.
+        allowed: false alerts a week; above 0.
+        least: where to begin: at or above the mean the rate only falls as the count grows, so bisection finds it.
+    """
 
     def enough(count: Counts) -> npt.NDArray[np.bool_]:
-        observed = count.astype(np.float64)
-        probability = tail(observed, expected, dispersion)
-        alone = probability * len(rules.windows) <= rules.false_discovery_rate * budget
-        return np.asarray(is_improbable(observed, probability, hours, budget, rules) & alone)
+        return np.asarray(crossings_a_week(count, hours, expected, dispersion) <= allowed)
 
-    # Above twice the mean both conditions only get easier as the count grows, so bisection finds the first.
-    low = np.maximum(rules.minimum_negative, np.ceil(rules.minimum_ratio * expected - 1e-9)).astype(np.int64)
+    low = least.copy()
     high = low.copy()
     while not (done := enough(high)).all() and high.max() < _LARGEST_COUNT:
         high = np.where(done, high, high * 2)
@@ -85,3 +99,22 @@ def smallest_surge(expected: Floats, dispersion: Floats, hours: Floats | float, 
         high = np.where(done, middle, high)
         low = np.where(done, low, np.minimum(middle + 1, high))
     return high
+
+
+def smallest_surge(expected: Floats, dispersion: Floats, hours: int, budget: Floats, rules: Rules) -> Counts:
+    """The smallest count of each window that would be a surge of volume, were its series the only one that stirs."""
+    least = np.maximum(rules.minimum_negative, np.ceil(rules.minimum_ratio * expected - 1e-9)).astype(np.int64)
+    if Detector.VOLUME not in rules.detectors:
+        return np.full_like(least, _LARGEST_COUNT)
+    part = rules.part(Detector.VOLUME)
+    # Of the limit on the rate and the one on the share of false ones the stricter counts; both are rates here.
+    allowed = rules.false_alerts_per_week * budget * part
+    count = smallest_count(expected, dispersion, hours, allowed, least)
+    alone = rules.false_discovery_rate * budget * part
+
+    def enough(count: Counts) -> npt.NDArray[np.bool_]:
+        return np.asarray(tail(count.astype(np.float64), expected, dispersion) <= alone)
+
+    while not (done := enough(count)).all() and count.max() < _LARGEST_COUNT:
+        count = np.where(done, count, count + 1 + count // 50)
+    return count

@@ -32,11 +32,17 @@ from alerts.attempt import Answer, Attempt, AttemptOutcome
 from alerts.delivery import Delivery
 from alerts.errors import ChannelUnusable
 from alerts.secrets import Secret
-from alerts.settings import ChannelBase
+from alerts.settings import ChannelBase, digest
 
 _FEWEST_SECRET_BYTES = 16
 _LONGEST_WISH = timedelta(days=7)
-_THROTTLES = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+# "Later", as Standard Webhooks reads them: a gateway that gives up waits for a receiver under load.
+_THROTTLES = (
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.BAD_GATEWAY,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    HTTPStatus.GATEWAY_TIMEOUT,
+)
 
 
 class WebhookSettings(ChannelBase):
@@ -81,6 +87,11 @@ class WebhookChannel:
     def name(self) -> str:
         """Its name in the settings."""
         return self._settings.name
+
+    @property
+    def endpoint(self) -> str:
+        """A digest of its address."""
+        return digest(self._settings.url)
 
     def send(self, delivery: Delivery, now: datetime) -> Attempt:
         """POST once. Blocks, and must not be called where an event loop runs."""

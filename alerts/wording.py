@@ -42,6 +42,11 @@ def web_link(link: str) -> str:
     return link if parts.scheme in ("http", "https") and parts.hostname else ""
 
 
+def alert_page(dashboard_url: str, alert: str) -> str:
+    """The page of one alert on the dashboard; "" when there is no dashboard."""
+    return f"{dashboard_url.rstrip('/')}/alerts?alert={alert}" if dashboard_url else ""
+
+
 def series_kind(series: str) -> str:
     """What sort of thing a series watches: "market", "topic", "theme", "company"."""
     return one_line(series.partition(":")[0])

@@ -9,72 +9,33 @@ It is the store's side of `alerts.memory.Memory` and `alerts.delivery.Outbox`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime
-from typing import Any
 
 import duckdb
 import polars as pl
 
-from alerts.delivery import Attempt, Delivery, DeliveryState
+from alerts.conditions import CHANNEL, Condition, Health
+from alerts.delivery import Attempt, Delivery
 from alerts.evidence import Evidence
-from alerts.lifecycle import Alert, Change, ChangeReason, Severity, State
+from alerts.grouping import Sealing
+from alerts.lifecycle import Alert, Change
+from alerts.notices import Decision
+from monitor.alert_rows import (
+    DECISIONS,
+    DELIVERIES,
+    alert_frame,
+    alert_of,
+    change_frame,
+    condition_frame,
+    delivery_of,
+)
 from monitor.database import Database
-from monitor.rows import Schema, frame_of, framed
+from monitor.rows import frame_of
 from monitor.store import Store
 
-OPEN_STATES = (State.PENDING, State.FIRING, State.RECOVERING)
-
-_INSTANT = pl.Datetime("us", "UTC")
-_TEXT = pl.String()
-
-_ALERTS: Schema = {
-    "id": _TEXT,
-    "series": _TEXT,
-    "state": _TEXT,
-    "severity": _TEXT,
-    "opened_at": _INSTANT,
-    "fired_at": _INSTANT,
-    "last_spike_at": _INSTANT,
-    "resolved_at": _INSTANT,
-    "hours": pl.Int32(),
-    "observed": pl.Int32(),
-    "expected": pl.Float64(),
-    "p_value": pl.Float64(),
-    "peak_observed": pl.Int32(),
-    "peak_expected": pl.Float64(),
-    "peak_p_value": pl.Float64(),
-    "peak_at": _INSTANT,
-    "evidence": _TEXT,
-}
-
-_CHANGES: Schema = {
-    "alert": _TEXT,
-    "at": _INSTANT,
-    "reason": _TEXT,
-    "state_before": _TEXT,
-    "state_after": _TEXT,
-    "severity": _TEXT,
-    "observed": pl.Int32(),
-    "expected": pl.Float64(),
-    "p_value": pl.Float64(),
-}
-
-_DELIVERIES: Schema = {
-    "id": _TEXT,
-    "alert": _TEXT,
-    "reason": _TEXT,
-    "channel": _TEXT,
-    "state": _TEXT,
-    "created_at": _INSTANT,
-    "attempts": pl.Int32(),
-    "next_attempt_at": _INSTANT,
-    "finished_at": _INSTANT,
-    "outcome": _TEXT,
-    "payload": _TEXT,
-}
+# What a channel's address was when it was last opened: a digest, under this key of the store's notes.
+ENDPOINT = "endpoint:"
 
 
 class AlertStore:
@@ -126,7 +87,10 @@ class AlertStore:
             # In two steps: in one, DuckDB would search the series of every score. The range lets it skip blocks.
             opinions: pl.DataFrame = cursor.sql(
                 """
-                SELECT headline AS id, negative, sentiment = 'negative' AND abstention = 'none' AS counts FROM scores
+                SELECT headline AS id, series_negative[list_position(series, $series)] AS counts,
+                    coalesce(towards_negative[list_position(towards, split_part($series, ':', 2))], negative)
+                        AS negative
+                FROM scores
                 WHERE effective >= $since AND effective <= $until AND list_contains(series, $series)
                     AND headline IN (SELECT unnest($ids::UBIGINT[]))
                 """,
@@ -149,37 +113,65 @@ class AlertStore:
         return tuple(found[story] for story in dict.fromkeys(stories) if story in found)
 
     def open_alerts(self) -> tuple[Alert, ...]:
-        """Alerts that are pending, firing or recovering, oldest first."""
-        rows = self._read(
-            "SELECT * FROM alerts WHERE list_contains($states, state) ORDER BY opened_at, id",
-            {"states": [state.value for state in OPEN_STATES]},
-        )
-        return tuple(_alert(row) for row in rows.iter_rows(named=True))
+        """Alerts that are not resolved, oldest first."""
+        rows = self._read("SELECT * FROM alerts WHERE state <> 'resolved' ORDER BY opened_at, id")
+        return tuple(alert_of(row) for row in rows.iter_rows(named=True))
 
-    def commit(self, changes: Sequence[Change], deliveries: Sequence[Delivery]) -> None:
-        """Keep alerts as they are after these changes, the changes, and their deliveries: all in one transaction.
+    def commit(
+        self,
+        changes: Sequence[Change],
+        deliveries: Sequence[Delivery],
+        decisions: Sequence[Decision] = (),
+        withdrawn: Sequence[Delivery] = (),
+        conditions: Sequence[Condition] = (),
+    ) -> None:
+        """Keep alerts as they are after these changes, and all that follows from it: all in one transaction.
 
-        Repeated, it changes nothing: a delivery that is known stays as it is, whatever became of it since.
+        Repeated, it changes nothing: a delivery that is known stays as it is, whatever became of it since, save that
+        one that was withdrawn is taken up again.
+
+        Args:
+            changes: in order; of one alert the last counts.
+            deliveries: new ones.
+            decisions: notices that are not sent, or not at once.
+            withdrawn: held deliveries that are not sent after all; one that was attempted meanwhile stays as it is.
+            conditions: how channels, feeds and stages are doing, in place of what was kept of them.
 
         Raises:
             StoreUnavailable: when it cannot be written; nothing is, then.
         """
         after = list({change.alert.id: change.alert for change in changes}.values())
         with self._database.writing(
-            after=_alert_frame(after), changed=_change_frame(changes), planned=frame_of(deliveries, _DELIVERIES)
+            after=alert_frame(after),
+            changed=change_frame(changes),
+            planned=frame_of(deliveries, DELIVERIES),
+            decided=frame_of(decisions, DECISIONS),
+            replaced=frame_of(withdrawn, DELIVERIES),
+            told=condition_frame(conditions),
         ) as connection:
             connection.execute("INSERT OR REPLACE INTO alerts BY NAME SELECT * FROM after")
             connection.execute(
                 'INSERT INTO changes BY NAME SELECT * FROM changed ANTI JOIN changes USING (alert, "at", reason)'
             )
+            # A notice that a silence took back is told after all, under the id that it had.
+            connection.execute(
+                "INSERT OR REPLACE INTO deliveries BY NAME SELECT p.* FROM planned p "
+                "SEMI JOIN (SELECT id FROM deliveries WHERE state = 'withdrawn') back ON back.id = p.id"
+            )
             connection.execute("INSERT INTO deliveries BY NAME SELECT * FROM planned ON CONFLICT DO NOTHING")
+            connection.execute(
+                "INSERT INTO decisions BY NAME SELECT * FROM decided "
+                'ANTI JOIN decisions USING (alert, "at", notice, channel, choice)'
+            )
+            _replace_untried(connection)
+            connection.execute("INSERT OR REPLACE INTO conditions BY NAME SELECT * FROM told")
 
     # What sending asks (alerts.delivery.Outbox)
 
     def due(self, channel: str, now: datetime, limit: int) -> tuple[Delivery, ...]:
-        """Pending deliveries of one channel whose next attempt is not later than now, longest due first."""
+        """Pending deliveries of one channel, in no bundle, whose time has come; longest due first."""
         return self._deliveries(
-            "WHERE channel = $channel AND state = 'pending' AND next_attempt_at <= $now "
+            "WHERE channel = $channel AND state = 'pending' AND next_attempt_at <= $now AND bundle = '' "
             "ORDER BY next_attempt_at, created_at, id LIMIT $limit",
             {"channel": channel, "now": now, "limit": limit},
         )
@@ -187,21 +179,50 @@ class AlertStore:
     def record(self, delivery: Delivery, attempt: Attempt) -> None:
         """Keep a delivery as it is after an attempt, and the attempt, in one transaction.
 
+        After an answer that says "never again" the channel is switched off, and what waits for it is given up, to be
+        sent again when the channel is back.
+
         Raises:
             StoreUnavailable: when it cannot be written; nothing is, then, and the delivery stays due.
         """
-        with self._database.writing(delivered=frame_of([delivery], _DELIVERIES)) as connection:
+        with self._database.writing(delivered=frame_of([delivery], DELIVERIES)) as connection:
             _replace(connection)
             connection.execute(
-                "INSERT INTO attempts VALUES (?, ?, ?, ?, ?)",
+                'INSERT INTO attempts (delivery, "at", outcome, reason, millis) VALUES (?, ?, ?, ?, ?)',
                 [delivery.id, attempt.at, attempt.outcome.value, attempt.reason, attempt.millis],
             )
+            if attempt.outcome.final:
+                _switch_off(connection, delivery.channel, attempt)
+
+    def held(self) -> tuple[Delivery, ...]:
+        """Deliveries that wait for the end of quiet hours or of a group."""
+        return self._deliveries("WHERE state = 'pending' AND bundle <> '' ORDER BY created_at, id", {})
+
+    def ripe(self, channel: str, now: datetime) -> tuple[Delivery, ...]:
+        """Held deliveries of one channel whose time has come."""
+        return self._deliveries(
+            "WHERE channel = $channel AND state = 'pending' AND bundle <> '' AND next_attempt_at <= $now "
+            "ORDER BY created_at, id",
+            {"channel": channel, "now": now},
+        )
+
+    def seal(self, sealing: Sealing) -> None:
+        """Keep groups and mark their members as part of them, in one transaction.
+
+        Raises:
+            StoreUnavailable: when it cannot be written; nothing is, then, and the members stay held.
+        """
+        with self._database.writing(
+            planned=frame_of(sealing.groups, DELIVERIES), replaced=frame_of(sealing.members, DELIVERIES)
+        ) as connection:
+            connection.execute("INSERT INTO deliveries BY NAME SELECT * FROM planned ON CONFLICT DO NOTHING")
+            _replace_untried(connection)
 
     # What people ask
 
     def update_delivery(self, delivery: Delivery) -> None:
         """Keep a delivery as it is now, for example a dead letter that is sent again."""
-        with self._database.writing(delivered=frame_of([delivery], _DELIVERIES)) as connection:
+        with self._database.writing(delivered=frame_of([delivery], DELIVERIES)) as connection:
             _replace(connection)
 
     def delivery(self, delivery: str) -> Delivery | None:
@@ -215,7 +236,7 @@ class AlertStore:
     def alert(self, alert: str) -> Alert | None:
         """The alert of this id; None when there is none."""
         rows = self._read("SELECT * FROM alerts WHERE id = $id", {"id": alert})
-        return next((_alert(row) for row in rows.iter_rows(named=True)), None)
+        return next((alert_of(row) for row in rows.iter_rows(named=True)), None)
 
     def alerts(self, since: datetime, limit: int) -> tuple[Alert, ...]:
         """Alerts that are open, or were resolved since then, the latest first."""
@@ -224,7 +245,7 @@ class AlertStore:
             "ORDER BY opened_at DESC, id LIMIT $limit",
             {"since": since, "limit": limit},
         )
-        return tuple(_alert(row) for row in rows.iter_rows(named=True))
+        return tuple(alert_of(row) for row in rows.iter_rows(named=True))
 
     def _read(self, query: str, params: Mapping[str, object] | None = None) -> pl.DataFrame:
         with self._database.reading() as cursor:
@@ -233,52 +254,30 @@ class AlertStore:
 
     def _deliveries(self, clauses: str, params: Mapping[str, object]) -> tuple[Delivery, ...]:
         rows = self._read(f"SELECT * FROM deliveries {clauses}", params)  # noqa: S608 - clauses are constants of this file
-        return tuple(Delivery(**{**row, "state": DeliveryState(row["state"])}) for row in rows.iter_rows(named=True))
+        return tuple(delivery_of(row) for row in rows.iter_rows(named=True))
 
 
 def _replace(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("INSERT OR REPLACE INTO deliveries BY NAME SELECT * FROM delivered")
 
 
-def _alert_frame(alerts: Sequence[Alert]) -> pl.DataFrame:
-    columns: dict[str, list[Any]] = {
-        name: [getattr(alert, name) for alert in alerts] for name in _ALERTS if name != "evidence"
-    }
-    columns["evidence"] = [_evidence_text(alert.evidence) for alert in alerts]
-    return framed(columns, _ALERTS)
+def _replace_untried(connection: duckdb.DuckDBPyConnection) -> None:
+    """Put `replaced` in the place of held deliveries; one that was attempted meanwhile keeps what became of it."""
+    connection.execute(
+        "INSERT OR REPLACE INTO deliveries BY NAME SELECT r.* FROM replaced r "
+        "SEMI JOIN (SELECT id FROM deliveries WHERE state = 'pending' AND attempts = 0) held ON held.id = r.id"
+    )
 
 
-def _change_frame(changes: Sequence[Change]) -> pl.DataFrame:
-    rows = [
-        (
-            change.alert.id,
-            change.at,
-            change.reason.value,
-            change.before.value,
-            change.alert.state.value,
-            change.alert.severity.value,
-            change.alert.observed,
-            change.alert.expected,
-            change.alert.p_value,
-        )
-        for change in changes
-        # An alert that merely goes on says so at every look: once a minute would drown the trail.
-        if change.reason is not ChangeReason.CONTINUED
-    ]
-    return pl.DataFrame(rows, schema=_CHANGES, orient="row")
-
-
-def _alert(row: Mapping[str, Any]) -> Alert:
-    told = {**row, "state": State(row["state"]), "severity": Severity(row["severity"])}
-    return Alert(**{**told, "evidence": _evidence_of(row["evidence"])})
-
-
-def _evidence_text(evidence: Sequence[Evidence]) -> str:
-    return json.dumps([{**asdict(each), "at": each.at.isoformat()} for each in evidence], ensure_ascii=False)
-
-
-def _evidence_of(text: str) -> tuple[Evidence, ...]:
-    return tuple(
-        Evidence(**{**told, "at": datetime.fromisoformat(told["at"]), "publishers": tuple(told["publishers"])})
-        for told in json.loads(text)
+def _switch_off(connection: duckdb.DuckDBPyConnection, channel: str, attempt: Attempt) -> None:
+    noted = connection.sql("SELECT value FROM meta WHERE key = $key", params={"key": ENDPOINT + channel}).fetchall()
+    endpoint = str(noted[0][0]) if noted else ""
+    off = Condition(CHANNEL + channel, Health.DISABLED, attempt.ended, attempt.reason, endpoint=endpoint)
+    connection.register("off", condition_frame([off]))
+    connection.execute("INSERT OR REPLACE INTO conditions BY NAME SELECT * FROM off")
+    connection.unregister("off")
+    connection.execute(
+        "UPDATE deliveries SET state = 'dead', next_attempt_at = NULL, finished_at = ?, outcome = ?, bundle = '' "
+        "WHERE channel = ? AND state = 'pending'",
+        [attempt.ended, attempt.outcome.value, channel],
     )

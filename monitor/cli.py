@@ -30,8 +30,12 @@ _COMMANDS = {
     "config": ("config", "Check or show the settings."),
     "backtest": ("backtest", "Run history through the detectors."),
     "score": ("score", "Score headlines from a file or standard input."),
+    "explain": ("explain", "Show which words made the model say what it says."),
     "evaluate": ("evaluate", "Measure the model on labelled headlines."),
     "train": ("train", "Train an adapter."),
+    "label": ("label", "Label headlines, for training and measurement."),
+    "models": ("models", "List, compare, promote and roll back models."),
+    "rescore": ("rescore", "Score stored headlines again with the present model."),
 }
 
 

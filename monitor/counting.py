@@ -6,7 +6,8 @@ never  touches the store, and never depends on the order in which headlines arri
 
 In every series a story counts in `stories` and `tone` in the hour of its earliest headline, and in `negative` in the
 hour of its earliest negative one; `headlines` counts every copy. When an earlier copy turns up late, the count moves
-to its hour. `rebuild` says the same in SQL over everything that is stored: the two must agree.
+to its hour. Beside the stories, headlines are counted by publisher. `rebuild` says the same in SQL over everything
+that is stored: the two must agree.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import polars as pl
+
+from monitor.series import MARKET
 
 _INSTANT = pl.Datetime("us", "UTC")
 
@@ -53,10 +56,14 @@ class Counted:
     Attributes:
         known: columns of `KNOWN`: every (series, story) of the arrivals as it is now.
         changes: (series, hour, headlines, stories, negative, tone) to add to the rollups; numbers may be below zero.
+        sources: (publisher, hour, headlines, negative) to add: every copy counts, for the publisher is who speaks.
+        affinities: (series, publisher, day, negative) to add; likewise.
     """
 
     known: pl.DataFrame
     changes: pl.DataFrame
+    sources: pl.DataFrame
+    affinities: pl.DataFrame
 
 
 def count(arrivals: pl.DataFrame, known: pl.DataFrame) -> Counted:
@@ -89,7 +96,7 @@ def count(arrivals: pl.DataFrame, known: pl.DataFrame) -> Counted:
             maintain_order=True
         ),
     )
-    return Counted(after.select(*KNOWN), _changes(arrivals, came))
+    return Counted(after.select(*KNOWN), _changes(arrivals, came), _sources(arrivals), _affinities(arrivals))
 
 
 def _by_story(arrivals: pl.DataFrame) -> pl.DataFrame:
@@ -122,6 +129,24 @@ def _changes(arrivals: pl.DataFrame, came: pl.DataFrame) -> pl.DataFrame:
     ]
     summed = pl.concat(parts).group_by("series", "hour").agg(pl.col(*_NUMBERS).sum())
     return summed.filter(pl.any_horizontal(pl.col(*_NUMBERS) != 0)).sort("hour", "series")
+
+
+def _sources(arrivals: pl.DataFrame) -> pl.DataFrame:
+    return (
+        arrivals.filter(pl.col("series") == MARKET)
+        .group_by("publisher", hour=pl.col("at").dt.truncate("1h"))
+        .agg(headlines=pl.len().cast(pl.Int32), negative=pl.col("negative").sum().cast(pl.Int32))
+        .sort("hour", "publisher")
+    )
+
+
+def _affinities(arrivals: pl.DataFrame) -> pl.DataFrame:
+    return (
+        arrivals.filter("negative")
+        .group_by("series", "publisher", day=pl.col("at").dt.truncate("1d"))
+        .agg(negative=pl.len().cast(pl.Int32))
+        .sort("day", "series", "publisher")
+    )
 
 
 def _part(rows: pl.DataFrame, at: str, **numbers: pl.Expr) -> pl.DataFrame:

@@ -23,7 +23,8 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from alerts.lifecycle import ChangeReason
 from monitor import __version__
 from monitor.actions import actions_of
-from monitor.errors import StoreError
+from monitor.errors import MonitorError, ServiceError, StoreError
+from monitor.feeds import Check
 from monitor.pipeline import Pipeline
 from monitor.readservice import ReadService
 from monitor.settings import Settings
@@ -36,6 +37,9 @@ Clock = Callable[[], datetime]
 # systemd and people expect a service to be gone in seconds: what is in hand gets this long.
 _GRACE_SECONDS = 7.0
 _NOTE_SECONDS = 15
+_OVERSEE_SECONDS = 30
+# Stages whose failure is told of by other means: a channel's health, what cannot be scored.
+_TOLD_OTHERWISE = ("deliver:", "score")
 _SCORE = "score"
 
 
@@ -72,7 +76,7 @@ class Daemon:
             loop.add_signal_handler(number, self.stop)
         scheduler = self._scheduler()
         self._stages.forget_others({job.id for job in scheduler.get_jobs()} | {_SCORE}, self._store)
-        actions = actions_of(self._pipeline, self._clock)
+        actions = actions_of(self._store, self._clock)
         with ReadService(self._store, actions=actions):
             scheduler.start()
             log.info("started", version=__version__, pid=os.getpid(), store=self._store.database.path)
@@ -113,8 +117,12 @@ class Daemon:
             ("poll", partial(self._stage, "poll", self._poll), every.poll_seconds),
             ("detect", partial(self._stage, "detect", self._detect), every.detect_seconds),
             ("maintain", partial(self._stage, "maintain", self._maintain), every.maintain_minutes * 60),
+            ("oversee", partial(self._stage, "oversee", self._oversee), _OVERSEE_SECONDS),
             ("note", partial(self._stage, "note", self._note_stages), _NOTE_SECONDS),
         ]
+        if self._settings.notify.heartbeat_channel:
+            beat = partial(self._stage, "heartbeat", self._beat)
+            jobs.append(("heartbeat", beat, self._settings.notify.heartbeat_minutes * 60))
         for channel in self._pipeline.channels:
             name = f"deliver:{channel}"
             jobs.append((name, partial(self._stage, name, partial(self._deliver, channel)), every.deliver_seconds))
@@ -140,6 +148,9 @@ class Daemon:
             news = self._stages.failed(name, self._clock(), str(error))
             await asyncio.to_thread(self._reopen)
             await self._tell(news)
+        except MonitorError as error:
+            # Expected, and said in words: there is no fault of ours to trace.
+            await self._tell(self._stages.failed(name, self._clock(), str(error)))
         except Exception as error:
             # The one place where anything is caught: a fault in one stage must not silence the others.
             news = self._stages.failed(name, self._clock(), f"{type(error).__name__}: {error}")
@@ -157,11 +168,20 @@ class Daemon:
                 log.error("store_unavailable", reason=str(error))
 
     async def _poll(self) -> None:
-        now = self._clock()
-        checks = await self._pipeline.poll(now)
-        if not checks and not self._store.unscored(1):
-            return
-        brought = await asyncio.to_thread(self._pipeline.take_in, checks, now)
+        """Begin what is due, and take in what ends until the next look: a feed that hangs holds up nobody else."""
+        self._pipeline.begin_checks(self._clock())
+        await self._take_in_finished(self._settings.daemon.poll_seconds)
+
+    async def _take_in_finished(self, patience: float) -> None:
+        idle = True
+        async for checks in self._pipeline.poller.finished(patience):
+            idle = False
+            await self._take_in(checks)
+        if idle and self._store.unscored(1):
+            await self._take_in([])
+
+    async def _take_in(self, checks: list[Check]) -> None:
+        brought = await asyncio.to_thread(self._pipeline.take_in, checks, self._clock())
         await self._judge_model()
         if brought.headlines or brought.scored or brought.failed:
             log.info(
@@ -174,6 +194,8 @@ class Daemon:
         for check in checks:
             if not check.outcome.ok:
                 log.warning("feed_failed", feed=check.feed, outcome=check.outcome.value, reason=check.reason)
+            if check.notice:
+                log.warning("feed_notice", feed=check.feed, notice=check.notice)
 
     async def _detect(self) -> None:
         for change in await asyncio.to_thread(self._pipeline.detect, self._clock()):
@@ -198,6 +220,20 @@ class Daemon:
             send = partial(self._pipeline.deliver, channel, self._clock(), limit=1)
             if not await loop.run_in_executor(self._senders[channel], send):
                 break
+
+    async def _oversee(self) -> None:
+        stages = {
+            name: stage.reason for name, stage in self._stages.all().items() if not name.startswith(_TOLD_OTHERWISE)
+        }
+        await asyncio.to_thread(self._pipeline.oversee, self._clock(), stages)
+
+    async def _beat(self) -> None:
+        """A sign of life only while the daemon does its work: whoever waits for it learns of a failure by silence."""
+        if (detecting := self._stages.all().get("detect")) and detecting.reason:
+            raise ServiceError(f"no heartbeat while detection fails: {detecting.reason}")
+        attempt = await asyncio.to_thread(self._pipeline.beat, self._clock())
+        if not attempt.outcome.ok:
+            raise ServiceError(attempt.reason)
 
     async def _maintain(self) -> None:
         await asyncio.to_thread(self._pipeline.maintain, self._clock())
@@ -224,7 +260,11 @@ class Daemon:
             log.error("store_unavailable", reason=str(error))
 
     async def _finish(self) -> None:
-        """Let what is in hand end, and interrupt what does not: an interrupted poll has not stored anything yet."""
+        """Let what is in hand end, and interrupt what does not: an interrupted check has not stored anything yet."""
+        if self._pipeline.poller.under_way:
+            # Checks that outlasted their round belong to no stage that is in hand.
+            rest = partial(self._take_in_finished, _GRACE_SECONDS)
+            self._in_hand.add(asyncio.ensure_future(self._guarded("poll", rest)))
         waiting = {task for task in self._in_hand if not task.done()}
         if not waiting:
             return

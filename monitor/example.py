@@ -18,11 +18,14 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from alerts.chat import ChatSettings
+from alerts.digests import Digest
 from alerts.mail import MailSettings
+from alerts.routes import Route
 from alerts.secrets import Secret
 from alerts.webhook import WebhookSettings
 from models.themes import Theme
 from monitor.feeds import Feed
+from monitor.own_companies import OwnCompany
 from monitor.settings import Settings
 
 _WIDTH = 112
@@ -60,6 +63,17 @@ _SAMPLES: tuple[tuple[str, str, type[BaseModel], dict[str, object]], ...] = (
         },
     ),
     (
+        "companies",
+        "A company of your own, or more names of one that Squall knows by its ticker.",
+        OwnCompany,
+        {
+            "ticker": "NORTHARB",
+            "name": "Northern Harbour",
+            "names": ["Northern Harbour", "Northern Harbour Bank"],
+            "contextual": ["Northern"],
+        },
+    ),
+    (
         "channels",
         "A signed webhook (Standard Webhooks).",
         WebhookSettings,
@@ -89,6 +103,24 @@ _SAMPLES: tuple[tuple[str, str, type[BaseModel], dict[str, object]], ...] = (
         "A chat service, by an Apprise address (https://github.com/caronc/apprise).",
         ChatSettings,
         {"name": "desk-chat", "type": "chat", "url": "env:SQUALL_CHAT_URL"},
+    ),
+    (
+        "routes",
+        "Which alerts go to which channels, and when. Without any [[routes]] all alerts go to all channels at once.",
+        Route,
+        {
+            "name": "night-desk",
+            "channels": ["desk-mail"],
+            "severity": "warning",
+            "quiet_hours": "22:00-07:00",
+            "time_zone": "Europe/Zurich",
+        },
+    ),
+    (
+        "digests",
+        "A summary of a day or a week.",
+        Digest,
+        {"name": "morning", "at": "07:30", "time_zone": "Europe/Zurich", "channels": ["desk-mail"]},
     ),
 )
 

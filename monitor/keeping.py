@@ -17,7 +17,8 @@ from monitor.counting import KNOWN, count
 from monitor.database import lent
 from monitor.feeds import Check
 from monitor.headlines import Headline
-from monitor.rows import CHECKS, arrival_frame, framed, headline_of, score_frame
+from monitor.identity import Revision
+from monitor.rows import CHECKS, REVISIONS, arrival_frame, frame_of, framed, headline_of, score_frame
 from monitor.series import Scored
 
 
@@ -38,6 +39,24 @@ def keep_checks(connection: duckdb.DuckDBPyConnection, checks: Sequence[Check], 
     rows["fresh"] = [fresh[check.feed] for check in checks]
     with lent(connection, checked=framed(rows, CHECKS)):
         connection.execute("INSERT INTO checks BY NAME SELECT * FROM checked")
+
+
+def keep_names(
+    connection: duckdb.DuckDBPyConnection,
+    names: Sequence[tuple[int, int]],
+    revisions: Sequence[Revision],
+    now: datetime,
+) -> None:
+    """Remember names that headlines go by, and titles that they were given; what is known already is passed over."""
+    if names:
+        told = pl.DataFrame(names, schema={"name": pl.UInt64, "headline": pl.UInt64}, orient="row")
+        with lent(connection, told=told.unique().with_columns(at=instant(now))):
+            connection.execute("INSERT INTO names BY NAME SELECT * FROM told ANTI JOIN names USING (name)")
+    if revisions:
+        with lent(connection, revised=frame_of(revisions, REVISIONS)):
+            connection.execute(
+                "INSERT INTO revisions BY NAME SELECT * FROM revised ANTI JOIN revisions USING (headline, title)"
+            )
 
 
 def await_scores(connection: duckdb.DuckDBPyConnection, headlines: Collection[int]) -> None:
@@ -79,7 +98,13 @@ def keep_counts(connection: duckdb.DuckDBPyConnection, arrivals: pl.DataFrame, n
         # Constants of this file stand in the statement, no value of a caller.
         known = connection.sql(f"SELECT {columns} FROM sightings SEMI JOIN arrivals USING (series, story)").pl()  # noqa: S608
     counted = count(arrivals, known)
-    with lent(connection, told=counted.known.with_columns(changed_at=instant(now)), changes=counted.changes):
+    with lent(
+        connection,
+        told=counted.known.with_columns(changed_at=instant(now)),
+        changes=counted.changes,
+        spoke=counted.sources,
+        about=counted.affinities,
+    ):
         connection.execute("""
             MERGE INTO sightings USING told USING (series, story)
             WHEN MATCHED THEN UPDATE BY NAME
@@ -90,5 +115,17 @@ def keep_counts(connection: duckdb.DuckDBPyConnection, arrivals: pl.DataFrame, n
             WHEN MATCHED THEN UPDATE SET
                 headlines = rollups.headlines + changes.headlines, stories = rollups.stories + changes.stories,
                 negative = rollups.negative + changes.negative, tone = rollups.tone + changes.tone
+            WHEN NOT MATCHED THEN INSERT BY NAME
+        """)
+        connection.execute("""
+            MERGE INTO sources USING spoke ON sources.publisher = spoke.publisher AND sources.hour = spoke.hour
+            WHEN MATCHED THEN UPDATE SET
+                headlines = sources.headlines + spoke.headlines, negative = sources.negative + spoke.negative
+            WHEN NOT MATCHED THEN INSERT BY NAME
+        """)
+        connection.execute("""
+            MERGE INTO affinities USING about ON affinities.series = about.series
+                AND affinities.publisher = about.publisher AND affinities.day = about.day
+            WHEN MATCHED THEN UPDATE SET negative = affinities.negative + about.negative
             WHEN NOT MATCHED THEN INSERT BY NAME
         """)

@@ -14,26 +14,35 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
+from alerts.attempt import Attempt
+from alerts.breaking import story_of
 from alerts.channels import open_channel
-from alerts.delivery import Channel, Schedule, deliver, plan
+from alerts.delivery import Channel, Schedule, deliver
 from alerts.evidence import Evidence
 from alerts.lifecycle import Change, advance
-from alerts.spikes import Spike, Verdict, spikes
-from alerts.windows import windows
+from alerts.spikes import Spike, Verdict
 from models.score import TOPICS
 from monitor.alert_store import AlertStore
-from monitor.companies import CompanyMatcher, gazetteer
-from monitor.feeds import Check, due
-from monitor.headlines import Headline, headline
+from monitor.companies import CompanyMatcher
+from monitor.detecting import Detecting
+from monitor.feeds import Check, Feed, FeedState
+from monitor.headlines import Headline
+from monitor.intake import intake
 from monitor.naming import Naming
 from monitor.outbox_log import LoggedOutbox
+from monitor.own_companies import with_own
+from monitor.politeness import due, paused
 from monitor.polling import Poller
 from monitor.scoring import Scoring
-from monitor.series import MARKET, Kind, Scored
+from monitor.series import MARKET, Kind, Scored, sector_of
 from monitor.settings import Settings
 from monitor.store import KEEP_SIGHTINGS, Batch, Store
 from monitor.stories import WINDOW, Stories
-from monitor.watched import watched_feeds, watched_themes
+from monitor.telling import Teller
+from monitor.watched import Watchlist, watched_themes
 
 # Headlines that waited for the model, taken up in each cycle beside the new ones.
 _BACKLOG = 2_000
@@ -50,6 +59,9 @@ class Judge(Protocol):
 
     def score(self, headlines: Sequence[Headline], now: datetime) -> dict[int, Scored]:
         """Scores by headline id; a headline that could not be scored now is absent."""
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32] | None:
+        """Meanings of texts [texts, width], unit vectors; None while there is no model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +91,17 @@ class Pipeline:
         self.settings = settings
         self.store = store
         self.alerts = AlertStore(store)
-        self.feeds = watched_feeds(settings)
+        self.detecting = Detecting(store.database, self.alerts, settings.rules, settings.watch.weights)
+        self.watchlist = Watchlist(settings)
         self.themes = watched_themes(settings)
-        self.scoring: Judge = Scoring(settings.model, self.themes, stopping)
         self.poller = Poller(settings.polling)
-        self.companies = CompanyMatcher()
+        self.companies = CompanyMatcher(with_own(settings.companies))
+        self.scoring: Judge = Scoring(settings.model, self.themes, stopping, self.companies)
         self.channels: Mapping[str, Channel] = {one.name: open_channel(one) for one in settings.channels}
         self.schedule = Schedule()
-        self._naming = Naming(self.themes)
-        self._stories = Stories(self.companies)
+        self._naming = Naming(self.themes, with_own(settings.companies))
+        self.teller = Teller(settings, store, self.channels, self.title)
+        self._stories = Stories(self.companies, self)
 
     @classmethod
     def begin(cls, settings: Settings, store: Store, now: datetime, stopping: threading.Event | None = None) -> Self:
@@ -95,6 +109,7 @@ class Pipeline:
         pipeline = cls(settings, store, stopping)
         pipeline._stories.restore(store.recent_titles(now - WINDOW))
         store.watch(pipeline.series(), now)
+        pipeline.teller.begin(now)
         # The dashboard reads these: it never sees the settings.
         store.note("rules", settings.rules.model_dump_json())
         store.note("names", json.dumps({series: pipeline.title(series) for series in pipeline.series()}))
@@ -102,17 +117,28 @@ class Pipeline:
 
     def series(self) -> list[str]:
         """Everything that is watched. A company counts as watched whether or not it was ever in the news."""
-        tickers = self.settings.watch.companies or tuple(company.ticker for company in gazetteer())
+        tickers = self.settings.watch.companies or self.companies.tickers
         return [
             MARKET,
             *(f"{Kind.TOPIC}:{topic}" for topic in TOPICS),
             *(f"{Kind.THEME}:{theme.id}" for theme in self.themes),
+            *(f"{Kind.SECTOR}:{sector}" for sector in sorted(set(sector_of().values()))),
             *(f"{Kind.COMPANY}:{ticker}" for ticker in tickers),
         ]
 
     async def poll(self, now: datetime) -> list[Check]:
-        """Check the feeds that are due; nothing is stored yet."""
-        return await self.poller.poll(due(self.feeds, self.store.feed_states(), now), now)
+        """Check the feeds that are due, and wait for all of them; nothing is stored yet."""
+        return await self.poller.poll(self._due(now), now)
+
+    def begin_checks(self, now: datetime) -> None:
+        """Begin to check the feeds that are due; `poller.finished` gives the checks as they end."""
+        self.poller.begin(self._due(now), now)
+
+    def _due(self, now: datetime) -> list[tuple[Feed, FeedState]]:
+        feeds, states = self.watchlist.feeds(), self.store.feed_states()
+        if unwatched := paused(feeds, states, now):
+            self.store.remember(unwatched)
+        return due(feeds, states, now, self.settings.polling.retry_after_scope)
 
     async def ingest(self, now: datetime) -> Ingested:
         """Poll what is due, and take in what it brought."""
@@ -120,10 +146,13 @@ class Pipeline:
 
     def take_in(self, checks: Sequence[Check], now: datetime) -> Ingested:
         """Entries to headlines to scores to stored rows, in one transaction."""
-        headlines = self._headlines(checks, now)
+        came = intake(checks, self.store, self.companies, now)
+        self._stories.forget(now - WINDOW)
+        headlines = self._stories.assign(came.headlines)
         waiting = self.store.unscored(_BACKLOG)
         scored = self.scoring.score([*headlines, *waiting], now)
-        self.store.append(Batch(checks, headlines, {h.id: scored[h.id] for h in headlines if h.id in scored}), now)
+        scores = {h.id: scored[h.id] for h in headlines if h.id in scored}
+        self.store.append(Batch(came.checks, headlines, scores, came.names, came.revisions), now)
         if caught_up := {h.id: scored[h.id] for h in waiting if h.id in scored}:
             self.store.add_scores(caught_up, now)
         failed = sum(not check.outcome.ok for check in checks)
@@ -133,53 +162,55 @@ class Pipeline:
         """Windows to spikes to changes of alerts, stored with the deliveries that they call for."""
         found = self.spikes(now)
         open_alerts = self.alerts.open_alerts()
-        changes = advance(open_alerts, found, now, self.settings.rules, self._evidence(found))
+        seen = self.teller.sight(now, self.scoring.fault)
+        changes = advance(open_alerts, found, now, self.settings.rules, self._evidence(found), seen)
         if changes:
-            names = {change.alert.series: self.title(change.alert.series) for change in changes}
-            url = self.settings.dashboard.url
-            self.alerts.commit(changes, plan(changes, tuple(self.channels), now, names=names, dashboard_url=url))
+            self.detecting.keep(changes, found)
+            self.teller.tell(changes, open_alerts, now)
         return changes
+
+    def oversee(self, now: datetime, stages: Mapping[str, str]) -> None:
+        """Reminders, digests, and news of Squall's own troubles; `stages` says why each stage fails, if it does."""
+        self.teller.oversee(now, self.scoring.fault, stages)
 
     def spikes(self, now: datetime) -> tuple[Spike, ...]:
         """The most telling window of every series that has something to tell at `now`."""
-        rules = self.settings.rules
-        history = self.alerts.history(now - timedelta(days=rules.baseline_days) - rules.longest_window, now)
-        sightings = self.alerts.sightings(now - rules.longest_window - timedelta(hours=1), now)
-        return spikes(windows(history, sightings, self.alerts.watched(), now, rules), rules)
+        return self.detecting.spikes(now)
 
     def deliver(self, channel: str, now: datetime, limit: int = 20) -> int:
         """Send what is due on one channel, longest due first; the number of attempts made."""
+        self.teller.seal(channel, now)
         return deliver(LoggedOutbox(self.alerts), self.channels[channel], now, self.schedule, limit=limit)
+
+    def beat(self, now: datetime) -> Attempt:
+        """Tell the heartbeat's channel that the daemon works: once, and never again later."""
+        return self.teller.beat(now)
 
     def maintain(self, now: datetime) -> None:
         """Let the store forget what detection no longer looks at."""
-        longest = self.settings.rules.longest_window + timedelta(hours=24)
+        longest = self.settings.rules.lookback + timedelta(hours=24)
         self.store.maintain(now, keep_sightings=max(KEEP_SIGHTINGS, longest))
 
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32] | None:
+        """Meanings of titles, by whatever judges now; None while there is no model."""
+        return self.scoring.embed(texts)
+
     def title(self, series: str) -> str:
-        """What people call a series."""
-        return self._naming.title(series)
+        """What people call a series; a breaking story by its title."""
+        name, story = self._naming.title(series), story_of(series)
+        told = self.detecting.story_title(story) if story is not None else ""
+        return f"{name}: {told}" if told else name
 
     async def aclose(self) -> None:
         """Let connections go."""
         await self.poller.aclose()
 
-    def _headlines(self, checks: Sequence[Check], now: datetime) -> list[Headline]:
-        """New headlines of these checks, each assigned to its story."""
-        made: dict[int, Headline] = {}
-        for check in checks:
-            for entry in check.entries:
-                one = headline(entry, now, first_fetch=check.first_fetch, companies=self.companies)
-                if one.title:
-                    made.setdefault(one.id, one)
-        known = self.store.known(list(made))
-        self._stories.forget(now - WINDOW)
-        new = sorted((one for id_, one in made.items() if id_ not in known), key=lambda one: (one.effective, one.id))
-        return self._stories.assign(new)
-
     def _evidence(self, found: Sequence[Spike]) -> dict[str, tuple[Evidence, ...]]:
         return {
-            spike.series: self.alerts.evidence(spike.series, spike.stories)
+            # A breaking story is no series that headlines are counted in: it is the market's.
+            spike.series: self.alerts.evidence(
+                MARKET if story_of(spike.series) is not None else spike.series, spike.stories
+            )
             for spike in found
             if spike.verdict is Verdict.SURGE
         }

@@ -16,13 +16,12 @@ import duckdb
 import polars as pl
 
 # A story that touches the time asked for is recounted whole: its first headline may lie before. Uncounted standings
-# are named in series.py; `negative` and tone follow models.score.Score and rows.py.
+# are named in series.py, which also says what a headline counts as in each of its series.
 _RECOUNT = """
     WITH counted AS (
         SELECT unnest(s.series) AS series, h.story, h.id, h.publisher, h.effective AS "at", h.fetched,
             h.standing = 'fresh' AS fresh,
-            s.sentiment = 'negative' AND s.abstention = 'none' AS negative,
-            CASE WHEN s.abstention = 'none' THEN s.positive::DOUBLE - s.negative::DOUBLE ELSE 0 END AS tone
+            unnest(s.series_negative) AS negative, unnest(s.series_tone)::DOUBLE AS tone
         FROM headlines h JOIN scores s ON s.headline = h.id
         WHERE h.standing NOT IN ('undated', 'future')
             AND ($since::TIMESTAMPTZ IS NULL
@@ -47,6 +46,25 @@ _RECOUNT = """
     )
 """
 
+# Headlines by publisher, from the start of the day of the time asked for: their table counts whole days.
+_SPOKEN = """
+    WITH spoken AS (
+        SELECT s.series, s.series_negative, h.publisher, h.effective AS "at",
+            s.sentiment = 'negative' AND s.abstention = 'none' AS negative
+        FROM headlines h JOIN scores s ON s.headline = h.id
+        WHERE h.standing NOT IN ('undated', 'future')
+            AND ($day::TIMESTAMPTZ IS NULL OR h.effective >= $day::TIMESTAMPTZ)
+    ), by_hour AS (
+        SELECT publisher, date_trunc('hour', "at") AS hour, count(*)::INTEGER AS headlines,
+            (count(*) FILTER (negative))::INTEGER AS negative
+        FROM spoken GROUP BY ALL
+    ), by_day AS (
+        SELECT series, publisher, date_trunc('day', "at") AS day, count(*)::INTEGER AS negative
+        FROM (SELECT unnest(series) AS series, unnest(series_negative) AS said, publisher, "at" FROM spoken)
+        WHERE said GROUP BY ALL
+    )
+"""
+
 # Sums of the same numbers in another order differ in the last digits.
 _TOLERANCE = 1e-6
 
@@ -65,6 +83,35 @@ def rebuild(connection: duckdb.DuckDBPyConnection, since: datetime | None) -> No
         """,  # noqa: S608 - a constant of this file, not a caller's value
         asked,
     )
+    _recount_sources(connection, since)
+
+
+def _recount_sources(connection: duckdb.DuckDBPyConnection, since: datetime | None) -> None:
+    asked = {"day": None if since is None else since.replace(hour=0, minute=0, second=0, microsecond=0)}
+    for table, column, counted in (("sources", "hour", "by_hour"), ("affinities", "day", "by_day")):
+        connection.execute(
+            f"DELETE FROM {table} WHERE $day::TIMESTAMPTZ IS NULL OR {column} >= $day::TIMESTAMPTZ",  # noqa: S608 - constants of this file
+            asked,
+        )
+        connection.execute(f"INSERT INTO {table} BY NAME {_SPOKEN} SELECT * FROM {counted}", asked)  # noqa: S608 - constants of this file
+
+
+def source_faults(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    """Rows of `sources` and `affinities` that differ from a recount: which table, and the rows on each side."""
+    faults: pl.DataFrame = connection.sql(
+        f"""
+        {_SPOKEN}, told AS (
+            SELECT 'sources' AS part, '' AS series, publisher, hour AS "at", headlines, negative FROM sources
+            UNION ALL SELECT 'affinities', series, publisher, day, 0, negative FROM affinities
+        ), anew AS (
+            SELECT 'sources' AS part, '' AS series, publisher, hour AS "at", headlines, negative FROM by_hour
+            UNION ALL SELECT 'affinities', series, publisher, day, 0, negative FROM by_day
+        )
+        SELECT * FROM ((FROM told EXCEPT FROM anew) UNION ALL (FROM anew EXCEPT FROM told)) ORDER BY part, "at", series
+        """,  # noqa: S608 - a constant of this file, not a caller's value
+        params={"day": None},
+    ).pl()
+    return faults
 
 
 def rollup_faults(connection: duckdb.DuckDBPyConnection, since: datetime | None) -> pl.DataFrame:

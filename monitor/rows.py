@@ -15,7 +15,6 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from models.score import Abstention, Sentiment
 from monitor.counting import ARRIVALS
 from monitor.headlines import Headline, Standing
 from monitor.series import Scored, counts, series_of
@@ -42,6 +41,21 @@ FEEDS: Schema = {
     "failures": pl.Int32(),
     "outcome": _TEXT,
     "reason": _TEXT,
+    "body": pl.UInt64(),
+    "millis": pl.Int32(),
+    "ttl_seconds": pl.Int64(),
+    "pace": _TEXT,
+    "dates": _TEXT,
+    "newest_at": _INSTANT,
+    "gap_seconds": pl.Float64(),
+    "longest_gap_seconds": pl.Float64(),
+    "guids": _TEXT,
+    "moved_to": _TEXT,
+    "moved_since": _INSTANT,
+    "moved_seen": pl.Int32(),
+    "retry_at": _INSTANT,
+    "muted_at": _INSTANT,
+    "paused_at": _INSTANT,
 }
 
 CHECKS: Schema = {
@@ -55,6 +69,8 @@ CHECKS: Schema = {
     "bytes": pl.Int64(),
     "millis": pl.Int32(),
 }
+
+REVISIONS: Schema = {"headline": pl.UInt64(), "at": _INSTANT, "feed": _TEXT, "title": _TEXT}
 
 HEADLINES: Schema = {
     "id": pl.UInt64(),
@@ -85,7 +101,15 @@ SCORES: Schema = {
     "topic_probabilities": pl.List(pl.Float32()),
     "themes": _TEXTS,
     "series": _TEXTS,
+    "towards": _TEXTS,
+    "towards_negative": pl.List(pl.Float32()),
+    "towards_positive": pl.List(pl.Float32()),
+    "series_negative": pl.List(pl.Boolean()),
+    "series_tone": pl.List(pl.Float32()),
 }
+
+
+_ITEMS: dict[type[Any], pa.DataType] = {pl.Float32: pa.float32(), pl.Boolean: pa.bool_()}
 
 
 def frame_of(values: Sequence[object], schema: Schema) -> pl.DataFrame:
@@ -108,7 +132,7 @@ def score_frame(headlines: Iterable[Headline], scores: Mapping[int, Scored]) -> 
     rows: dict[str, list[Any]] = {name: [] for name in SCORES}
     for headline in headlines:
         scored = scores[headline.id]
-        score = scored.score
+        score, series = scored.score, series_of(headline, scored)
         values = (
             headline.id,
             headline.effective,
@@ -121,7 +145,12 @@ def score_frame(headlines: Iterable[Headline], scores: Mapping[int, Scored]) -> 
             [topic for topic, _ in score.topics],
             [probability for _, probability in score.topics],
             scored.themes,
-            series_of(headline, scored),
+            series,
+            [ticker for ticker, _ in scored.towards],
+            [opinion.negative for _, opinion in scored.towards],
+            [opinion.positive for _, opinion in scored.towards],
+            [scored.counts_as_negative_in(each) for each in series],
+            [scored.tone_in(each) for each in series],
         )
         for column, value in zip(rows.values(), values, strict=True):
             column.append(value)
@@ -138,12 +167,7 @@ def arrival_frame(headlines: Sequence[Headline], scores: pl.DataFrame) -> pl.Dat
     """
     counted = [headline for headline in headlines if counts(headline.standing)]
     said = scores.select(
-        "headline",
-        "series",
-        negative=(pl.col("sentiment") == Sentiment.NEGATIVE.value) & (pl.col("abstention") == Abstention.NONE.value),
-        tone=pl.when(pl.col("abstention") == Abstention.NONE.value)
-        .then(pl.col("positive").cast(pl.Float64) - pl.col("negative").cast(pl.Float64))
-        .otherwise(0.0),
+        "headline", "series", negative="series_negative", tone=pl.col("series_tone").cast(pl.List(pl.Float64()))
     )
     came = pl.DataFrame(
         {
@@ -156,7 +180,7 @@ def arrival_frame(headlines: Sequence[Headline], scores: pl.DataFrame) -> pl.Dat
         },
         schema={name: kind for name, kind in ARRIVALS.items() if name not in {"series", "negative", "tone"}},
     )
-    return came.join(said, on="headline").explode("series").select(*ARRIVALS)
+    return came.join(said, on="headline").explode("series", "negative", "tone").select(*ARRIVALS)
 
 
 def _column(name: str, values: Sequence[Any], kind: pl.DataType) -> pl.Series:
@@ -176,6 +200,6 @@ def _whole(value: Any) -> Any:
 def _series(name: str, values: Sequence[Any], kind: pl.DataType) -> pl.Series:
     if isinstance(kind, pl.List):
         # polars builds a series of its own for every list: through Arrow it takes a tenth of the time.
-        item = pa.float32() if kind.inner == pl.Float32 else pa.string()
+        item = _ITEMS.get(type(kind.inner), pa.string())
         return pl.Series(name, pl.from_arrow(pa.array(values, pa.list_(item))), dtype=kind)
     return pl.Series(name, values, dtype=kind)

@@ -14,16 +14,20 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from alerts.channels import ChannelSettings
+from alerts.digests import Digest
 from alerts.errors import ChannelUnusable
+from alerts.routes import Route
 from alerts.rules import Rules
+from alerts.settings import NotifySettings
 from models.themes import Theme
 from monitor.errors import SettingsUnusable
 from monitor.feeds import Feed
+from monitor.own_companies import OwnCompany, with_own
 from monitor.polling import PollSettings
 
 FILE = "squall.toml"
@@ -50,10 +54,28 @@ class StoreSettings(Section):
 class ModelSettings(Section):
     """Which model scores headlines, and where it runs."""
 
-    adapter: Path | None = Field(None, description="Adapter folder made by `squall train`; without it the shipped one.")
+    adapter: Path | None = Field(
+        None,
+        description="Adapter folder made by `squall train`, or the name of a shipped one (fast, accurate); "
+        "without it the champion of the library.",
+    )
+    encoder: str = Field(
+        "", description="Folder or hub id of the base encoder, where the adapter's own cannot be downloaded."
+    )
+    library: Path = Field(
+        Path("data/models"),
+        description="Where `squall models promote` keeps champions; without any the shipped one scores.",
+    )
     device: str = Field("auto", description="Where it runs: auto, cpu, cuda, cuda:0 or mps.")
-    precision: Literal["auto", "bf16", "fp32"] = Field(
-        "auto", description="bf16 or fp32; auto takes bf16 where the hardware multiplies it."
+    precision: Literal["auto", "int8", "bf16", "fp16", "fp32"] = Field(
+        "auto",
+        description="What it computes in; auto takes int8 on a CPU with OpenVINO, else bf16 where it can.",
+    )
+    runtime: Literal["auto", "openvino", "torch"] = Field(
+        "auto", description="What runs it; auto takes OpenVINO on a CPU where it is installed, and torch elsewhere."
+    )
+    cache: Path | None = Field(
+        None, description="Where models prepared for OpenVINO are kept; without it squall/graphs in your cache folder."
     )
     token_budget: int = Field(
         0, ge=0, le=10_000_000, description="Most padded tokens in one batch; 0 picks one for the device."
@@ -74,6 +96,11 @@ class WatchSettings(Section):
 
     companies: tuple[str, ...] = Field(
         (), description="Tickers of the companies that may alert; every company that Squall knows when empty."
+    )
+    weights: dict[str, Annotated[float, Field(ge=0.125, le=8)]] = Field(
+        default_factory=dict,
+        description="How much a series matters to you, by name: 2 doubles its share of the false alerts and raises its "
+        "severity, 0.5 halves and lowers them.",
     )
     default_themes: bool = Field(True, description="Watch the shipped risk themes.")
     default_feeds: bool = Field(True, description="Poll the shipped list of feeds, beside your own.")
@@ -109,15 +136,23 @@ class Settings(Section):
     watch: WatchSettings = WatchSettings()
     polling: PollSettings = PollSettings()
     rules: Rules = Rules()
+    notify: NotifySettings = NotifySettings()
     dashboard: DashboardSettings = DashboardSettings()
     log: LogSettings = LogSettings()
     feeds: tuple[Feed, ...] = Field(
         (), description="Your own feeds; one that bears the id of a shipped feed replaces it."
     )
+    companies: tuple[OwnCompany, ...] = Field(
+        (), description="Your own companies, and your own names for companies that Squall knows."
+    )
     themes: tuple[Theme, ...] = Field(
         (), description="Your own risk themes; one that bears the id of a shipped theme replaces it."
     )
     channels: tuple[ChannelSettings, ...] = Field((), description="Who is told, and how.")
+    routes: tuple[Route, ...] = Field(
+        (), description="Which alerts go to which channels, and when; without any, all go to all at once."
+    )
+    digests: tuple[Digest, ...] = Field((), description="Summaries of a day or a week.")
 
     @model_validator(mode="after")
     def _unique(self) -> Settings:
@@ -125,10 +160,34 @@ class Settings(Section):
             ("feeds: id", [feed.id for feed in self.feeds]),
             ("themes: id", [theme.id for theme in self.themes]),
             ("channels: name", [channel.name for channel in self.channels]),
+            ("routes: name", [route.name for route in self.routes]),
+            ("digests: name", [digest.name for digest in self.digests]),
         ):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 raise ValueError(f"{kind} {', '.join(twice)} is given more than once")
+        return self
+
+    @model_validator(mode="after")
+    def _linkable(self) -> Settings:
+        known = {company.ticker for company in with_own(self.companies)}
+        if strangers := sorted(set(self.watch.companies) - known):
+            raise ValueError(
+                f"watch.companies: Squall does not know {', '.join(strangers)}; add a [[companies]] table for each"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _known_channels(self) -> Settings:
+        known = {channel.name for channel in self.channels}
+        asked = [
+            *((f"routes: {route.name}", name) for route in self.routes for name in route.channels),
+            *((f"digests: {digest.name}", name) for digest in self.digests for name in digest.channels),
+            *(("notify: heartbeat_channel", name) for name in [self.notify.heartbeat_channel] if name),
+        ]
+        for where, name in asked:
+            if name not in known:
+                raise ValueError(f"{where} names the channel {name!r}; there are: {', '.join(sorted(known)) or 'none'}")
         return self
 
 

@@ -10,7 +10,7 @@ Frames are handed to DuckDB whole and written by set-based SQL; row by row is a 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -23,7 +23,8 @@ from monitor.database import MEMORY, Database, lent
 from monitor.errors import StoreUnavailable
 from monitor.feeds import Check, FeedState
 from monitor.headlines import Headline
-from monitor.keeping import await_scores, ids, instant, keep_checks, keep_scores, stored
+from monitor.identity import Known, Revision
+from monitor.keeping import await_scores, ids, instant, keep_checks, keep_names, keep_scores, stored
 from monitor.migrating import Migration, known_migrations, migrate
 from monitor.recounting import rebuild, rollup_faults
 from monitor.rows import FEEDS, HEADLINES, frame_of, headline_of, score_frame
@@ -34,6 +35,8 @@ __all__ = ["Batch", "Counts", "Scored", "Store"]
 PATIENCE = timedelta(seconds=3)
 KEEP_SIGHTINGS = timedelta(hours=72)
 KEEP_CHECKS = timedelta(days=30)
+# What a feed still carries after this long is an archive by its date, whatever name it goes by then.
+KEEP_NAMES = timedelta(days=45)
 KEEP_ATTEMPTS = timedelta(days=90)
 
 
@@ -45,6 +48,8 @@ class Batch:
         checks: of feeds; the states in them are remembered, of one feed the last.
         headlines: each with its story; those that are stored already are passed over.
         scores: by id of the headline; a headline without one is stored, and counted when `Store.add_scores` brings it.
+        names: (name, id of a headline), as `monitor.identity` gives them; those that are stored are passed over.
+        revisions: titles that stored headlines were given since.
 
     Raises:
         ValueError: on a score of a headline that is not in the batch.
@@ -53,6 +58,8 @@ class Batch:
     checks: Sequence[Check] = ()
     headlines: Sequence[Headline] = ()
     scores: Mapping[int, Scored] = field(default_factory=dict)
+    names: Sequence[tuple[int, int]] = ()
+    revisions: Sequence[Revision] = ()
 
     def __post_init__(self) -> None:
         if strangers := self.scores.keys() - {headline.id for headline in self.headlines}:
@@ -165,6 +172,7 @@ class Store:
                 "INSERT INTO headlines BY NAME SELECT * FROM arrived ON CONFLICT DO NOTHING RETURNING id",
             )
             keep_checks(connection, batch.checks, Counter(by_id[each].feed for each in new))
+            keep_names(connection, batch.names, batch.revisions, now)
             connection.execute("INSERT OR REPLACE INTO feeds BY NAME SELECT * FROM states")
             await_scores(connection, new - batch.scores.keys())
             keep_scores(connection, {each: by_id[each] for each in new}, batch.scores, now)
@@ -232,6 +240,20 @@ class Store:
         asked = {"ids": list(ids)}
         return set(self._read("SELECT id FROM headlines WHERE id IN (SELECT unnest($ids::UBIGINT[]))", asked)["id"])
 
+    def named(self, names: Collection[int]) -> dict[int, Known]:
+        """Whom these names belong to: by name, for those that are stored."""
+        rows = self._read(
+            "SELECT n.name, h.id, h.title FROM names n JOIN headlines h ON h.id = n.headline "
+            "WHERE n.name IN (SELECT unnest($names::UBIGINT[]))",
+            {"names": list(names)},
+        )
+        return {name: Known(headline, title) for name, headline, title in rows.rows()}
+
+    def remember(self, states: Sequence[FeedState]) -> None:
+        """Remember states of feeds that were not checked."""
+        with self.database.writing(states=frame_of(states, FEEDS)) as connection:
+            connection.execute("INSERT OR REPLACE INTO feeds BY NAME SELECT * FROM states")
+
     def unscored(self, limit: int) -> list[Headline]:
         """Headlines that wait for a score, the latest first: they are what may alert."""
         rows = self._read(
@@ -250,9 +272,9 @@ class Store:
         )
         return [headline_of(row) for row in rows.iter_rows(named=True)]
 
-    def recent_titles(self, since: datetime) -> list[tuple[int, str, datetime]]:
-        """(story, title, effective) of every headline from then on, in order of time: for `Stories.restore`."""
-        query = "SELECT story, title, effective FROM headlines WHERE effective >= $since ORDER BY effective, id"
+    def recent_titles(self, since: datetime) -> list[tuple[int, str, str, datetime, str]]:
+        """(story, title, summary, effective, publisher) of every headline from then on: for `Stories.restore`."""
+        query = "SELECT story, title, summary, effective, publisher FROM headlines WHERE effective >= $since"
         return self._read(query, {"since": since}).rows()
 
     def notes(self) -> dict[str, str]:
@@ -265,7 +287,7 @@ class Store:
             SELECT (SELECT count(*) FROM headlines) AS headlines, (SELECT count(*) FROM awaiting) AS awaiting_score,
                 (SELECT count(*) FROM sightings) AS sightings, (SELECT count(*) FROM rollups) AS rollups,
                 (SELECT count(*) FROM feeds) AS feeds,
-                (SELECT count(*) FROM alerts WHERE state IN ('pending', 'firing', 'recovering')) AS open_alerts,
+                (SELECT count(*) FROM alerts WHERE state <> 'resolved') AS open_alerts,
                 (SELECT count(*) FROM deliveries WHERE state = 'pending') AS pending_deliveries,
                 (SELECT count(*) FROM deliveries WHERE state = 'dead') AS dead_deliveries
         """)
@@ -280,6 +302,7 @@ class Store:
         keep_sightings: timedelta = KEEP_SIGHTINGS,
         keep_checks: timedelta = KEEP_CHECKS,
         keep_attempts: timedelta = KEEP_ATTEMPTS,
+        keep_names: timedelta = KEEP_NAMES,
     ) -> None:
         """Forget what is no longer asked for, and fold the log into the file.
 
@@ -288,6 +311,7 @@ class Store:
                 longest window of detection, nor than the time within which headlines join a story.
             keep_checks: how long checks of feeds are kept.
             keep_attempts: how long attempts of messages that arrived are kept; those of the others stay.
+            keep_names: how long a headline is recognised under another guid.
 
         Raises:
             StoreUnavailable: for example on a full disk; `reopen` then.
@@ -295,6 +319,7 @@ class Store:
         with self.database.writing() as connection:
             connection.execute("DELETE FROM sightings WHERE changed_at < ?", [now - keep_sightings])
             connection.execute('DELETE FROM checks WHERE "at" < ?', [now - keep_checks])
+            connection.execute('DELETE FROM names WHERE "at" < ?', [now - keep_names])
             connection.execute(
                 'DELETE FROM attempts WHERE "at" < ? '
                 "AND delivery IN (SELECT id FROM deliveries WHERE state = 'delivered')",

@@ -245,7 +245,7 @@ class House:
             "watch": {"default_feeds": False},
             "log": {"format": "json", "level": "debug"},
             "daemon": {"poll_seconds": 1, "detect_seconds": 1, "deliver_seconds": 1},
-            "polling": {"allow_private_addresses": ["127.0.0.1"], "per_host": 20},
+            "polling": {"allow_private_addresses": ["127.0.0.1"], "per_host": 20, "host_spacing_seconds": 0},
             "rules": {"learning_days": 2},
         }
         names = dict.fromkeys([*common, *self.tables])

@@ -17,8 +17,11 @@ from hypothesis import strategies as st
 
 from alerts.delivery import Attempt, AttemptOutcome, Delivery, DeliveryState, Outbox, redeliver
 from alerts.evidence import Evidence
+from alerts.grouping import sealed
 from alerts.lifecycle import Alert, Change, ChangeReason, Severity, State
 from alerts.memory import Memory
+from alerts.messages import sample_message
+from alerts.notices import Choice, Decision
 from alerts.rules import Rules
 from alerts.windows import HISTORY, SIGHTINGS, WATCHED, windows
 from models.score import Score
@@ -30,6 +33,7 @@ ROOT = Path(__file__).parents[1]
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
+PAYLOAD = sample_message(NOON).model_dump_json()
 
 
 def keep(store: Store, id_: int, negative: float, at: datetime = NOON, **changes: Any) -> None:
@@ -229,8 +233,10 @@ def test_only_open_alerts_are_handed_to_detection(alerts: AlertStore) -> None:
     pending = alert("alert_p", state=State.PENDING, fired_at=None)
     recovering = alert("alert_r", state=State.RECOVERING, opened_at=NOON - HOUR)
     resolved = alert("alert_x", state=State.RESOLVED, resolved_at=NOON)
-    alerts.commit([fired(each) for each in (pending, recovering, resolved, alert())], [])
-    assert {each.id for each in alerts.open_alerts()} == {"alert_p", "alert_r", "alert_1"}
+    unseen = alert("alert_n", state=State.NO_DATA, sighted_at=NOON, opened_at=NOON + HOUR)
+    alerts.commit([fired(each) for each in (pending, recovering, resolved, alert(), unseen)], [])
+    assert {each.id for each in alerts.open_alerts()} == {"alert_p", "alert_r", "alert_1", "alert_n"}
+    alerts.commit([fired(replace(unseen, state=State.RESOLVED, resolved_at=NOON - HOUR))], [])
     assert alerts.open_alerts()[0] == recovering
     assert [each.id for each in alerts.alerts(NOON + HOUR, 9)] == ["alert_1", "alert_p", "alert_r"]
     assert len(alerts.alerts(NOON, 9)) == 4
@@ -294,6 +300,38 @@ def test_an_attempt_is_kept_with_what_became_of_the_delivery(store: Store, alert
     assert alerts.due("desk", NOON + MINUTE, 9) == (waiting,)
     found = rows(store, 'SELECT delivery, "at", outcome, reason, millis FROM attempts')
     assert found == [("msg_1", NOON, "timed_out", "no answer in 10 s", 10_000)]
+
+
+def test_what_is_held_is_not_due_until_it_is_sealed(alerts: AlertStore) -> None:
+    held = [delivery(f"msg_{n}", bundle="night/quiet", payload=PAYLOAD) for n in range(2)]
+    alerts.commit([fired(alert())], held)
+    assert alerts.due("desk", NOON + HOUR, 9) == ()
+    assert alerts.held() == tuple(held)
+    assert alerts.ripe("desk", NOON - MINUTE) == ()
+    sealing = sealed(alerts.ripe("desk", NOON), NOON)
+    for _ in range(2):
+        alerts.seal(sealing)
+    assert alerts.due("desk", NOON, 9) == sealing.groups
+    assert (alerts.held(), alerts.delivery("msg_0")) == ((), sealing.members[0])
+
+
+def test_what_was_attempted_meanwhile_is_not_withdrawn(alerts: AlertStore) -> None:
+    alerts.commit([fired(alert())], [delivery()])
+    tried = delivery(attempts=1, next_attempt_at=NOON + MINUTE, outcome="timed_out")
+    alerts.record(tried, Attempt(NOON, AttemptOutcome.TIMED_OUT, "no answer in 10 s", 10_000))
+    withdrawn = delivery(state=DeliveryState.WITHDRAWN, next_attempt_at=None, finished_at=NOON, outcome="superseded")
+    alerts.commit((), (), withdrawn=[withdrawn])
+    assert alerts.delivery("msg_1") == tried
+
+
+def test_decisions_are_kept_once(store: Store, alerts: AlertStore) -> None:
+    silent = Decision("alert_1", NOON, "fired", "desk", Choice.SILENCED, "by ann")
+    for _ in range(2):
+        alerts.commit((), (), [silent, Decision("alert_1", NOON, "fired", "mail", Choice.SILENCED, "by ann")])
+    assert rows(store, "SELECT channel, choice, words FROM decisions ORDER BY channel") == [
+        ("desk", "silenced", "by ann"),
+        ("mail", "silenced", "by ann"),
+    ]
 
 
 def test_a_dead_letter_is_listed_and_sent_again(alerts: AlertStore) -> None:

@@ -94,7 +94,7 @@ def test_the_report_counts_what_was_there(story: Storyline, report: Report) -> N
 
 def test_the_report_is_plain_json(report: Report) -> None:
     plain = json.loads(json.dumps(report.as_dict()))
-    assert set(plain) == {"headlines", "stories", "since", "until", "warmup_until", "model", "alerts"}
+    assert set(plain) == {"headlines", "stories", "since", "until", "warmup_until", "model", "alerts", "days"}
     assert {
         "series",
         "name",

@@ -529,7 +529,7 @@ def test_feed_files_that_are_not_there(
 def test_opml_there_and_back(tmp_path: Path) -> None:
     """What is exported and imported again, as the only feeds, is what was watched before."""
     (tmp_path / "feeds.opml").write_text(asked("feeds", "export-opml").output)
-    tables = asked("feeds", "import-opml", "feeds.opml").output
+    tables = asked("feeds", "import-opml", "--print", "feeds.opml").output
     settings = load_settings(settings_file(tmp_path, "[watch]\ndefault_feeds = false\n" + tables), {})
     assert sorted(settings.feeds, key=lambda feed: feed.id) == sorted(default_feeds(), key=lambda feed: feed.id)
 
@@ -539,7 +539,7 @@ def test_opml_with_odd_names_becomes_valid_toml(tmp_path: Path) -> None:
     Path("odd.opml").write_text(
         f'<opml version="2.0"><body><outline text="{odd}" xmlUrl="https://a.example/f"/></body></opml>'
     )
-    tables = asked("feeds", "import-opml", "odd.opml").output
+    tables = asked("feeds", "import-opml", "--print", "odd.opml").output
     (feed,) = load_settings(settings_file(tmp_path, tables), {}).feeds
     assert feed.name.startswith('Quotes "here" \\ and é 市 🚀 ]] # =')
 

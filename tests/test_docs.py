@@ -11,12 +11,16 @@ import pytest
 from pydantic import BaseModel
 
 from alerts.chat import ChatSettings
+from alerts.digests import Digest
 from alerts.mail import MailSettings
+from alerts.routes import Route
+from alerts.settings import NotifySettings
 from alerts.webhook import WebhookSettings
 from models.themes import Theme
 from monitor import __version__
 from monitor.cli import squall
 from monitor.feeds import Feed
+from monitor.own_companies import OwnCompany
 from monitor.settings import Settings
 
 ROOT = Path(__file__).parents[1]
@@ -24,8 +28,11 @@ DOCS = sorted((ROOT / "docs").glob("*.md"))
 PAGES = [*sorted(ROOT.glob("*.md")), *DOCS]
 OPTIONAL_TABLES: dict[str, tuple[type[BaseModel], ...]] = {
     "feeds": (Feed,),
+    "companies": (OwnCompany,),
     "themes": (Theme,),
     "channels": (WebhookSettings, MailSettings, ChatSettings),
+    "routes": (Route,),
+    "digests": (Digest,),
 }
 
 
@@ -162,7 +169,11 @@ def test_keys_that_the_settings_page_names_are_there_with_their_defaults() -> No
 
 @pytest.mark.parametrize(
     ("page", "models"),
-    [("themes.md", (Theme,)), ("delivery.md", (WebhookSettings, MailSettings, ChatSettings))],
+    [
+        ("themes.md", (Theme,)),
+        ("delivery.md", (WebhookSettings, MailSettings, ChatSettings)),
+        ("alerts.md", (Route, Digest, NotifySettings)),
+    ],
 )
 def test_every_key_of_a_table_is_explained_on_its_page(page: str, models: tuple[type[BaseModel], ...]) -> None:
     text = (ROOT / "docs" / page).read_text()

@@ -234,7 +234,7 @@ def test_a_refused_login_and_a_webhook_that_hangs_keep_nobody_waiting(
 ) -> None:
     now = utc_now()
     for number, path in enumerate(("marlow", "tessel")):
-        press.serve(path, [Item(f"{path}-{i}", surge(number * 9 + i), now) for i in range(9)])
+        press.serve(path, [Item(f"{path}-{i}", surge(number * 9 + i), now - timedelta(minutes=i)) for i in range(9)])
         house.feed(press, path)
     prefill(house.store, house.feeds, now)
     (house.folder / "password").write_text("p4ssw0rd-of-the-desk")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerts.evidence import Evidence
-from alerts.lifecycle import Alert, Bearing, Change, ChangeReason, Severity, State, advance, alert_id, bearing
+from alerts.lifecycle import Alert, Bearing, Change, ChangeReason, Severity, Sight, State, advance, alert_id, bearing
 from alerts.rules import Rules
 from alerts.spikes import Spike, Verdict
 
@@ -19,14 +19,17 @@ MINUTE = timedelta(minutes=1)
 BANKS = "theme:bank-stress"
 
 # Every step that the machine may take.
+BLIND = (State.NO_DATA, State.ERROR)
 STEPS = {
-    ChangeReason.OPENED: (State.QUIET, State.PENDING),
-    ChangeReason.FIRED: (State.PENDING, State.FIRING),
-    ChangeReason.FADED: (State.PENDING, State.RESOLVED),
-    ChangeReason.ESCALATED: (State.FIRING, State.FIRING),
-    ChangeReason.EASED: (State.FIRING, State.RECOVERING),
-    ChangeReason.RETURNED: (State.RECOVERING, State.FIRING),
-    ChangeReason.RESOLVED: (State.RECOVERING, State.RESOLVED),
+    ChangeReason.OPENED: {(State.QUIET, State.PENDING)},
+    ChangeReason.FIRED: {(State.PENDING, State.FIRING)},
+    ChangeReason.FADED: {(State.PENDING, State.RESOLVED)},
+    ChangeReason.ESCALATED: {(State.FIRING, State.FIRING)},
+    ChangeReason.EASED: {(State.FIRING, State.RECOVERING)},
+    ChangeReason.RETURNED: {(State.RECOVERING, State.FIRING)},
+    ChangeReason.RESOLVED: {(State.RECOVERING, State.RESOLVED)},
+    ChangeReason.LOST: {(a, b) for a in (State.FIRING, State.RECOVERING, *BLIND) for b in BLIND if a is not b},
+    ChangeReason.REGAINED: {(a, b) for a in BLIND for b in (State.FIRING, State.RECOVERING)},
 }
 
 
@@ -67,9 +70,15 @@ class Desk:
         self.alerts: dict[str, Alert] = {}
         self.changes: list[Change] = []
 
-    def look(self, now: datetime, *spikes: Spike, evidence: tuple[Evidence, ...] | None = None) -> list[ChangeReason]:
+    def look(
+        self,
+        now: datetime,
+        *spikes: Spike,
+        evidence: tuple[Evidence, ...] | None = None,
+        sight: Sight = Sight.CLEAR,
+    ) -> list[ChangeReason]:
         stories = {} if evidence is None else {BANKS: evidence}
-        made = advance(tuple(self.alerts.values()), spikes, now, self.rules, stories)
+        made = advance(tuple(self.alerts.values()), spikes, now, self.rules, stories, sight)
         for change in made:
             self.alerts[change.alert.id] = change.alert
         self.changes += made
@@ -150,6 +159,46 @@ def test_one_look_after_a_long_sleep_does_not_end_an_alert() -> None:
     assert desk.look(START + timedelta(days=3, minutes=1), CALM) == [ChangeReason.RESOLVED]
 
 
+@pytest.mark.parametrize(("sight", "state"), [(Sight.NO_DATA, State.NO_DATA), (Sight.ERROR, State.ERROR)])
+def test_while_nothing_can_be_seen_an_alert_neither_eases_nor_resolves(sight: Sight, state: State) -> None:
+    desk = Desk(Rules(recovering_minutes=60))
+    desk.look(START, spike())
+    assert desk.look(START + MINUTE, sight=sight) == [ChangeReason.LOST]
+    assert desk.alert.state is state
+    assert desk.look(START + timedelta(days=3), sight=sight) == []
+    back = START + timedelta(days=3, minutes=1)
+    assert desk.look(back, CALM) == [ChangeReason.REGAINED]
+    assert (desk.alert.state, desk.alert.sighted_at) == (State.RECOVERING, back)
+    # Only quiet that was seen counts.
+    assert desk.look(back + 59 * MINUTE, CALM) == []
+    assert desk.look(back + 60 * MINUTE, CALM) == [ChangeReason.RESOLVED]
+    assert [change.reason for change in desk.changes if change.notifies] == [ChangeReason.FIRED, ChangeReason.RESOLVED]
+
+
+def test_a_surge_that_is_seen_counts_although_most_is_not() -> None:
+    desk = Desk()
+    assert desk.look(START, spike(), sight=Sight.NO_DATA) == [ChangeReason.OPENED, ChangeReason.FIRED]
+    desk.look(START + MINUTE, sight=Sight.NO_DATA)
+    reasons = desk.look(START + 2 * MINUTE, spike(severity=Severity.CRITICAL), sight=Sight.NO_DATA)
+    assert reasons == [ChangeReason.REGAINED, ChangeReason.ESCALATED]
+
+
+def test_what_has_not_fired_waits_while_nothing_can_be_seen() -> None:
+    desk = Desk(Rules(pending_minutes=30))
+    desk.look(START, spike())
+    assert desk.look(START + 10 * MINUTE, sight=Sight.NO_DATA) == []
+    assert desk.look(START + 20 * MINUTE, CALM) == [ChangeReason.FADED]
+
+
+def test_one_blindness_may_follow_another() -> None:
+    desk = Desk()
+    desk.look(START, spike())
+    desk.look(START + MINUTE, CALM)
+    assert desk.look(START + 2 * MINUTE, sight=Sight.NO_DATA) == [ChangeReason.LOST]
+    assert desk.look(START + 3 * MINUTE, sight=Sight.ERROR) == [ChangeReason.LOST]
+    assert desk.alert.state is State.ERROR
+
+
 def test_what_is_no_surge_of_its_own_keeps_an_alert_but_opens_none() -> None:
     lingering = spike(Verdict.USUAL, observed=5, p_value=0.005)
     desk = Desk()
@@ -201,6 +250,7 @@ def test_contradictions_are_refused() -> None:
 looks = st.lists(
     st.tuples(
         st.integers(-30, 900),
+        st.sampled_from([Sight.CLEAR, Sight.CLEAR, Sight.CLEAR, Sight.NO_DATA, Sight.ERROR]),
         st.dictionaries(
             st.sampled_from([BANKS, "market", "company:JPM"]),
             st.tuples(
@@ -217,10 +267,10 @@ looks = st.lists(
 
 @given(looks=looks, pending=st.sampled_from([0, 15, 60]), recovering=st.sampled_from([0, 30, 720]))
 def test_laws_of_the_lifecycle(
-    looks: list[tuple[int, dict[str, tuple[Verdict, Severity, float, int]]]], pending: int, recovering: int
+    looks: list[tuple[int, Sight, dict[str, tuple[Verdict, Severity, float, int]]]], pending: int, recovering: int
 ) -> None:
     desk, now = Desk(Rules(pending_minutes=pending, recovering_minutes=recovering)), START
-    for minutes, seen in looks:
+    for minutes, sight, seen in looks:
         now += minutes * MINUTE + timedelta(microseconds=1)  # two looks never share an instant
         before = dict(desk.alerts)
         spikes = [
@@ -228,12 +278,15 @@ def test_laws_of_the_lifecycle(
             for series, (verdict, severity, p_value, observed) in seen.items()
         ]
         known = len(desk.changes)
-        desk.look(now, *spikes)
+        desk.look(now, *spikes, sight=sight)
         states = {key: alert.state for key, alert in before.items()}
         for change in desk.changes[known:]:
             # No state is skipped, within a call or between calls.
             assert change.before is states.get(change.alert.id, State.QUIET)
-            assert STEPS.get(change.reason, (change.before, change.before)) == (change.before, change.alert.state)
+            same = {(change.before, change.before)}
+            assert (change.before, change.alert.state) in STEPS.get(change.reason, same)
+            # Nothing ends while nothing can be seen.
+            assert sight is Sight.CLEAR or change.alert.is_open
             states[change.alert.id] = change.alert.state
             # Only a surge opens, never in a series that is learning.
             if change.reason is ChangeReason.OPENED:
@@ -258,15 +311,17 @@ def test_laws_of_the_lifecycle(
 
 @given(looks=looks)
 def test_the_same_looks_give_the_same_changes(
-    looks: list[tuple[int, dict[str, tuple[Verdict, Severity, float, int]]]],
+    looks: list[tuple[int, Sight, dict[str, tuple[Verdict, Severity, float, int]]]],
 ) -> None:
     desks = Desk(), Desk()
     for desk in desks:
         now = START
-        for minutes, seen in looks:
+        for minutes, sight, seen in looks:
             now += minutes * MINUTE
             ordered = list(seen.items()) if desk is desks[0] else list(reversed(seen.items()))
             desk.look(
-                now, *(spike(v, series=name, severity=s, p_value=p, observed=n) for name, (v, s, p, n) in ordered)
+                now,
+                *(spike(v, series=name, severity=s, p_value=p, observed=n) for name, (v, s, p, n) in ordered),
+                sight=sight,
             )
     assert desks[0].changes == desks[1].changes

@@ -12,6 +12,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from email.policy import default
@@ -28,7 +29,9 @@ from alerts.channels import ChannelSettings, open_channel
 from alerts.delivery import Attempt, AttemptOutcome, Channel, Delivery, DeliveryState, Schedule, after, plan
 from alerts.errors import ChannelUnusable
 from alerts.evidence import Evidence
+from alerts.grouping import sealed
 from alerts.lifecycle import Alert, Change, ChangeReason, Severity, State
+from alerts.messages import Trend
 
 SETTINGS: TypeAdapter[ChannelSettings] = TypeAdapter(ChannelSettings)
 PASSWORD = "p4ssw0rd-of-the-desk"
@@ -175,6 +178,39 @@ def test_an_alert_arrives_as_one_thread_of_text_and_html(now: datetime) -> None:
         assert "Bank falls" in body.get_content()
     assert mailbox.taken[0].mail_from == "squall@example.com"
     assert mailbox.taken[0].rcpt_tos == ["ann@example.com", "bo@example.com"]
+
+
+def test_a_mail_carries_the_picture_that_its_page_shows(now: datetime) -> None:
+    mailbox = Mailbox()
+    trend = Trend(since=now - timedelta(days=7), hours_per_bar=3, negative=(*(0,) * 50, 1, 2, 4, 9, 12, 7))
+    delivery = plan([_change_of(now, "Bank falls")], ["desk"], now, trends={"theme:bank-stress": trend})[0]
+    with smtp_server(mailbox) as port:
+        assert channel(port).send(delivery, now).outcome.ok
+    (mail,) = mailbox.mails()
+    kinds = [part.get_content_type() for part in mail.walk()]
+    assert kinds == ["multipart/alternative", "text/plain", "multipart/related", "text/html", "image/png"]
+    page, picture = (part for part in mail.walk() if part.get_content_type() in ("text/html", "image/png"))
+    cid = picture["Content-ID"].strip("<>")
+    assert f'<img src="cid:{cid}"' in page.get_content()
+    assert picture.get_content_disposition() == "inline"
+    assert picture.get_content().startswith(b"\x89PNG")
+    assert (mailbox.taken[0].original_content or b"").isascii()
+
+
+def test_a_group_belongs_to_the_threads_of_all_its_alerts(now: datetime) -> None:
+    mailbox = Mailbox()
+    fired, escalated, _ = story_of_an_alert(now)
+    held = [replace(one, bundle="night/quiet") for one in (escalated, plan([_change_of(now, "x")], ["desk"], now)[0])]
+    (group,) = sealed(held, now).groups
+    with smtp_server(mailbox) as port:
+        assert channel(port).send(group, now).outcome.ok
+    (mail,) = mailbox.mails()
+    assert mail["Subject"] == "[CRITICAL] 2 alerts: Bank stress, Bank stress"
+    threads = [f"<{one.id}@example.com>" for one in (fired, held[1])]
+    assert sorted(mail["References"].split()) == sorted(threads)
+    body = mail.get_body(("html",))
+    assert body is not None
+    assert "The alerts, gravest first" in body.get_content()
 
 
 def test_a_title_becomes_neither_a_header_nor_markup(now: datetime) -> None:

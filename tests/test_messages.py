@@ -13,20 +13,23 @@ from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import apprise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
 from alerts import delivery as delivering
-from alerts import messages, wording
+from alerts import messages, prose, wording
 from alerts.channels import ChannelSettings, open_channel
-from alerts.chat import inert
+from alerts.chat import inert, named_host
 from alerts.delivery import Attempt, AttemptOutcome
 from alerts.evidence import Evidence
 from alerts.lifecycle import Alert, Change, ChangeReason, Severity, State
-from alerts.mail_page import html_page
+from alerts.mail_page import colour_of, html_page
 from alerts.messages import Message, alert_message, read_message
+from alerts.picture import picture
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 DASHBOARD = "http://127.0.0.1:8501/alerts"
@@ -125,7 +128,7 @@ def test_a_payload_with_new_fields_still_reads_and_one_of_another_version_does_n
 
 
 def test_the_text_tells_what_how_much_how_likely_since_when_and_what_next() -> None:
-    text = messages.plain_text(
+    text = prose.plain_text(
         message(ChangeReason.FIRED, story(1), story(2, "Shares halted", "", publishers=("ap", "cnbc", "ft")))
     )
     assert text == (
@@ -146,7 +149,8 @@ def test_the_text_tells_what_how_much_how_likely_since_when_and_what_next() -> N
         "\n"
         "What to do next\n"
         "  - Read the stories and judge whether they concern you: Squall counts stories, it does not weigh them.\n"
-        "  - You will hear again only if this grows, and once when it is over.\n"
+        "  - To stop reminders, acknowledge it: squall alerts ack alert_00ff\n"
+        "  - You will hear again if this grows, from time to time while it lasts, and once when it is over.\n"
         f"  - Dashboard: {DASHBOARD}\n"
         "\n"
         "Alert alert_00ff · theme:bank-stress\n"
@@ -155,15 +159,15 @@ def test_the_text_tells_what_how_much_how_likely_since_when_and_what_next() -> N
 
 def test_a_resolve_tells_length_and_peak() -> None:
     resolved = message(ChangeReason.RESOLVED)
-    assert messages.subject(resolved) == "[resolved] Bank stress: over after 2 days 1 hour, peak 61 negative stories"
-    text = messages.plain_text(resolved)
+    assert prose.subject(resolved) == "[resolved] Bank stress: over after 2 days 1 hour, peak 61 negative stories"
+    text = prose.plain_text(resolved)
     assert "It lasted 2 days 1 hour: from 9 Mar 2026, 17:00 UTC to 11 Mar 2026, 18:00 UTC" in text
     assert "At its peak, 10 Mar 2026, 21:00 UTC, there were 61 negative stories; about 4.4 would be usual" in text
     assert "about 1 in 30 million" in text
 
 
 def test_an_escalation_says_that_it_is_one() -> None:
-    assert "Bank stress: the surge of negative news has grown and is now critical." in messages.plain_text(
+    assert "Bank stress: the surge of negative news has grown and is now critical." in prose.plain_text(
         message(ChangeReason.ESCALATED)
     )
 
@@ -172,7 +176,7 @@ def test_a_payload_stays_small_and_says_how_many_stories_it_leaves_out() -> None
     many = message(ChangeReason.FIRED, *(story(n) for n in range(200)), observed=200)
     assert many.data is not None
     assert len(many.data.stories) == messages.MOST_STORIES
-    assert "and 190 more" in messages.plain_text(many)
+    assert "and 190 more" in prose.plain_text(many)
     assert "and 190 more" in html_page(many)
 
 
@@ -275,8 +279,37 @@ def test_nothing_that_a_stranger_wrote_becomes_markup(title: str, publisher: str
     assert page.attributes <= KNOWN.attributes
     assert all(found.startswith(("http://", "https://")) for found in page.links)
     assert wording.one_line(title) in page.text
-    assert "\n" not in messages.subject(told)
-    assert "\r" not in messages.plain_text(told)
+    assert "\n" not in prose.subject(told)
+    assert "\r" not in prose.plain_text(told)
+
+
+def test_a_picture_shows_the_last_days_and_is_said_in_words() -> None:
+    told = message()
+    assert told.data is not None
+    assert picture(told.data, "#b42318") is None
+    counts = (*(0,) * 50, 1, 2, 9, 9, 7, 5)
+    trend = messages.Trend(since=NOW - timedelta(days=7), hours_per_bar=3, negative=counts)
+    with_trend = told.model_copy(update={"data": told.data.model_copy(update={"trend": trend})})
+    assert read_message(with_trend.model_dump_json()) == with_trend
+    drawn = picture(with_trend.data, colour_of(with_trend))  # type: ignore[arg-type]  # it has data
+    assert drawn is not None
+    image = Image.open(io.BytesIO(drawn)).convert("RGB")
+    assert image.size == (1072, 240)
+    red = sum(count for count, colour in image.getcolors(1 << 20) or [] if colour == (0xB4, 0x23, 0x18))
+    assert 2_000 < red < 40_000, "the surge's bars are drawn in the colour of its severity"
+    assert len(drawn) < 20_000
+    page = Reading(html_page(with_trend, "cid:trend@example.com"))
+    assert page.tags - KNOWN.tags == {"img"}
+    assert "at most 9, last 5" in html_page(with_trend, "cid:trend@example.com")
+
+
+@given(st.lists(st.integers(0, 10**6), min_size=1, max_size=60), st.floats(0.001, 1e6))
+@settings(max_examples=25, deadline=None)
+def test_any_counts_can_be_drawn(counts: list[int], expected: float) -> None:
+    told = message(expected=expected)
+    assert told.data is not None
+    trend = messages.Trend(since=NOW - timedelta(days=7), hours_per_bar=3, negative=tuple(counts))
+    assert picture(told.data.model_copy(update={"trend": trend}), "#b42318")
 
 
 def test_a_page_loads_nothing_and_runs_nothing() -> None:
@@ -353,7 +386,8 @@ def chat_server(status: int) -> Iterator[ChatServer]:
 def chat_attempt(monkeypatch: pytest.MonkeyPatch, port: int) -> Attempt:
     monkeypatch.setenv("SQUALL_CHAT", f"json://127.0.0.1:{port}/t0ken")
     table = {"type": "chat", "name": "room", "url": "env:SQUALL_CHAT", "timeout_seconds": 1}
-    channel = open_channel(TypeAdapter(ChannelSettings).validate_python(table))
+    allowed = {"allow_private_addresses": ["127.0.0.1"]}
+    channel = open_channel(TypeAdapter(ChannelSettings).validate_python({**table, **allowed}))
     return channel.send(delivering.test_delivery("room", NOW), NOW)
 
 
@@ -401,6 +435,36 @@ def test_a_chat_service_that_is_away_is_a_value(monkeypatch: pytest.MonkeyPatch,
     attempt = chat_attempt(monkeypatch, port)
     assert (attempt.outcome, "could not be reached" in attempt.reason) == (AttemptOutcome.UNREACHABLE, True)
     assert "t0ken" not in attempt.reason + root_log.getvalue()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "10.0.0.9", "169.254.169.254"])
+def test_a_chat_address_with_a_private_host_is_refused(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    with chat_server(200) as server:
+        monkeypatch.setenv("SQUALL_CHAT", f"json://{host}:{server.server_port}/t0ken")
+        table = {"type": "chat", "name": "room", "url": "env:SQUALL_CHAT", "timeout_seconds": 1}
+        channel = open_channel(TypeAdapter(ChannelSettings).validate_python(table))
+        attempt = channel.send(delivering.test_delivery("room", NOW), NOW)
+    assert attempt.outcome is AttemptOutcome.MISCONFIGURED
+    assert "unless allow_private_addresses names its host" in attempt.reason
+    assert server.taken == []
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        ("json://127.0.0.1:80/x", "127.0.0.1"),
+        ("ntfy://alerts.corp.example/topic", "alerts.corp.example"),
+        ("ntfy://topic", ""),
+        ("slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#c", ""),
+        ("discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js", ""),
+        ("mailto://user:pass@gmail.com", "smtp.gmail.com"),
+        ("gotify://10.0.0.1/token1234567890a", "10.0.0.1"),
+    ],
+)
+def test_the_host_of_a_chat_address_is_known_where_it_names_one(address: str, host: str) -> None:
+    service = apprise.Apprise()
+    assert service.add(address)
+    assert named_host(service[0]) == host
 
 
 def test_a_headline_in_chat_calls_nobody_and_disguises_no_link() -> None:

@@ -113,7 +113,13 @@ def settings_for(folder: Path, server: Wire, hook: Hook) -> Settings:
     return Settings(
         store=StoreSettings(path=folder / "squall.duckdb"),
         watch=WatchSettings(default_feeds=False),
-        polling=PollSettings(allow_private_addresses=("127.0.0.1",), per_host=5, max_entries=5_000),
+        polling=PollSettings(
+            allow_private_addresses=("127.0.0.1",),
+            per_host=5,
+            host_spacing_seconds=0,
+            slowest_factor=1,
+            max_entries=5_000,
+        ),
         rules=Rules(learning_days=5),
         feeds=feeds,
         channels=(channel,),

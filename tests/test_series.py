@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from models.score import TOPICS, Abstention, Score
 from monitor.headlines import Headline, Standing
-from monitor.series import Kind, Scored, counts, parted, series_of, title_of
+from monitor.series import Kind, Scored, counts, parted, sector_of, series_of, title_of
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 PLAIN = Headline(1, "f", "p", "t", "", "", "en", NOON, NOON, NOON, Standing.FRESH, (), 1)
@@ -25,9 +25,15 @@ def test_a_headline_belongs_to_the_market_its_topics_themes_and_companies() -> N
         "topic:Macro",
         "topic:Fed | Central Banks",
         "theme:bank-stress",
+        "sector:Financials",
         "company:JPM",
         "company:BRK.B",
     )
+
+
+def test_a_company_that_nobody_knows_has_no_sector() -> None:
+    assert series_of(replace(PLAIN, companies=("NOBODY",)), Scored(SCORE))[-1] == "company:NOBODY"
+    assert "sector:Energy" in {f"sector:{sector}" for sector in sector_of().values()}
 
 
 def test_a_headline_without_anything_to_say_belongs_to_the_market() -> None:
@@ -52,7 +58,9 @@ def test_every_series_is_named_once_and_can_be_taken_apart(
     assert {name for kind, name in apart if kind is Kind.COMPANY} == set(companies)
 
 
-@pytest.mark.parametrize("text", ["", "markets", "market:", "market:x", "topic", "topic:", "sector:banks", ":x"])
+@pytest.mark.parametrize(
+    "text", ["", "markets", "market:", "market:x", "topic", "topic:", "sector", "sectors:Energy", ":x"]
+)
 def test_what_is_no_series_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is no series"):
         parted(text)
@@ -65,6 +73,8 @@ def test_what_is_no_series_is_refused(text: str) -> None:
         ("topic:M&A | Investments", "Topic: M&A | Investments"),
         ("theme:bank-stress", "Bank stress"),
         ("theme:gone", "gone"),
+        ("sector:Energy", "Sector: Energy"),
+        ("story:00000000000000ff", "Breaking story"),
         ("company:JPM", "JPMorgan Chase (JPM)"),
         ("company:XX", "XX"),
     ],

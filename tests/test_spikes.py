@@ -119,7 +119,7 @@ def test_an_empty_window_is_never_the_most_telling_one() -> None:
 
 @pytest.mark.parametrize(
     ("observed", "publishers", "severity"),
-    [(12, 3, Severity.INFO), (25, 2, Severity.WARNING), (60, 2, Severity.WARNING), (60, 3, Severity.CRITICAL)],
+    [(9, 2, Severity.INFO), (12, 2, Severity.INFO), (12, 3, Severity.WARNING), (60, 3, Severity.CRITICAL)],
 )
 def test_severity_grows_with_rarity_size_and_publishers(observed: int, publishers: int, severity: Severity) -> None:
     assert only(window(observed, publishers=publishers)).severity is severity
@@ -174,11 +174,11 @@ def calm_stream(random: np.random.Generator, days: int, shares: dict[str, float]
 def fired(
     history: pl.DataFrame, sightings: pl.DataFrame, watched: pl.DataFrame, rules: Rules, days: int
 ) -> Iterator[str]:
-    """Series of the alerts that fire, looked at every two hours, once the first nine days are learned."""
+    """Series of the alerts that fire, looked at every four hours, once the first nine days are learned."""
     ongoing: dict[str, Alert] = {}
-    for back in range((days - 9) * 12, 0, -1):
-        now = NOW - back * 2 * HOUR
-        recent = sightings.filter(pl.col("negative_at").is_between(now - rules.longest_window, now))
+    for back in range((days - 9) * 6, 0, -1):
+        now = NOW - back * 4 * HOUR
+        recent = sightings.filter(pl.col("negative_at").is_between(now - rules.lookback, now))
         past = history.filter(pl.col("hour").is_between(now - 30 * 24 * HOUR, now, closed="left"))
         looked_at = spikes(windows(past, recent, watched, now, rules), rules)
         for change in advance(tuple(ongoing.values()), looked_at, now, rules, {}):

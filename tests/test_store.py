@@ -136,7 +136,9 @@ def test_headlines_come_back_as_they_went_in(shared_store: Store, given_ones: li
         assert {each.id: each for each in back} == {each.id: each for each in given_ones}
         assert store.known([each.id for each in given_ones]) == {each.id for each in given_ones}
         titles = store.recent_titles(datetime(1990, 1, 1, tzinfo=UTC))
-        assert sorted(titles) == sorted((each.story, each.title, each.effective) for each in given_ones)
+        assert sorted(titles) == sorted(
+            (each.story, each.title, each.summary, each.effective, each.publisher) for each in given_ones
+        )
 
 
 @given(
@@ -157,6 +159,21 @@ def test_headlines_come_back_as_they_went_in(shared_store: Store, given_ones: li
         failures=st.integers(0, 10_000),
         outcome=st.none() | TEXTS,
         reason=st.none() | TEXTS,
+        body=st.none() | st.integers(0, 2**64 - 1),
+        millis=st.none() | st.integers(0, 10**6),
+        ttl_seconds=st.none() | st.integers(0, 10**9),
+        pace=st.none() | TEXTS,
+        dates=st.none() | TEXTS,
+        newest_at=st.none() | INSTANTS,
+        gap_seconds=st.none() | st.floats(0, 1e9),
+        longest_gap_seconds=st.none() | st.floats(0, 1e9),
+        guids=st.none() | TEXTS,
+        moved_to=st.none() | TEXTS,
+        moved_since=st.none() | INSTANTS,
+        moved_seen=st.integers(0, 10_000),
+        retry_at=st.none() | INSTANTS,
+        muted_at=st.none() | INSTANTS,
+        paused_at=st.none() | INSTANTS,
     )
 )
 @settings(max_examples=25, deadline=None)

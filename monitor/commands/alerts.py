@@ -1,21 +1,31 @@
-"""`squall alerts`: what fired, what was sent, and does a channel work?"""
+"""`squall alerts`: what fired, who was told, what people say of it, and does a channel work?"""
 
 from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import click
 
+from monitor.commands.desk import COMMANDS
+from monitor.commands.explaining import explain, why
 from monitor.commands.opening import settings_of
 from monitor.errors import InputUnusable
 
-_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+if TYPE_CHECKING:
+    import polars as pl
+
+    from monitor.reading import Reader
 
 
 @click.group()
 def alerts() -> None:
-    """List alerts and deliveries, test channels, redeliver."""
+    """List, judge, silence and acknowledge alerts; see messages, test channels, redeliver."""
+
+
+for _command in COMMANDS:
+    alerts.add_command(_command)
 
 
 @alerts.command("list")
@@ -25,6 +35,7 @@ def alerts() -> None:
 def list_(ctx: click.Context, days: int, as_json: bool) -> None:
     """Alerts that were open in the last days, latest first."""
     from monitor.naming import Naming
+    from monitor.own_companies import with_own
     from monitor.reading import Reader
     from monitor.watched import watched_themes
 
@@ -35,58 +46,89 @@ def list_(ctx: click.Context, days: int, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found.to_dicts(), indent=2, default=str))
         return
-    naming = Naming(watched_themes(settings))
+    naming = Naming(watched_themes(settings), with_own(settings.companies))
     for row in found.iter_rows(named=True):
+        said = [row["judged"] and f"judged {row['judged']}", row["acknowledged_by"] and f"ack {row['acknowledged_by']}"]
         click.echo(
             f"{row['id']}  {row['opened_at']:%Y-%m-%d %H:%M}  {row['state']:<10} {row['severity']:<8} "
             f"{naming.title(row['series'])}: {row['observed']} negative stories, {row['expected']:.1f} expected"
+            + "".join(f" [{words}]" for words in said if words)
         )
     if found.is_empty():
         click.echo(f"no alert in the last {days} days")
 
 
-@alerts.command("deliveries")
-@click.option("--dead", is_flag=True, help="Only those that were given up.")
+@alerts.command("show")
+@click.argument("alert")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
-def deliveries(ctx: click.Context, dead: bool, as_json: bool) -> None:
+def show(ctx: click.Context, alert: str, as_json: bool) -> None:
+    """One alert with its evidence and everything that happened: changes, messages, what was not sent, remarks."""
+    from monitor.audit import audit
+    from monitor.naming import Naming
+    from monitor.own_companies import with_own
+    from monitor.reading import Reader
+    from monitor.watched import watched_themes
+
+    settings = settings_of(ctx)
+    with Reader.open(settings.store.path) as reader:
+        found = audit(reader, alert)
+    if as_json:
+        click.echo(json.dumps(found.as_dict(), indent=2, default=str))
+        return
+    row = found.alert
+    title = Naming(watched_themes(settings), with_own(settings.companies)).title(row["series"])
+    click.echo(f"{title}: {row['state']}, {row['severity']}  ({row['id']}, {row['series']})")
+    click.echo(
+        f"now {row['observed']} negative stories in {row['hours']} h, {row['expected']:.1f} expected; peak "
+        f"{row['peak_observed']} at {row['peak_at']:%Y-%m-%d %H:%M}"
+    )
+    for line in (
+        row["assigned_to"] and f"assigned to {row['assigned_to']}",
+        row["acknowledged_by"] and f"acknowledged by {row['acknowledged_by']}",
+        row["judged"] and f"judged {row['judged']}",
+    ):
+        if line:
+            click.echo(line)
+    click.echo("\nstories")
+    for story in found.evidence:
+        click.echo(f"  {story['at'][:16].replace('T', ' ')}  {story['title']}  ({', '.join(story['publishers'])})")
+    click.echo("\nwhat happened (UTC)")
+    for step in found.steps:
+        click.echo(f"  {step.at:%Y-%m-%d %H:%M:%S}  {step.what:<9} {step.words}")
+
+
+@alerts.command("deliveries")
+@click.option("--dead", is_flag=True, help="Only those that were given up.")
+@click.option("--unsent", is_flag=True, help="Instead: notices that were not sent, or not at once, and why.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def deliveries(ctx: click.Context, dead: bool, unsent: bool, as_json: bool) -> None:
     """The latest messages with what became of them."""
     from monitor.reading import Reader
 
     with Reader.open(settings_of(ctx).store.path) as reader:
-        found = reader.query("deliveries", state="dead" if dead else "", limit=200)
+        found = _unsent(reader) if unsent else reader.query("deliveries", state="dead" if dead else "", limit=200)
     if as_json:
         click.echo(json.dumps(found.to_dicts(), indent=2, default=str))
         return
     for row in found.iter_rows(named=True):
+        if unsent:
+            click.echo(
+                f"{row['at']:%Y-%m-%d %H:%M}  {row['channel'] or '-':<12} {row['notice']:<10} {row['choice']:<16} "
+                f"{row['series'] or row['alert']}: {row['words']}"
+            )
+            continue
         click.echo(
             f"{row['id']}  {row['created_at']:%Y-%m-%d %H:%M}  {row['channel']:<12} {row['state']:<10} "
             f"{row['reason']:<10} {row['attempts']} attempts  {row['last_reason'] or row['outcome']}"
         )
     if found.is_empty():
-        click.echo("no message was given up" if dead else "no message yet")
+        click.echo("every notice was sent" if unsent else "no message was given up" if dead else "no message yet")
 
 
-@alerts.command("redeliver")
-@click.argument("delivery")
-@click.pass_context
-def redeliver(ctx: click.Context, delivery: str) -> None:
-    """Send a message that was given up once more, under its old id."""
-    from monitor.actions import send_again
-    from monitor.alert_store import AlertStore
-    from monitor.reading import Reader
-    from monitor.store import Store
-
-    path = settings_of(ctx).store.path
-    with Reader.open(path) as reader:
-        if reader.live:
-            reader.act("redeliver", delivery=delivery)
-            click.echo(f"{delivery} is due again")
-            return
-    now = datetime.now(UTC)
-    with Store.open(path, now) as store:
-        send_again(AlertStore(store), delivery, now)
-    click.echo(f"{delivery} is due again; it goes out when the daemon runs")
+def _unsent(reader: Reader) -> pl.DataFrame:
+    return reader.query("decisions", limit=200)
 
 
 @alerts.command("test")
@@ -109,3 +151,7 @@ def test(ctx: click.Context, channel: str) -> None:
         return
     click.echo(f"{channel}: {attempt.outcome}: {attempt.reason}", err=True)
     ctx.exit(1)
+
+
+alerts.add_command(explain)
+alerts.add_command(why)

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+import tomllib
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from monitor.commands.opening import settings_of
+from monitor.errors import InputUnusable
+
+if TYPE_CHECKING:
+    from alerts.rules import Rules
+    from monitor.backtest import Report, Trial
 
 
 @click.command()
@@ -18,17 +26,41 @@ from monitor.commands.opening import settings_of
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
     help="Learn only, before this time (UTC); else the learning period of the rules.",
 )
+@click.option(
+    "--compare",
+    type=click.Path(path_type=Path, dir_okay=False),
+    multiple=True,
+    help="A TOML file with a [rules] table, to be run beside your settings; may be given several times.",
+)
+@click.option(
+    "--inject",
+    type=click.IntRange(1, 200),
+    multiple=True,
+    help="Plant events of so many negative stories, and say how many are found; may be given several times.",
+)
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page with pictures there.")
 @click.option("--json", "as_json", is_flag=True, help="Print every alert as JSON.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
 @click.pass_context
-def backtest(ctx: click.Context, history: Path, warmup_until: datetime | None, as_json: bool, quiet: bool) -> None:
+def backtest(
+    ctx: click.Context,
+    history: Path,
+    warmup_until: datetime | None,
+    compare: tuple[Path, ...],
+    inject: tuple[int, ...],
+    html: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
     """Drive HISTORY (CSV: published, outlet, title, and optionally summary, link) through the real path."""
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
-    from monitor.backtest import backtest as run
+    from monitor.backtest import History
+    from monitor.backtest_page import page
 
     settings = settings_of(ctx)
+    rules = {"your settings": settings.rules} | {path.stem: _rules(path, settings.rules) for path in compare}
     until = warmup_until.replace(tzinfo=UTC) if warmup_until else None
     with Progress(console=Console(stderr=True), disable=quiet) as progress:
         bars: dict[str, TaskID] = {}
@@ -38,17 +70,66 @@ def backtest(ctx: click.Context, history: Path, warmup_until: datetime | None, a
                 bars[stage] = progress.add_task(stage, total=total)
             progress.update(bars[stage], completed=done)
 
-        report = run(history, settings, until, step)
+        played = History(history, settings, step)
+        reports = {name: played.play(one, until) for name, one in rules.items()}
+        trials = {name: played.trials(one, until, inject, reports[name]) for name, one in rules.items()}
+    if html:
+        html.write_text(page(reports, trials), encoding="utf-8")
     if as_json:
-        click.echo(json.dumps(report.as_dict(), indent=2))
+        click.echo(json.dumps(_plain(reports, trials), indent=2))
         return
+    _print(reports, trials)
+
+
+def _rules(path: Path, mine: Rules) -> Rules:
+    """The rules of a file: what it leaves out is as in the settings."""
+    from alerts.rules import Rules
+
+    try:
+        told = tomllib.loads(path.read_text(encoding="utf-8"))
+        return Rules.model_validate(mine.model_dump() | told["rules"])
+    except KeyError:
+        raise InputUnusable(f"{path} has no [rules] table") from None
+    except (OSError, ValueError) as error:
+        raise InputUnusable(f"the rules in {path} cannot be used: {error}") from error
+
+
+def _plain(reports: Mapping[str, Report], trials: Mapping[str, Sequence[Trial]]) -> dict[str, object]:
+    """The first report as it always was; the others and the trials beside it where they were asked for."""
+    from dataclasses import asdict
+
+    first, *others = reports
+    told = reports[first].as_dict()
+    if others:
+        told["compared"] = {name: reports[name].as_dict() for name in others}
+    if any(trials.values()):
+        told["trials"] = {
+            name: [asdict(one) | {"recall": one.recall} for one in found] for name, found in trials.items()
+        }
+    return told
+
+
+def _print(reports: Mapping[str, Report], trials: Mapping[str, Sequence[Trial]]) -> None:
+    first = next(iter(reports.values()))
     click.echo(
-        f"{report.headlines} headlines, {report.stories} stories, {report.since:%Y-%m-%d} to {report.until:%Y-%m-%d}"
+        f"{first.headlines} headlines, {first.stories} stories, {first.since:%Y-%m-%d} to {first.until:%Y-%m-%d}"
     )
-    click.echo(f"{len(report.alerts)} alerts after {report.warmup_until:%Y-%m-%d %H:%M} UTC")
-    for alert in report.alerts:
+    for name, report in reports.items():
+        under = f" under {name}" if len(reports) > 1 else ""
+        click.echo(f"{len(report.alerts)} alerts after {report.warmup_until:%Y-%m-%d %H:%M} UTC{under}")
+    for name, found in trials.items():
+        for one in found:
+            delay = "" if one.delay_hours is None else f", median delay {one.delay_hours:.1f} h"
+            click.echo(
+                f"{name}: {one.found} of {one.events} events of {one.size} stories found within a day{delay}; "
+                f"{one.false_alerts} other new alerts"
+            )
+    for alert in first.alerts:
         ended = f"{alert.resolved_at:%Y-%m-%d %H:%M}" if alert.resolved_at else "open"
         click.echo(f"\n{alert.opened_at:%Y-%m-%d %H:%M} to {ended}  {alert.name}  [{alert.severity}]")
-        click.echo(f"  {alert.seen} negative in {alert.hours} h, {alert.expected:.1f} expected, p {alert.p_value:.1e}")
+        click.echo(
+            f"  {alert.detector}: {alert.seen} seen in {alert.hours} h, {alert.expected:.1f} expected, "
+            f"p {alert.p_value:.1e}"
+        )
         for story in alert.stories[:5]:
             click.echo(f"  - {story.publisher}: {story.title}")

@@ -65,6 +65,7 @@ def once(ctx: click.Context, as_json: bool) -> None:
             try:
                 brought = await pipeline.ingest(now)
                 changes = pipeline.detect(now)
+                pipeline.oversee(now, {})
                 # Each channel in a thread of its own: one that hangs keeps no other waiting.
                 senders = (asyncio.to_thread(_sent, pipeline, channel) for channel in pipeline.channels)
                 sent = sum(await asyncio.gather(*senders))

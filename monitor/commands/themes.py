@@ -11,7 +11,7 @@ from monitor.commands.opening import settings_of
 
 @click.group()
 def themes() -> None:
-    """List risk themes, try them on a headline."""
+    """List risk themes, try them on a headline, add your own."""
 
 
 @themes.command("list")
@@ -38,12 +38,12 @@ def test(ctx: click.Context, headline: str, as_json: bool) -> None:
     """Say which themes HEADLINE matches, and why the others do not."""
     from dataclasses import asdict
 
-    from models.scorer import load_scorer
     from models.themes import ThemeMatcher
+    from monitor.chosen_model import embedder_for, scorer_of
     from monitor.watched import watched_themes
 
     settings = settings_of(ctx)
-    matcher = ThemeMatcher(watched_themes(settings), load_scorer(settings.model.adapter, device=settings.model.device))
+    matcher = ThemeMatcher(watched_themes(settings), embedder_for(scorer_of(settings.model)))
     findings = matcher.explain(headline)
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=2, default=str))
@@ -54,3 +54,58 @@ def test(ctx: click.Context, headline: str, as_json: bool) -> None:
         click.echo(
             f"{mark}  {finding.theme:<20} {words:<16} similarity {finding.near.example:.2f} of {finding.needed:.2f}"
         )
+
+
+@themes.command("add")
+@click.argument("id_", metavar="ID")
+@click.option("--name", required=True, help="What people call it.")
+@click.option("--description", required=True, help="One sentence that says what belongs to it.")
+@click.option("--example", multiple=True, help="A headline that belongs to it; give five or more.")
+@click.option("--counter-example", multiple=True, help="A headline that looks alike and does not belong to it.")
+@click.option("--term", multiple=True, help="Words that speak for it; with one of them less similarity suffices.")
+@click.option("--strong-term", multiple=True, help="Words that are enough alone.")
+@click.option("--excluded-term", multiple=True, help="Words that refuse a headline, whatever else speaks for it.")
+@click.option("--needs-term", is_flag=True, help="Refuse headlines without a term, however similar.")
+@click.pass_context
+def add(
+    ctx: click.Context,
+    id_: str,
+    name: str,
+    description: str,
+    example: tuple[str, ...],
+    counter_example: tuple[str, ...],
+    term: tuple[str, ...],
+    strong_term: tuple[str, ...],
+    excluded_term: tuple[str, ...],
+    needs_term: bool,
+) -> None:
+    """Write a theme of your own into the settings file; it is watched from the next start on."""
+    from pathlib import Path
+
+    from pydantic import ValidationError
+
+    from models.themes import Theme
+    from monitor.errors import InputUnusable
+    from monitor.settings import FILE, find_settings
+    from monitor.theme_file import add_theme
+    from monitor.watched import watched_themes
+
+    if any(theme.id == id_ for theme in watched_themes(settings_of(ctx))):
+        raise InputUnusable(f"the theme {id_!r} is watched already; `squall themes list` shows it")
+    try:
+        theme = Theme(
+            id=id_,
+            name=name,
+            description=description,
+            examples=example,
+            counter_examples=counter_example,
+            terms=term,
+            strong_terms=strong_term,
+            excluded_terms=excluded_term,
+            needs_term=needs_term,
+        )
+    except ValidationError as error:
+        raise InputUnusable("; ".join(str(one["msg"]) for one in error.errors())) from error
+    path = find_settings(ctx.find_root().obj) or Path(FILE)
+    add_theme(path, theme)
+    click.echo(f"theme {id_} is in {path}; try it with `squall themes test`, and restart the daemon to watch it")

@@ -27,6 +27,7 @@ from monitor.demo.newsroom import LOOPBACK, Newsroom
 from monitor.demo.receivers import Hook, Mailbox
 from monitor.demo.storyline import PUBLISHERS, Storyline, storyline
 from monitor.demo.verdict import MAIL, WEBHOOK, DemoResult, Played, judge
+from monitor.desk_store import DeskStore
 from monitor.errors import InputUnusable
 from monitor.feeds import Feed
 from monitor.pipeline import Pipeline
@@ -96,7 +97,8 @@ async def play(
         settings = demo_settings(folder, newsroom, hook, mailbox, model or ModelSettings())
         with Store.open(folder / STORE, story.starts) as store:
             tally, changes = await _run(Pipeline.begin(settings, store, story.starts), story, newsroom, hook, progress)
-            stories = len({told for told, _, _ in store.recent_titles(story.starts)})
+            stories = len({row[0] for row in store.recent_titles(story.starts)})
+            unsent = DeskStore(store).unsent()
         return judge(
             Played(
                 seed=seed,
@@ -113,6 +115,7 @@ async def play(
                 posts=hook.posts,
                 letters=mailbox.letters,
                 seconds=time.monotonic() - begun,
+                unsent=unsent,
             )
         )
 
@@ -123,7 +126,9 @@ def demo_settings(folder: Path, newsroom: Newsroom, hook: Hook, mailbox: Mailbox
         store=StoreSettings(path=folder / STORE),
         model=model,
         watch=WatchSettings(default_feeds=False),
-        polling=PollSettings(allow_private_addresses=(LOOPBACK,), per_host=len(PUBLISHERS)),
+        polling=PollSettings(
+            allow_private_addresses=(LOOPBACK,), per_host=len(PUBLISHERS), host_spacing_seconds=0, slowest_factor=1
+        ),
         rules=Rules(learning_days=_LEARNING_DAYS),
         feeds=tuple(
             Feed(

@@ -56,6 +56,7 @@ class Played:
         changes: every change of every alert, in order.
         posts, letters: what arrived at the webhook and by mail, in order.
         seconds: how long the run took.
+        unsent: ids of notices that were rightly not sent, such as those of a part while the market's alert fires.
     """
 
     seed: int
@@ -72,6 +73,7 @@ class Played:
     posts: tuple[Post, ...]
     letters: tuple[Letter, ...]
     seconds: float
+    unsent: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,16 +169,17 @@ def _delivery(played: Played) -> Iterable[Finding]:
         if post.verification is not Verification.VERIFIED:
             words = f"the webhook {post.id or 'without an id'} did not verify: {post.verification.value}"
             yield Finding(Shortcoming.UNVERIFIED, words)
-    yield from _arrivals(WEBHOOK, played.changes, [post.id for post in played.posts])
-    yield from _arrivals(MAIL, played.changes, [mail_id(letter) for letter in played.letters])
+    yield from _arrivals(WEBHOOK, played, [post.id for post in played.posts])
+    yield from _arrivals(MAIL, played, [mail_id(letter) for letter in played.letters])
 
 
-def _arrivals(channel: str, changes: Sequence[Change], ids: Sequence[str]) -> Iterable[Finding]:
-    due = {
+def _arrivals(channel: str, played: Played, ids: Sequence[str]) -> Iterable[Finding]:
+    notices = {
         delivery_id(change.alert.id, change.reason.value, change.at, channel): change
-        for change in changes
+        for change in played.changes
         if change.notifies
     }
+    due = {id_: change for id_, change in notices.items() if id_ not in played.unsent}
     arrived = Counter(ids)
     for id_, change in due.items():
         told = f"that {change.alert.series} {change.reason.value}"

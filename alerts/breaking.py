@@ -1,0 +1,99 @@
+"""Single stories that many publishers carry at once.
+
+takes  fresh negative stories of the market with the publisher families that carry them, and now
+gives  a `Window` for each young story that more than one family carries, in a series of its own: `story:0123...`
+never  takes copies for stories, nor several outlets of one house for several families
+
+How many families usually carry a negative story is learned from the stories of the last days: families less one are
+taken as negative binomial. So where everything is syndicated, more families are needed.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from alerts.breadth import Breadth
+from alerts.rules import Detector, Rules
+from alerts.surprise import HOURS_A_WEEK, tail
+from alerts.window import Chance, Window
+
+STORY = "story"
+# Stories are still being picked up while they are this young: they say too little about how far stories spread.
+_GROWN = timedelta(hours=48)
+# A story of one family is nobody's breaking story.
+_FEWEST_FAMILIES = 2
+
+
+def story_series(story: int) -> str:
+    """The name of a story's series."""
+    return f"{STORY}:{story:016x}"
+
+
+def story_of(series: str) -> int | None:
+    """The story that a series of this kind is about; None for another kind."""
+    kind, _, name = series.partition(":")
+    return int(name, 16) if kind == STORY else None
+
+
+def breaking(
+    stories: Sequence[int],
+    times: Sequence[datetime],
+    carried: Sequence[AbstractSet[str]],
+    now: datetime,
+    history_days: float,
+    budget: float,
+    rules: Rules,
+) -> tuple[Window, ...]:
+    """Windows of the stories that turned negative in the last `breaking_hours`, in order of arrival.
+
+    Args:
+        stories, times, carried: fresh negative stories of the market of the last days, in order of arrival: id, when
+            each turned negative, and the families that carry it, those without history left out.
+        now: aware UTC.
+        history_days: of the market.
+        budget: share of all such stories together.
+    """
+    families = [len(one) for one in carried]
+    usual = Breadth.of(families[: bisect_right(times, now - _GROWN)])
+    days = min(max(history_days, 1.0), rules.lookback / timedelta(days=1))
+    weekly = len(stories) / days * HOURS_A_WEEK / 24
+    least = _smallest(usual, weekly, budget, rules)
+    found = []
+    for place in range(bisect_right(times, now - timedelta(hours=rules.breaking_hours)), len(stories)):
+        count = families[place]
+        if count < _FEWEST_FAMILIES:
+            continue
+        probability = usual.probability([count])
+        found.append(
+            Window(
+                series=story_series(stories[place]),
+                hours=rules.breaking_hours,
+                start=times[place],
+                end=now,
+                observed=count,
+                exposure=len(stories),
+                expected=1 + usual.mean,
+                dispersion=usual.dispersion,
+                publishers=count,
+                stories=(stories[place],),
+                since=times[place],
+                history_days=history_days,
+                budget=budget,
+                smallest_detectable=least,
+                detector=Detector.BREAKING,
+                chance=Chance(probability, weekly * probability),
+            )
+        )
+    return tuple(found)
+
+
+def _smallest(usual: Breadth, weekly: float, budget: float, rules: Rules) -> int:
+    counts = np.arange(rules.breaking_publishers, 200)
+    allowed = rules.false_alerts_per_week * budget
+    rare = weekly * tail(counts - 1, usual.mean, usual.dispersion) <= allowed
+    return int(counts[np.argmax(rare)]) if rare.any() else int(counts[-1])

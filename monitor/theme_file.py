@@ -1,0 +1,59 @@
+"""A risk theme of the user's own, written into the settings file.
+
+takes  the text of a settings file, and a theme
+gives  the text with a `[[themes]]` table at its end
+never  changes a line that is there, and never makes a file that Squall could not read again
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from models.themes import Theme
+from monitor.errors import SettingsUnusable
+from monitor.settings import Settings
+
+
+def with_theme(text: str, theme: Theme) -> str:
+    """The settings with one more theme; what has its default is left out.
+
+    Raises:
+        SettingsUnusable: a theme of this id is there already, or the settings cannot be read with it.
+    """
+    told = theme.model_dump(mode="json", exclude_defaults=True)
+    table = "\n".join(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in told.items())
+    longer = f"{text.rstrip()}\n\n[[themes]]\n{table}\n".lstrip()
+    try:
+        read = tomllib.loads(longer)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsUnusable(
+            f"the theme cannot be added to these settings: {error}; themes must be given as [[themes]] tables"
+        ) from error
+    try:
+        Settings.model_validate(read)
+    except ValidationError as error:
+        raise SettingsUnusable(f"the theme cannot be added: {error.errors()[0]['msg']}") from error
+    return longer
+
+
+def add_theme(path: Path, theme: Theme) -> None:
+    """Add a theme to the settings file, which is made when there is none; all of it is written, or nothing.
+
+    Raises:
+        SettingsUnusable: see `with_theme`; or the file cannot be read or written.
+    """
+    try:
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        longer = with_theme(text, theme)
+        beside = path.with_name(f".{path.name}.new")
+        beside.write_text(longer, encoding="utf-8")
+        if path.exists():
+            beside.chmod(path.stat().st_mode & 0o777)
+        os.replace(beside, path)  # noqa: PTH105 - the atomic call by its name
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsUnusable(f"the theme cannot be written to {path}: {error}") from error

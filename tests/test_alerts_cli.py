@@ -1,0 +1,124 @@
+"""`squall alerts` as people type it: see, acknowledge, judge, silence, send again; refusals say the way out."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from monitor.cli import squall
+from monitor.store import Store
+
+SCENE = runpy.run_path(str(Path(__file__).with_name("desk_scene.py")))
+House, hook, spike = (SCENE[name] for name in ("House", "hook", "spike"))
+
+
+class Terminal:
+    """A folder with settings and a store that holds one alert and one dead letter, and no daemon."""
+
+    def __init__(self, folder: Path) -> None:
+        self.now = datetime.now(UTC) - timedelta(hours=2)
+        self.config = folder / "squall.toml"
+        store = folder / "squall.duckdb"
+        self.config.write_text(f'[store]\npath = "{store}"\n')
+        with Store.open(store, self.now) as opened, hook() as desk:
+            desk.status = 410
+            house = House(opened, {"desk": desk})
+            house.look(self.now, spike())
+            house.send(self.now)
+            self.alert = house.alert
+            self.letter = house.query("deliveries", state="dead", limit=1)[0]["id"]
+
+    def type(self, *words: str) -> Result:
+        return CliRunner().invoke(squall, ["--config", str(self.config), "alerts", *words])
+
+    def told(self, *words: str) -> str:
+        result = self.type(*words)
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    def json(self, *words: str) -> Any:
+        return json.loads(self.told(*words, "--json"))
+
+
+@pytest.fixture(scope="module")
+def _key() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SQUALL_HOOK", "a secret of sixteen bytes")
+        yield
+
+
+@pytest.fixture(scope="module")
+def terminal(tmp_path_factory: pytest.TempPathFactory, _key: None) -> Terminal:
+    return Terminal(tmp_path_factory.mktemp("desk"))
+
+
+def test_what_people_say_is_shown_and_on_record(terminal: Terminal) -> None:
+    alert = terminal.alert
+    assert "acknowledged" in terminal.told("ack", alert, "--by", "ann", "--note", "on it")
+    assert "noted" in terminal.told("note", alert, "statement", "at", "noon", "--assign", "bo", "--by", "ann")
+    judged = terminal.told("judge", alert, "false", "--by", "bo")
+    assert "0 judged true, 1 judged false, 0 not judged" in judged
+    assert "[judged false] [ack ann]" in terminal.told("list")
+    shown = terminal.told("show", alert)
+    for words in ("assigned to bo", "acknowledged by ann", "judged false", "ann: note: statement at noon", "410"):
+        assert words in shown, words
+    steps = terminal.json("show", alert)["steps"]
+    assert [step["what"] for step in steps if step["what"] == "remark"] == ["remark"] * 4
+    assert "acknowledgement taken back" in terminal.told("ack", alert, "--undo", "--by", "ann")
+    assert terminal.json("tally")["judged_false"] == 1
+    assert terminal.json("tally", "--days", "1")["standing"] == "too_early"
+
+
+def test_silences_begin_are_listed_and_end(terminal: Terminal) -> None:
+    made = terminal.told("silence", "company:*", "--for", "8h", "--why", "results", "--by", "ann")
+    id_ = made.split(":")[0]
+    assert "company:*" in terminal.told("silences")
+    assert "notices of company:* are sent again" in terminal.told("unsilence", id_)
+    assert "nothing is silenced" in terminal.told("silences")
+    assert [row["id"] for row in terminal.json("silences", "--all")] == [id_]
+    until = (datetime.now(UTC) + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M")
+    assert until.replace("T", " ") in terminal.told("silence", "market", "--until", until)
+
+
+def test_a_dead_letter_is_sent_again_once_its_channel_is_on(terminal: Terminal) -> None:
+    assert terminal.letter in terminal.told("deliveries", "--dead")
+    refused = terminal.type("redeliver", terminal.letter)
+    assert refused.exit_code != 0
+    assert "squall alerts enable desk" in str(refused.exception)
+    assert "desk is switched on" in terminal.told("enable", "desk")
+    assert "1 message of desk is due again; it goes out when the daemon runs" in terminal.told(
+        "redeliver", "--channel", "desk"
+    )
+    assert "no message was given up" in terminal.told("deliveries", "--dead")
+    assert "every notice was sent" in terminal.told("deliveries", "--unsent")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("ack", "alert_none"), "there is no alert"),
+        (("show", "alert_none"), "there is no alert"),
+        (("note", "alert_none"), "write something"),
+        (("silence", "market"), "say how long"),
+        (("silence", "market", "--for", "soon"), "no length of time"),
+        (("silence", "market", "--for", "900w"), "within a year"),
+        (("silence", "market", "--until", "noon"), "no time"),
+        (("silence", "market", "--until", "2020-01-01"), "after now"),
+        (("unsilence", "silence_none"), "there is no silence"),
+        (("redeliver",), "name either one delivery"),
+        (("redeliver", "msg_1", "--channel", "desk"), "name either one delivery"),
+        (("redeliver", "msg_none"), "there is no delivery"),
+        (("enable", "elsewhere"), "not switched off"),
+    ],
+)
+def test_refusals_say_the_way_out(terminal: Terminal, words: tuple[str, ...], said: str) -> None:
+    result = terminal.type(*words)
+    assert result.exit_code != 0
+    assert said in str(result.exception)

@@ -1,0 +1,297 @@
+"""Tone, slow rises, breaking stories, sources, budgets and severity: each by itself."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from alerts.breaking import breaking, story_of, story_series
+from alerts.budgets import growth, shares
+from alerts.cusum import false_a_week, slow_rise
+from alerts.rules import Detector, Rules
+from alerts.severity import Gravity, Severity, gravity
+from alerts.sources import (
+    AFFINITIES,
+    SOURCES,
+    SourceShift,
+    Voices,
+    source_changes,
+)
+from alerts.spikes import Verdict, spikes
+from alerts.surprise import crossings_a_week, smallest_count, tail
+from alerts.tone import learn_tone, tone_tail
+from alerts.windows import HISTORY, MARKET, SIGHTINGS, WATCHED, Past, Window, windows
+
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
+BANKS = "theme:bank-stress"
+
+
+# Tone
+
+
+@given(st.integers(0, 40), st.integers(0, 40), st.floats(0.01, 0.95), st.floats(0.01, 0.8))
+def test_the_tail_of_tone_is_that_of_the_beta_binomial(observed: int, more: int, share: float, spread: float) -> None:
+    strength = 1 / spread - 1
+    reference = stats.betabinom.sf(observed - 1, observed + more, share * strength, (1 - share) * strength)
+    assert tone_tail(observed, observed + more, share, spread) == pytest.approx(min(reference, 1), rel=1e-6, abs=1e-12)
+
+
+def test_a_quiet_tone_is_learned_and_a_restless_one_is_allowed_more() -> None:
+    random = np.random.default_rng(3)
+    stories = np.full((2, 60 * 24), 1.0)
+    steady = random.random(60 * 24) < 0.2
+    moods = np.repeat(random.beta(0.5, 2, 60), 24)
+    negative = np.stack([steady, random.random(60 * 24) < moods]).astype(np.float64)
+    tone = learn_tone(negative, stories, np.ones_like(stories), 0.15, 24)
+    assert tone.share == pytest.approx(negative.mean(axis=1), abs=0.01)
+    assert tone.spread[0] < 0.05 < 0.15 < tone.spread[1]
+
+
+def test_a_series_without_stories_shares_the_markets_tone() -> None:
+    nothing = np.zeros((1, 240))
+    tone = learn_tone(nothing, nothing, np.ones_like(nothing), 0.13, 24)
+    assert tone.share[0] == pytest.approx(0.13)
+
+
+# Slow rises
+
+
+def test_a_rise_that_lasts_is_told_and_one_bad_day_is_not() -> None:
+    usual = np.full((3, 10), 4.0)
+    seen = np.array([[4.0] * 10, [4.0] * 9 + [200.0], [4.0] * 3 + [9.0] * 7])
+    slow = slow_rise(seen, usual, np.full(3, 0.2), 2.0)
+    rate = false_a_week(slow.evidence)
+    assert rate[2] < 0.02 < 0.2 < rate[1]
+    assert slow.days[2] == 7
+    assert slow.evidence[0] == 0
+    assert slow.days[0] == 0
+
+
+def test_false_alarms_of_a_slow_rise_are_rarer_than_stated() -> None:
+    """Lorden's bound, on 4,000 years of calm days."""
+    random = np.random.default_rng(8)
+    seen = random.negative_binomial(2, 2 / (2 + 3.0), (1000, 1460)).astype(np.float64)
+    evidence = np.zeros(1000)
+    crossed, states = 0, np.zeros(1000, dtype=bool)
+    step = slow_rise(seen[:, :1], np.full((1000, 1), 3.0), np.full(1000, 0.5), 2.0)
+    assert step.evidence.shape == (1000,)
+    ratio = seen * math.log(2) - (2 + seen) * (math.log1p(3.0) - math.log1p(1.5))
+    for day in range(seen.shape[1]):
+        evidence = np.maximum(evidence + np.minimum(ratio[:, day], 3.0), 0)
+        above = evidence >= 5
+        crossed += int((above & ~states).sum())
+        evidence = np.where(above, 0.0, evidence)
+        states = above
+    assert crossed / (1000 * 1460 / 7) <= float(false_a_week(np.array([5.0]))[0])
+
+
+# Breaking stories
+
+
+def told(families: int, ago: timedelta, story: int) -> tuple[int, datetime, set[str]]:
+    return story, NOW - ago, {f"house-{number}" for number in range(families)}
+
+
+def broken(*stories: tuple[int, datetime, set[str]], rules: Rules | None = None) -> tuple[Window, ...]:
+    ordered = sorted(stories, key=lambda one: one[1])
+    return breaking(*(list(part) for part in zip(*ordered, strict=True)), NOW, 20.0, 0.1, rules or Rules())
+
+
+CALM = [told(1 + (number % 7 == 0), 3 * DAY + number * HOUR, number) for number in range(150)]
+
+
+def test_one_story_of_many_families_breaks_and_a_copy_or_an_old_one_does_not() -> None:
+    found = broken(*CALM, told(9, 2 * HOUR, 900), told(2, HOUR, 901), told(9, 7 * HOUR, 902))
+    assert {window.series for window in found} == {story_series(900), story_series(901)}
+    verdicts = {spike.series: spike.verdict for spike in spikes(found, Rules())}
+    assert verdicts[story_series(900)] is Verdict.SURGE
+    assert verdicts[story_series(901)] is not Verdict.SURGE
+    assert story_of(story_series(900)) == 900
+    assert story_of("market") is None
+
+
+def test_where_everything_is_syndicated_more_families_are_needed() -> None:
+    wide = [told(4 + number % 5, 3 * DAY + number * HOUR, number) for number in range(150)]
+    alone, among = broken(*CALM, told(7, HOUR, 900)), broken(*wide, told(7, HOUR, 900))
+    assert alone[0].smallest_detectable < among[0].smallest_detectable
+    assert spikes(alone, Rules())[0].verdict is Verdict.SURGE
+    assert spikes(among, Rules())[0].verdict is Verdict.USUAL
+
+
+# Sources
+
+
+def spoken(*rows: tuple[str, int, int, int]) -> pl.DataFrame:
+    """(publisher, first hour ago, last hour ago, headlines an hour)."""
+    found = [
+        (name, NOW - back * HOUR, each, each // 6)
+        for name, first, last, each in rows
+        for back in range(first, last - 1, -1)
+    ]
+    return pl.DataFrame(found, schema=dict(SOURCES), orient="row")
+
+
+def test_a_feed_that_is_new_silent_doubled_or_back_is_recognised() -> None:
+    sources = spoken(
+        ("steady", 24 * 40, 0, 6),
+        ("silent", 24 * 40, 30, 6),
+        ("new", 24 * 3, 0, 6),
+        ("double", 24 * 40, 24, 6),
+        ("double", 23, 0, 20),
+        ("back", 24 * 40, 24 * 15, 6),
+        ("back", 5, 0, 6),
+    )
+    found = {one.publisher: one.shift for one in source_changes(sources, NOW, 7)}
+    assert found == {
+        "silent": SourceShift.SILENT,
+        "new": SourceShift.ADDED,
+        "double": SourceShift.DOUBLED,
+        "back": SourceShift.RETURNED,
+    }
+
+
+def test_nothing_is_new_while_everything_is() -> None:
+    assert source_changes(spoken(("a", 40, 0, 6), ("b", 40, 0, 6)), NOW, 7) == ()
+
+
+def test_exposure_follows_the_publishers_that_write_about_a_series() -> None:
+    start = NOW - 10 * DAY
+    sources = spoken(("banks-daily", 240, 0, 6), ("general", 240, 12, 60))
+    affinities = pl.DataFrame([(BANKS, "banks-daily", 200)], schema=dict(AFFINITIES), orient="row")
+    exposure = Voices.of(sources, start, 241, frozenset()).exposure(affinities, [BANKS, "theme:other"])
+    before, after = exposure[:, 200], exposure[:, 235]
+    assert after[0] / before[0] > 0.9  # the general paper that fell silent never wrote about banks
+    assert after[1] / before[1] < 0.2
+
+
+def stream(days: int, *, silent_hours: int = 0) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Two houses write the market: one everything about banks, the other nothing; the other may fall silent."""
+    random = np.random.default_rng(4)
+    history, rows, sources = [], [], []
+    story = 0
+    for back in range(days * 24, -1, -1):
+        hour = NOW - back * HOUR
+        general = 0 if back < silent_hours else int(random.poisson(30))
+        banks, negative = int(random.poisson(4)), int(random.poisson(0.5))
+        history.append((MARKET, hour, general + banks + negative, negative))
+        sources += [("banks-daily", hour, banks + negative, negative), ("bank-times", hour, banks + negative, negative)]
+        sources.append(("general", hour, general, 0))
+        if negative:
+            history.append((BANKS, hour, negative, negative))
+        for _ in range(negative):
+            story += 1
+            rows.append((BANKS, story, hour, ["banks-daily", "bank-times"]))
+    return (
+        pl.DataFrame(history, schema=dict(HISTORY), orient="row"),
+        pl.DataFrame(rows, schema=dict(SIGHTINGS), orient="row"),
+        pl.DataFrame([row for row in sources if row[2]], schema=dict(SOURCES), orient="row"),
+    )
+
+
+WATCHED_BANKS = pl.DataFrame([(name, NOW - 60 * DAY) for name in (BANKS, MARKET)], schema=dict(WATCHED), orient="row")
+AFFINE = pl.DataFrame([(BANKS, "banks-daily", 300), (BANKS, "bank-times", 300)], schema=dict(AFFINITIES), orient="row")
+
+
+def test_a_paper_that_falls_silent_makes_no_surge_of_the_others() -> None:
+    rules = Rules(false_alerts_per_week=20, windows=(24,))
+    history, sightings, sources = stream(50, silent_hours=24)
+    blind = windows(history, sightings, WATCHED_BANKS, NOW, rules)
+    aware = windows(history, sightings, WATCHED_BANKS, NOW, rules, Past(sources, AFFINE))
+    volume = [
+        next(one for one in found if one.detector is Detector.VOLUME and one.series == BANKS)
+        for found in (blind, aware)
+    ]
+    assert volume[0].observed > 3 * volume[0].expected
+    assert volume[1].observed < 1.7 * volume[1].expected
+    assert all(spike.verdict is not Verdict.SURGE for spike in spikes(aware, rules))
+
+
+def test_what_only_a_new_feed_carries_does_not_count_yet() -> None:
+    rules = Rules(windows=(24,))
+    history, sightings, sources = stream(50)
+    extra = [(BANKS, 10_000 + number, NOW - number * timedelta(minutes=5), ["new-feed"]) for number in range(200)]
+    louder = pl.concat([sightings, pl.DataFrame(extra, schema=dict(SIGHTINGS), orient="row")]).sort("negative_at")
+    new = pl.DataFrame(
+        [("new-feed", NOW - back * HOUR, 9, 9) for back in range(40)], schema=dict(SOURCES), orient="row"
+    )
+    found = windows(history, louder, WATCHED_BANKS, NOW, rules, Past(pl.concat([sources, new]), AFFINE))
+    assert found == windows(history, sightings, WATCHED_BANKS, NOW, rules, Past(sources, AFFINE))
+
+
+# Budgets
+
+
+def test_weights_move_shares_within_a_kind_and_no_further() -> None:
+    names = ["market", "company:A", "company:B", "company:C", "theme:x"]
+    plain, weighed = shares(names, names, {}), shares(names, names, {"company:A": 4.0})
+    assert plain.sum() == pytest.approx(1)
+    assert weighed.sum() == pytest.approx(1)
+    assert weighed[1] == pytest.approx(4 * weighed[2])
+    assert weighed[[0, 4]] == pytest.approx(plain[[0, 4]])
+
+
+def test_what_silent_series_leave_over_is_given_back_and_what_is_stated_is_not_exceeded() -> None:
+    rules = Rules()
+    share = np.full(20, 1 / 1000)
+    more = growth(np.full(20, 40.0), 8000.0, share, 6.0, rules)
+    assert 2 < more <= 32
+    full = growth(np.full(20, 40.0), 8000.0, np.full(20, 1 / 20), 6.0, rules)
+    assert full < more
+
+
+@given(st.floats(0.05, 30), st.floats(0.05, 3), st.sampled_from([1, 3, 12, 24]), st.floats(1e-5, 1))
+def test_the_smallest_count_is_the_first_that_is_rare_enough(
+    expected: float, dispersion: float, hours: int, allowed: float
+) -> None:
+    mean, spread = np.array([expected]), np.array([dispersion])
+    least = np.ceil(2 * mean).astype(np.int64) + 1
+    count = smallest_count(mean, spread, hours, np.array([allowed]), least)
+    assert crossings_a_week(count, hours, mean, spread)[0] <= allowed
+    assert count[0] == least[0] or crossings_a_week(count - 1, hours, mean, spread)[0] > allowed
+
+
+@given(st.integers(1, 60), st.floats(0.01, 20), st.floats(0.05, 3))
+def test_the_rate_never_exceeds_its_bound(count: int, expected: float, dispersion: float) -> None:
+    bound = 168 / 24 * count * tail(count, expected, dispersion)
+    assert crossings_a_week(count, 24, expected, dispersion) <= bound * (1 + 1e-9)
+
+
+# Severity
+
+
+def weighed(**changed: float) -> Gravity:
+    base = {"allowed": 0.01, "per_week": 0.01, "observed": 4, "expected": 1.0, "publishers": 2, "weight": 1.0}
+    return gravity(**(base | changed), rules=Rules())  # type: ignore[arg-type]  # counts among the floats are whole
+
+
+def test_a_surge_that_just_meets_the_rules_has_no_points() -> None:
+    assert weighed().score == 0
+    assert weighed().severity(Rules()) is Severity.INFO
+
+
+def test_each_part_of_the_score_is_a_doubling_or_two_decades() -> None:
+    assert weighed(per_week=1e-4).rarity == pytest.approx(1)
+    assert weighed(observed=8).size == pytest.approx(1)
+    assert weighed(publishers=4).breadth == pytest.approx(1)
+    assert weighed(weight=2.0).weight == pytest.approx(1)
+    assert weighed(weight=0.5).score == pytest.approx(-1)
+    grave = weighed(per_week=0.0, observed=64, publishers=16)
+    assert (grave.rarity, grave.size, grave.breadth) == (3, 3, 2)
+    assert grave.severity(Rules()) is Severity.CRITICAL
+    assert grave.words == "score 8.0 = rarity 3.0 + size 3.0 + publishers 2.0 + weight 0.0"
+
+
+def test_a_heavier_series_is_never_less_grave() -> None:
+    ranks = [weighed(observed=16, per_week=1e-5, weight=weight).severity(Rules()).rank for weight in (0.25, 1.0, 4.0)]
+    assert ranks == sorted(ranks)
+    assert len(Counter(ranks)) > 1

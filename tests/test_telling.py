@@ -1,0 +1,374 @@
+"""From a change of an alert to the outbox and the receivers, with a real store: what people asked for is respected."""
+
+from __future__ import annotations
+
+import runpy
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alerts.delivery import delivery_id
+from alerts.spikes import Severity
+from monitor.actions import ACTIONS
+from monitor.alert_store import AlertStore
+from monitor.audit import audit
+from monitor.desk import Desk
+from monitor.desk_store import DeskStore
+from monitor.errors import InputUnusable, MonitorError
+from monitor.feeds import Check, Feed, Outcome, succeeded, unseen
+from monitor.queries import QUERIES
+from monitor.readservice import ReadService, answer
+from monitor.store import Batch, Store
+
+SCENE = runpy.run_path(str(Path(__file__).with_name("desk_scene.py")))
+BANKS, HOUR, MINUTE, START = (SCENE[name] for name in ("BANKS", "HOUR", "MINUTE", "START"))
+House, hook, spike = (SCENE[name] for name in ("House", "hook", "spike"))
+Hook = Any  # desk_scene.Hook
+
+
+@pytest.fixture(autouse=True)
+def _secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SQUALL_HOOK", "a secret of sixteen bytes")
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    with Store.open(":memory:", START) as opened:
+        yield opened
+
+
+def kinds(one: Hook) -> list[str]:
+    return [payload["type"].removeprefix("squall.") for _, payload in one.taken]
+
+
+def test_an_alert_is_told_from_its_beginning_to_its_end(store: Store) -> None:
+    with hook() as desk:
+        house = House(store, {"desk": desk})
+        house.look(START, spike())
+        house.look(START + MINUTE, spike(Severity.CRITICAL))
+        house.send(START + MINUTE)
+        house.oversee(START + 25 * HOUR)
+        house.look(START + 26 * HOUR)
+        house.look(START + 28 * HOUR)
+        house.send(START + 28 * HOUR)
+    assert kinds(desk) == ["alert.fired", "alert.escalated", "alert.reminded", "alert.resolved"]
+    assert len({id_ for id_, _ in desk.taken}) == 4
+    assert desk.taken[0][1]["data"]["trend"]["negative"] == [0] * 56
+
+
+def test_an_acknowledged_alert_is_not_reminded_of_but_its_end_is_told(store: Store) -> None:
+    with hook() as desk:
+        house = House(store, {"desk": desk})
+        house.look(START, spike())
+        house.send(START)
+        house.act("remark", START + HOUR, alert=house.alert, what="acknowledged")
+        house.oversee(START + 25 * HOUR)
+        house.act("remark", START + 26 * HOUR, alert=house.alert, what="reopened")
+        house.oversee(START + 27 * HOUR)
+        house.look(START + 28 * HOUR)
+        house.look(START + 30 * HOUR)
+        house.send(START + 30 * HOUR)
+    assert kinds(desk) == ["alert.fired", "alert.reminded", "alert.resolved"]
+    assert house.choices() == ["acknowledged"]
+
+
+def test_a_silence_keeps_quiet_until_it_is_ended_and_then_the_alert_is_told(store: Store) -> None:
+    with hook() as desk:
+        house = House(store, {"desk": desk})
+        made = house.act("silence", START, pattern="theme:*", until=(START + 9 * HOUR).isoformat(), why="known")
+        house.look(START, spike())
+        for minute in range(5):
+            house.oversee(START + minute * MINUTE)
+        assert desk.taken == []
+        assert house.choices() == ["silenced"], "however often one looks"
+        house.act("unsilence", START + HOUR, silence=made["silence"])
+        house.oversee(START + HOUR)
+        house.oversee(START + HOUR + MINUTE)
+    assert kinds(desk) == ["alert.fired"]
+
+
+def test_a_silence_takes_back_what_is_held(store: Store) -> None:
+    with hook() as desk:
+        house = House(store, {"desk": desk}, routes=[{"name": "night", "quiet_hours": "11:00-14:00"}])
+        house.look(START, spike(), spike(series="company:JPM"))
+        until = (START + 4 * HOUR).isoformat()
+        house.act("silence", START + HOUR, pattern="company:*", until=until)
+        house.oversee(START + 2 * HOUR)
+        assert [payload["data"]["series"] for _, payload in desk.taken] == [BANKS]
+        assert "silenced" in house.choices()
+        house.oversee(START + 5 * HOUR)
+    assert [payload["data"]["series"] for _, payload in desk.taken] == [BANKS, "company:JPM"]
+    assert len({id_ for id_, _ in desk.taken}) == 2
+
+
+def test_in_the_morning_one_message_tells_what_the_night_held_back(store: Store) -> None:
+    route = {"name": "night", "quiet_hours": "11:00-14:00"}
+    with hook() as desk:
+        house = House(store, {"desk": desk}, routes=[route])
+        house.look(START, spike(), spike(series="company:JPM"), spike(series="topic:Macro"))
+        house.look(START + MINUTE, spike(series="company:JPM"), spike(series="topic:Macro"))
+        house.look(START + 70 * MINUTE, spike(series="company:JPM"), spike(series="topic:Macro"))
+        house.send(START + 119 * MINUTE)
+        assert desk.taken == []
+        house.send(START + 2 * HOUR)
+        house.send(START + 2 * HOUR + MINUTE)
+    ((id_, group),) = desk.taken
+    assert [member["type"] for member in group["members"]] == [
+        "squall.alert.fired",
+        "squall.alert.fired",
+        "squall.alert.resolved",
+    ]
+    states = {
+        row["state"]
+        for one in house.query("alerts", **_ever())
+        for row in house.query("alert_deliveries", alert=one["id"])
+    }
+    assert states == {"delivered", "withdrawn"}
+    jpm = next(one["id"] for one in house.query("alerts", **_ever()) if one["series"] == "company:JPM")
+    assert [row["sent_as"] for row in house.query("alert_deliveries", alert=jpm)] == [id_]
+    assert [row["outcome"] for row in house.query("alert_attempts", alert=jpm)] == ["delivered"]
+
+
+def _ever() -> dict[str, object]:
+    return {"series": "", "since": START - HOUR, "until": START + 999 * HOUR, "limit": 99}
+
+
+def test_while_no_feed_answers_an_alert_stays_open_and_people_are_told_once(store: Store) -> None:
+    feed = Feed(id="wire", url="https://news.example/rss", name="Wire", publisher="wire")
+    with hook() as desk:
+        house = House(store, {"desk": desk})
+
+        def checked(at: datetime, answered: datetime) -> None:
+            state = succeeded(feed, unseen(feed, START), answered, Outcome.NEW, etag=None, last_modified=None)
+            from dataclasses import replace
+
+            state = replace(state, last_check_at=at)
+            store.append(Batch([Check("wire", at, Outcome.NEW, "", 200, 0, 0, (), state)]), at)
+
+        checked(START, START)
+        house.look(START, spike())
+        for hours in (7, 8, 20):
+            now = START + hours * HOUR
+            checked(now, START)
+            house.look(now, sight=house.teller.sight(now, ""))
+            house.oversee(now)
+        assert AlertStore(store).open_alerts()[0].state.value == "no_data"
+        back = START + 21 * HOUR
+        checked(back, back)
+        house.look(back, sight=house.teller.sight(back, ""))
+        house.oversee(back)
+        assert AlertStore(store).open_alerts()[0].state.value == "recovering"
+        house.look(back + 59 * MINUTE)
+        assert AlertStore(store).open_alerts() != ()
+        house.look(back + 61 * MINUTE)
+        house.send(back + 61 * MINUTE)
+    assert kinds(desk) == ["alert.fired", "condition.no_data", "condition.well", "alert.resolved"]
+    assert "no feed answers" in desk.taken[1][1]["bulletin"]["subject"]
+
+
+def test_a_stage_that_fails_for_long_is_told_of(store: Store) -> None:
+    with hook() as desk:
+        house = House(store, {"desk": desk})
+        for minute in (0, 29, 30, 31):
+            house.oversee(START + minute * MINUTE, detect="RuntimeError: x")
+        house.oversee(START + 40 * MINUTE, detect="")
+    assert kinds(desk) == ["condition.failing", "condition.well"]
+    assert desk.taken[0][1]["bulletin"]["title"] == "Stage detect"
+
+
+# Channels that fail
+
+
+def test_a_receiver_that_is_gone_is_switched_off_and_the_others_hear_of_it(store: Store) -> None:
+    with hook() as desk, hook() as ops:
+        house = House(store, {"desk": desk, "ops": ops})
+        desk.status = 410
+        house.look(START, spike(), spike(series="company:JPM"))
+        house.send(START)
+        assert len(desk.taken) == 1, "after the first 410 it is not asked again"
+        house.oversee(START + MINUTE)
+        house.look(START + 2 * MINUTE, spike(Severity.CRITICAL), spike(series="company:JPM"))
+        house.send(START + 2 * MINUTE)
+        assert len(desk.taken) == 1
+        assert kinds(ops) == ["alert.fired", "alert.fired", "condition.disabled", "alert.escalated"]
+        assert house.choices() == ["channel_disabled"]
+        dead = house.query("deliveries", state="dead", limit=9)
+        assert [row["channel"] for row in dead] == ["desk", "desk"]
+        with pytest.raises(InputUnusable, match="squall alerts enable desk"):
+            house.act("redeliver", START + HOUR, channel="desk")
+        desk.status = 204
+        house.act("enable", START + HOUR, channel="desk")
+        house.act("redeliver", START + HOUR, channel="desk")
+        house.send(START + HOUR)
+        house.oversee(START + HOUR)
+        assert kinds(desk) == ["alert.fired"] * 3
+        assert len({id_ for id_, _ in desk.taken}) == 2
+
+
+def test_a_new_address_switches_a_channel_on_again(store: Store) -> None:
+    with hook() as desk, hook() as ops:
+        desk.status = 410
+        house = House(store, {"desk": desk, "ops": ops})
+        house.look(START, spike())
+        house.send(START)
+        assert DeskStore(store).conditions()["channel:desk"].health.value == "disabled"
+        House(store, {"desk": desk, "ops": ops})
+        assert DeskStore(store).conditions()["channel:desk"].health.value == "disabled", "the address is the same"
+        with hook() as moved:
+            House(store, {"desk": moved, "ops": ops})
+            assert DeskStore(store).conditions()["channel:desk"].health.value == "well"
+
+
+def test_a_channel_that_fails_is_told_of_on_another_and_the_other_is_undisturbed(store: Store) -> None:
+    with hook() as desk, hook() as ops:
+        desk.status = 500
+        house = House(store, {"desk": desk, "ops": ops})
+        house.look(START, spike())
+        for minute in range(0, 60, 5):
+            house.oversee(START + minute * MINUTE)
+        assert kinds(ops) == ["alert.fired", "condition.failing"]
+        desk.status = 204
+        day_later = START + 25 * HOUR
+        house.send(day_later)
+        house.oversee(day_later)
+    assert kinds(desk)[-1] == "alert.fired"
+    assert len({id_ for id_, _ in desk.taken if id_ == desk.taken[0][0]}) == 1
+    assert "condition.well" in kinds(ops)
+
+
+# Digests
+
+
+def test_a_digest_comes_once_a_day_and_says_what_happened(store: Store) -> None:
+    digest = {"name": "daily", "at": "18:00"}
+    with hook() as desk:
+        house = House(store, {"desk": desk}, digests=[digest], routes=[{"name": "r", "digest_only": True}])
+        house.look(START, spike())
+        for hours in (0, 5, 6, 7, 30, 31):
+            house.oversee(START + hours * HOUR)
+    assert kinds(desk) == ["digest", "digest"]
+    first = desk.taken[0][1]["bulletin"]
+    assert first["subject"] == "[Squall] Daily digest: 1 alert, 1 open"
+    assert any("left to digest" in item["title"] for section in first["sections"] for item in section["items"])
+
+
+def test_a_heartbeat_is_sent_once_and_leaves_no_trace_in_the_outbox(store: Store) -> None:
+    with hook() as desk, hook() as ops:
+        house = House(store, {"desk": desk, "ops": ops}, notify={"heartbeat_channel": "ops"})
+        assert house.teller.beat(START).outcome.ok
+        ops.status = 500
+        assert not house.teller.beat(START + 5 * MINUTE).outcome.ok
+        house.send(START + HOUR)
+    assert (kinds(desk), kinds(ops)) == ([], ["heartbeat", "heartbeat"])
+    assert house.query("deliveries", state="", limit=9) == []
+
+
+def test_what_decisions_kept_from_being_written_is_known_by_the_ids_that_it_would_have_had(store: Store) -> None:
+    with hook() as desk:
+        house = House(store, {"desk": desk}, routes=[{"name": "r", "notices": ["escalated"]}])
+        house.look(START, spike())
+        house.look(START + MINUTE)
+        house.look(START + 2 * HOUR)
+        assert house.desk.unsent() == {
+            delivery_id(house.alert, "fired", START, "desk"),
+            delivery_id(house.alert, "resolved", START + 2 * HOUR, "desk"),
+        }
+
+
+# What people say
+
+
+def test_the_audit_holds_everything_in_order(store: Store) -> None:
+    class Asked:
+        def query(self, name: str, **params: object) -> Any:
+            import polars as pl
+
+            return pl.from_arrow(answer(store.database, QUERIES[name], params))
+
+    with hook() as desk, hook() as ops:
+        ops.status = 500
+        house = House(store, {"desk": desk, "ops": ops}, routes=[{"name": "r", "notices": ["fired", "resolved"]}])
+        house.look(START, spike())
+        house.send(START)
+        house.act("remark", START + MINUTE, alert=house.alert, what="assigned", words="bo")
+        house.look(START + 2 * MINUTE, spike(Severity.CRITICAL))
+        house.act("remark", START + 3 * MINUTE, alert=house.alert, what="false", words="an anniversary")
+        found = audit(Asked(), house.alert)
+    said = [f"{step.what}: {step.words}" for step in found.steps]
+    for words in (
+        "change: opened: quiet to pending",
+        "change: fired: pending to firing",
+        "message: fired to desk: delivered",
+        "message: fired to ops: pending",
+        "attempt: fired to ops: refused",
+        "remark: ann: assigned: bo",
+        "change: escalated",
+        "not sent: escalated to desk: not_wanted",
+        "remark: ann: false: an anniversary",
+    ):
+        assert any(line.startswith(words) for line in said), words
+    assert [step.at for step in found.steps] == sorted(step.at for step in found.steps)
+    assert (found.alert["assigned_to"], found.alert["judged"]) == ("bo", "false")
+    with pytest.raises(InputUnusable, match="no alert"):
+        audit(Asked(), "alert_unknown")
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "words"),
+    [
+        ("remark", {"alert": "alert_none", "what": "note", "words": "x"}, "there is no alert"),
+        ("remark", {"what": "note"}, "alert is missing"),
+        ("remark", {"alert": "a", "what": "shout"}, "nothing to say"),
+        ("remark", {"alert": "a", "what": "note"}, "a note needs words"),
+        ("silence", {"pattern": "market", "until": "soon"}, "cannot be"),
+        ("silence", {"pattern": "market", "until": "2026-03-10T11:00:00+00:00"}, "after now"),
+        ("silence", {"pattern": "market", "until": "2026-03-10T18:00:00"}, "cannot be"),
+        ("silence", {"pattern": "x" * 3000, "until": "2026-03-10T18:00:00+00:00"}, "longer than"),
+        ("unsilence", {"silence": "silence_1"}, "there is no silence"),
+        ("redeliver", {"delivery": "msg_1"}, "there is no delivery"),
+        ("enable", {"channel": "desk"}, "not switched off"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_in_words(store: Store, name: str, body: dict[str, object], words: str) -> None:
+    with pytest.raises(InputUnusable, match=words):
+        ACTIONS[name](store, {"who": "ann", **body}, START)
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_a_desk_works_with_and_without_a_daemon(tmp_path: Path, live: bool) -> None:
+    from monitor.actions import actions_of
+
+    path = tmp_path / "squall.duckdb"
+    now = datetime.now(UTC)
+    with Store.open(path, now) as store:
+        house = House(store, {})
+        house.look(now, spike())
+        alert = house.alert
+        if live:
+            with ReadService(store, actions=actions_of(store, lambda: now)), Desk.open(path) as desk:
+                _work(desk, alert, now)
+    if not live:
+        with Desk.open(path) as desk:
+            _work(desk, alert, now)
+    assert Desk.__doc__
+
+
+def _work(desk: Desk, alert: str, now: datetime) -> None:
+    desk.acknowledge(alert, "ann")
+    desk.assign(alert, "ann", "bo")
+    desk.note(alert, "bo", "looked at it")
+    desk.judge(alert, "bo", true=True)
+    made = desk.silence("company:*", now + timedelta(days=1), "ann", "results")
+    assert [row["pattern"] for row in desk.reader.query("silences", now=now + MINUTE, over=False).to_dicts()] == [
+        "company:*"
+    ]
+    desk.unsilence(made["silence"])
+    row = desk.reader.query("alert", alert=alert).row(0, named=True)
+    assert (row["acknowledged_by"], row["assigned_to"], row["judged"]) == ("ann", "bo", "true")
+    told = desk.tally(now - timedelta(days=9), now + MINUTE, 0.5)
+    assert (told.judged_true, told.judged_false, told.unjudged) == (1, 0, 0)
+    with pytest.raises(MonitorError, match="there is no alert"):
+        desk.judge("alert_none", "ann", true=False)
