@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 SHARED ?= ../shared
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run dashboard test lint format bench teacher train screenshots lock clean
+.PHONY: help setup demo run dashboard test nightly lint format bench teacher train ablation screenshots lock clean
 
 help: ## Show what there is.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -33,6 +33,9 @@ dashboard: $(READY) ## Serve the dashboard alone.
 test: $(READY) ## Run the tests.
 	$(BIN)/pytest $(ARGS)
 
+nightly: $(READY) ## Kill the monitor a hundred times while it tells of alerts.
+	SQUALL_KILLS=100 $(BIN)/pytest tests/test_kills.py $(ARGS)
+
 lint: $(READY) ## Format check, lint, types, and the one-way rule between rooms.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -43,16 +46,25 @@ format: $(READY) ## Format the code.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(READY) ## Measure the model on every public set, and scoring speed.
+bench: $(READY) ## Measure the model on every public set, scoring speed, precisions and explanations.
 	$(BIN)/python benchmarks/model.py --data $(SHARED)/data
+	$(BIN)/python benchmarks/judged.py --data $(SHARED)/data
 	$(BIN)/python benchmarks/scoring.py --data $(SHARED)/data
+	$(BIN)/python benchmarks/stories.py --data $(SHARED)/data
+	$(BIN)/python benchmarks/companies.py --data $(SHARED)/data
+	$(BIN)/python benchmarks/precision.py --data $(SHARED)/data
+	$(BIN)/python benchmarks/explanation.py --data $(SHARED)/data --figure docs/images/deletion.svg
 
-teacher: $(READY) ## Train the larger model that teaches the shipped adapter.
+teacher: $(READY) ## Train the accurate adapter, the larger model that teaches the fast one.
 	$(BIN)/python benchmarks/mpnet.py runs/mpnet
-	$(BIN)/squall train --data $(SHARED)/data --out runs/teacher --recipe benchmarks/recipes/teacher.toml
+	$(BIN)/squall train --data $(SHARED)/data --out runs/accurate --recipe benchmarks/recipes/accurate.toml
 
-train: $(READY) ## Train an adapter into runs/adapter, as the shipped one was; needs `make teacher` first.
-	$(BIN)/squall train --data $(SHARED)/data --out runs/adapter --recipe benchmarks/recipes/fast.toml
+train: $(READY) ## Train the fast adapter into runs/fast, as the shipped one was; needs `make teacher` first.
+	$(BIN)/squall train --data $(SHARED)/data --out runs/fast --recipe benchmarks/recipes/fast.toml \
+		--unlabelled $(SHARED)/data/replay/finance_2023q1.csv
+
+ablation: $(READY) ## Train once for each part of the recipe, and say what it is worth; needs `make teacher` first.
+	$(BIN)/python benchmarks/ablation.py --data $(SHARED)/data --teacher runs/accurate --teacher-encoder runs/mpnet
 
 screenshots: $(READY) ## Take the pictures of the dashboard for README and docs.
 	$(BIN)/python benchmarks/screenshots.py $(ARGS)
