@@ -34,7 +34,7 @@ def evaluate(scorer: Scorer, data: Path, task: str) -> Metrics:
     """
     if task not in scorer.tasks:
         raise DataUnusable(
-            f"the model {scorer.model} has not learned the task {task}, only {', '.join(scorer.tasks)}; "
+            f"the model {scorer.model} has not learned the task {task}, only {', '.join(sorted(scorer.tasks))}; "
             "name another under model.adapter"
         )
     return measured(scorer, labelled_companies(data) if task == "company" else labelled_csv(data, task))

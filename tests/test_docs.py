@@ -94,7 +94,7 @@ def test_no_option_is_described_that_is_not_there() -> None:
     for name, text in sections(COMMANDS_PAGE).items():
         if name not in COMMANDS:
             continue
-        there = {spelled for option in COMMANDS[name].params for spelled in option.opts}
+        there = {spelled for option in COMMANDS[name].params for spelled in (*option.opts, *option.secondary_opts)}
         told = {
             word for row in re.findall(r"^\| (`--?[^|]+)\|", text, re.M) for word in re.findall(r"`(--?[a-z-]+)", row)
         }

@@ -271,6 +271,7 @@ def test_a_story_counts_once_in_each_of_its_series(store: Store) -> None:
         ("company:C", 1, 1, 1),
         ("company:JPM", 2, 1, 1),
         ("market", 2, 1, 1),
+        ("sector:Financials", 2, 1, 1),
         ("theme:bank-stress", 1, 1, 1),
         ("topic:Macro", 2, 1, 1),
     ]
