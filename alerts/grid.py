@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from alerts.baseline import HOURS_A_DAY, Baseline, Mask, learn
-from alerts.budgets import OVERLAP, STORY_SHARE, growth, shares
+from alerts.budgets import STORY_SHARE, growth, shares
 from alerts.cusum import Slow, false_a_week, slow_rise
 from alerts.frames import MARKET, Past
 from alerts.rules import Detector, Rules
@@ -285,4 +285,4 @@ def _budgets(
     begun = np.flatnonzero(market)
     hourly = float(market[begun[0] :].mean()) if begun.size else 0.0
     more = growth(usual["negative"].to_numpy(), float(market.sum()), share[len(names) :], hourly, rules)
-    return share[: len(names)] * more * OVERLAP
+    return share[: len(names)] * more

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from alerts.breaking import breaking
-from alerts.budgets import OVERLAP, STORY_SHARE
+from alerts.budgets import STORY_SHARE
 from alerts.frames import HISTORY, MARKET, SIGHTINGS, WATCHED, Past, check_frames
 from alerts.grid import Grid
 from alerts.rules import Detector, Rules
@@ -85,7 +85,7 @@ def windows(
         market = stirring[MARKET]
         days = float(grid.days[grid.names.index(MARKET)])
         carried = [{*families} for families in market.publishers]
-        found += breaking(market.stories, market.times, carried, now, days, STORY_SHARE * OVERLAP, rules)
+        found += breaking(market.stories, market.times, carried, now, days, STORY_SHARE, rules)
     order = tuple(Detector)
     return tuple(sorted(found, key=lambda window: (window.series, order.index(window.detector), window.hours)))
 

@@ -76,8 +76,10 @@ def test_an_alert_brings_its_stories(story: Storyline, report: Report) -> None:
     """Each story was published by then, under that title, and at least two houses carry them."""
     titles = {" ".join(item.title.split()) for item in story.items}
     for alert in report.alerts:
-        assert len(alert.stories) >= 2
-        assert len({house for one in alert.stories for house in one.publisher.split(", ")}) >= 2
+        if alert.detector == "breaking":
+            assert len(alert.stories) == 1
+        else:
+            assert len({one.publisher for one in alert.stories}) >= 2
         for one in alert.stories:
             assert one.title in titles
             assert alert.opened_at - timedelta(hours=alert.hours) <= one.at <= alert.opened_at
@@ -178,7 +180,7 @@ def test_a_gap_of_decades_is_passed_over(tmp_path: Path) -> None:
 
 def test_the_command_prints_the_same(tmp_path: Path) -> None:
     path = tmp_path / "history.csv"
-    path.write_text(f"published,outlet,title\n{GOOD}2026-03-01T11:00:00Z,Wire,Another headline\n")
+    path.write_text(f"published,outlet,title\n{GOOD}2026-03-01T11:00:00Z,Wire,Oil exporters meet in Vienna\n")
 
     def squall(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -244,8 +244,8 @@ def test_what_silent_series_leave_over_is_given_back_and_what_is_stated_is_not_e
     rules = Rules()
     share = np.full(20, 1 / 1000)
     more = growth(np.full(20, 40.0), 8000.0, share, 6.0, rules)
-    assert 2 < more <= 32
-    full = growth(np.full(20, 40.0), 8000.0, np.full(20, 1 / 20), 6.0, rules)
+    assert 1.5 < more <= 2
+    full = growth(np.full(20, 400.0), 8000.0, np.full(20, 1 / 20), 6.0, rules)
     assert full < more
 
 
