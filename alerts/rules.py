@@ -58,7 +58,7 @@ class Rules(BaseModel):
         description="The last hours that are kept out of the baseline, so that a surge does not become its own norm.",
     )
     false_alerts_per_week: float = Field(
-        0.5, gt=0, le=50, description="How many false alerts a week are acceptable over all series together."
+        0.12, gt=0, le=50, description="How many false alerts a week are acceptable over all series together."
     )
     false_discovery_rate: float = Field(
         0.05, gt=0, le=0.5, description="Largest share of false ones among the series that surge at the same time."
