@@ -125,7 +125,7 @@ def _item(alert: Alert, names: Mapping[str, str]) -> Item:
     return Item(
         title=wording.one_line(f"[{alert.severity.value.upper()}] {name}: {lasted}"),
         text=wording.one_line(
-            f"Since {wording.moment(alert.opened_at)}, at most {wording.stories(alert.peak_observed)} where "
+            f"Since {wording.moment(alert.opened_at)}, at most {wording.seen(alert.series, alert.peak_observed)} where "
             f"{wording.count(alert.peak_expected)} would be usual. {alert.id}.{first}"
         ),
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from html import escape
 
 from alerts import wording
-from alerts.messages import Bulletin, Count, Facts, Item, Message, Story
+from alerts.messages import Bulletin, Facts, Item, Message, Story
 from alerts.picture import HEIGHT, WIDTH
 from alerts.prose import event, more_stories, next_steps, paragraphs, subject, trend_words
 
@@ -36,7 +36,7 @@ def html_page(message: Message, picture: str = "") -> str:
     colour = colour_of(message)
     body = _banner(message, colour)
     if facts is not None:
-        body += _figures(facts.peak if message.resolves else facts.now, colour, peak=message.resolves)
+        body += _figures(facts, colour, peak=message.resolves)
     if facts is not None and picture:
         body += _row(_picture(picture, trend_words(facts)), "16px 32px 4px")
     body += "".join(_row(_paragraph(p), "4px 32px 0") for p in paragraphs(message))
@@ -110,10 +110,12 @@ def _banner(message: Message, colour: str) -> str:
     )
 
 
-def _figures(count: Count, colour: str, *, peak: bool) -> str:
+def _figures(facts: Facts, colour: str, *, peak: bool) -> str:
+    count = facts.peak if peak else facts.now
+    counted = "publishers" if wording.is_story(facts.series) else "negative stories"
     usual = wording.count(count.expected) if count.expected >= wording.NEXT_TO_NOTHING else "0"
     cells = (
-        (f"{count.observed:,}", "negative stories at the peak" if peak else "negative stories", colour),
+        (f"{count.observed:,}", f"{counted} at the peak" if peak else counted, colour),
         (usual, "would be usual", _INK),
         (wording.chance(count.p_value).removeprefix("about "), "odds of this by luck alone", _INK),
     )

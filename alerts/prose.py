@@ -21,11 +21,11 @@ def subject(message: Message) -> str:
         return "[Squall] Heartbeat" if message.type == HEARTBEAT_TYPE else "[Squall] Test notification"
     if message.resolves:
         lasted = wording.length(facts.last_surge_at - facts.since)
-        return f"[resolved] {facts.name}: over after {lasted}, peak {wording.stories(facts.peak.observed)}"
+        return f"[resolved] {facts.name}: over after {lasted}, peak {wording.seen(facts.series, facts.peak.observed)}"
     usual = wording.count(facts.now.expected)
     still = " still" if message.reason == ChangeReason.REMINDED.value else ""
     return (
-        f"[{facts.severity.upper()}] {facts.name}:{still} {wording.stories(facts.now.observed)} in "
+        f"[{facts.severity.upper()}] {facts.name}:{still} {wording.seen(facts.series, facts.now.observed)} in "
         f"{wording.hours(facts.window_hours)}, usual {usual}"
     )
 
@@ -43,6 +43,8 @@ def event(message: Message) -> str:
         return f"The surge of negative news has grown and is now {facts.severity}."
     if message.reason == ChangeReason.REMINDED.value:
         return f"The surge of negative news goes on, after {wording.length(message.timestamp - facts.since)}."
+    if wording.is_story(facts.series):
+        return "One negative story that unusually many publishers carry."
     return "A surge of negative news."
 
 
@@ -58,12 +60,12 @@ def paragraphs(message: Message) -> tuple[str, ...]:
         return (
             f"It lasted {wording.length(facts.last_surge_at - facts.since)}: from {wording.moment(facts.since)} to "
             f"{wording.moment(facts.last_surge_at)}, and has been quiet since.",
-            f"At its peak, {wording.moment(facts.peak.at)}, there were {_against_usual(facts.peak)}",
+            f"At its peak, {wording.moment(facts.peak.at)}, there were {_against_usual(facts.series, facts.peak)}",
             _by_luck(facts.peak),
         )
     publishers = "1 publisher" if facts.publishers == 1 else f"{facts.publishers} publishers"
     return (
-        f"In the last {wording.hours(facts.window_hours)} there were {_against_usual(facts.now)}",
+        f"In the last {wording.hours(facts.window_hours)} there were {_against_usual(facts.series, facts.now)}",
         _by_luck(facts.now),
         f"Since {wording.moment(facts.since)}, from {publishers}.",
     )
@@ -104,7 +106,7 @@ def plain_text(message: Message, most_stories: int = 10) -> str:
 
 def more_stories(facts: Facts, shown: int) -> int:
     """How many stories there are beyond those shown, as far as the alert counted them."""
-    counted = max(facts.now.observed, len(facts.stories))
+    counted = len(facts.stories) if wording.is_story(facts.series) else max(facts.now.observed, len(facts.stories))
     return max(0, counted - min(shown, len(facts.stories)))
 
 
@@ -151,10 +153,10 @@ def _steps(steps: tuple[str, ...], dashboard_url: str) -> list[str]:
     return [*lines, f"  - Dashboard: {dashboard_url}"] if dashboard_url else lines
 
 
-def _against_usual(count: Count) -> str:
+def _against_usual(series: str, count: Count) -> str:
     usual = f"about {wording.count(count.expected)}" if count.expected >= wording.NEXT_TO_NOTHING else "almost none"
     times = wording.times_as_many(count.observed, count.expected)
-    return f"{wording.stories(count.observed)}; {usual} would be usual{f', so {times}' if times else ''}."
+    return f"{wording.seen(series, count.observed)}; {usual} would be usual{f', so {times}' if times else ''}."
 
 
 def _by_luck(count: Count) -> str:

@@ -73,6 +73,18 @@ def stories(number: int) -> str:
     return f"{number:,} negative {'story' if number == 1 else 'stories'}"
 
 
+def seen(series: str, number: int) -> str:
+    """What an alert of this series counts: "37 negative stories"; of a breaking story "4 publishers"."""
+    if is_story(series):
+        return f"{number:,} {'publisher' if number == 1 else 'publishers'}"
+    return stories(number)
+
+
+def is_story(series: str) -> bool:
+    """Whether the series is one breaking story, of which the publishers that carry it are counted."""
+    return series.startswith("story:")
+
+
 def hours(number: int) -> str:
     """ "1 hour", "24 hours", "3 days"."""
     if number > 24 and number % 24 == 0:

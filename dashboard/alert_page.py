@@ -145,10 +145,11 @@ def _one(moment: frame.Moment, alert: dict[str, Any]) -> None:
 
 def _figures(alert: dict[str, Any], now: datetime) -> None:
     observed, expected, hours = alert["observed"], alert["expected"], alert["hours"]
-    st.markdown(f"**{texts.surge(observed, expected, hours)}.**")
+    st.markdown(f"**{texts.surge(alert['series'], observed, expected, hours)}.**")
     ended = alert["resolved_at"]
     with frame.figures():
-        st.metric(f"Negative stories in {hours} h", f"{observed:,}", width=frame.FIGURE)
+        what = "Publishers" if texts.series_kind(alert["series"]) == "Story" else "Negative stories"
+        st.metric(f"{what} in {hours} h", f"{observed:,}", width=frame.FIGURE)
         st.metric(
             "Usual",
             texts.amount(expected),
@@ -158,8 +159,7 @@ def _figures(alert: dict[str, Any], now: datetime) -> None:
         st.metric(
             "By chance",
             texts.chance(alert["p_value"]),
-            help="How often ordinary days alone would bring as many negative stories or more "
-            f"(p = {alert['p_value']:.2g}).",
+            help=f"How often ordinary days alone would bring as many or more (p = {alert['p_value']:.2g}).",
             width=frame.WIDE_FIGURE,
         )
         st.metric(
@@ -169,7 +169,7 @@ def _figures(alert: dict[str, Any], now: datetime) -> None:
     resolved = f"resolved {texts.utc(ended)}" if ended else f"surge last seen {texts.utc(alert['last_spike_at'])}"
     st.caption(
         f"Seen first {texts.utc(alert['opened_at'])}, {fired}, {resolved}. Peak: "
-        f"{texts.count(alert['peak_observed'], 'negative story', 'negative stories')}, "
+        f"{texts.counted(alert['series'], alert['peak_observed'])}, "
         f"{texts.utc(alert['peak_at'])} ({texts.chance(alert['peak_p_value'])} by chance)."
     )
 

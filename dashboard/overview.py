@@ -58,7 +58,7 @@ def _card(row: dict[str, Any], moment: frame.Moment, alert_page: st.Page) -> Non
     state, severity = texts.look(texts.STATES, row["state"]), texts.look(texts.SEVERITIES, row["severity"])
     st.markdown(f"{severity.badge} {state.badge}")
     st.markdown(f"##### {texts.literal(texts.series_name(row['series']))}")
-    seen = texts.count(row["observed"], "negative story", "negative stories")
+    seen = texts.counted(row["series"], row["observed"])
     st.markdown(f"**{seen}** in {row['hours']} h, {texts.amount(row['expected'])} usual")
     since = row["opened_at"]
     st.caption(f"Open for {texts.span(moment.now - since)}, since {texts.clock(since)}")

@@ -131,6 +131,9 @@ def series_name(series: str) -> str:
     if kind == "company":
         known = _companies().get(name)
         return name if known is None else f"{known} ({name})"
+    if kind == "story":
+        # Its id says nothing to people; which story it is stands in the evidence.
+        return "Breaking story"
     # A theme is known by its slug; topics are written as they are.
     return sentence_case(name) if kind == "theme" else name.replace(" | ", " / ")
 
@@ -138,7 +141,7 @@ def series_name(series: str) -> str:
 def series_title(series: str) -> str:
     """Name and kind: `Bank stress (theme)`; a company shows what it is by its ticker."""
     name, kind = series_name(series), series_kind(series)
-    return name if kind in {"Market", "Company"} else f"{name} ({kind.lower()})"
+    return name if kind in {"Market", "Company", "Story"} else f"{name} ({kind.lower()})"
 
 
 @cache
@@ -249,8 +252,16 @@ def chance(p_value: float) -> str:
     return "certain"
 
 
-def surge(observed: int, expected: float, hours: int) -> str:
+def counted(series: str, number: int) -> str:
+    """What an alert of this series counts: negative stories; of a breaking story the publishers that carry it."""
+    if series_kind(series) == "Story":
+        return count(number, "publisher")
+    return count(number, "negative story", "negative stories")
+
+
+def surge(series: str, observed: int, expected: float, hours: int) -> str:
     """What was seen, in one sentence."""
-    seen = count(observed, "negative story", "negative stories")
     more = times(observed, expected)
-    return f"{seen} in {hours} h, where {amount(expected)} would be usual" + (f" ({more})" if "times" in more else "")
+    return f"{counted(series, observed)} in {hours} h, where {amount(expected)} would be usual" + (
+        f" ({more})" if "times" in more else ""
+    )

@@ -7,7 +7,8 @@ never  trains
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,7 +18,7 @@ from peft.tuners.lora.layer import Linear as LoraLinear
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.adapters import HEADS, WEIGHTS, find_adapter
+from models.adapters import CONFIG, FULL, HEADS, WEIGHTS, find_adapter
 from models.errors import AdapterDamaged, DataUnusable
 from models.network import HeadlineNet
 from models.recipes import Recipe
@@ -87,6 +88,24 @@ def adapted_encoder(base: nn.Module, recipe: Recipe, steps: int) -> Adapted:
     if recipe.method == "lora":
         merge_in_weight_space(adapted)
     return Adapted(cast("nn.Module", adapted), recipe.method)
+
+
+def shaped_like(recipe: Recipe, folder: Path) -> Recipe:
+    """The recipe, with encoder, method and shape of a finished adapter, so that it can go on from there.
+
+    Raises:
+        AdapterMissing, AdapterDamaged: see `find_adapter`; also when its configuration cannot be understood.
+    """
+    settings = find_adapter(folder).settings
+    shape = replace(recipe, encoder=settings.encoder, longest=settings.longest)
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        if config["peft_type"] == FULL:
+            return replace(shape, method="full")
+        targets = tuple(sorted(config["target_modules"]))
+        return replace(shape, rank=int(config["r"]), alpha=int(config["lora_alpha"]), targets=targets)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise AdapterDamaged(f"{folder / CONFIG} cannot be understood: {error}; restore it or train again") from error
 
 
 def started_from(folder: Path, net: HeadlineNet) -> None:

@@ -13,14 +13,14 @@ import random
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
-from models.adapters import AdapterSettings, save_adapter
+from models.adapters import AdapterSettings, find_adapter, save_adapter
 from models.adapting import adapted_encoder, started_from
 from models.augmentation import figures, other_companies, with_slips
 from models.averaging import Average
@@ -38,6 +38,9 @@ from models.rows import Row, Taught, Tokenizer, encoded, hidden, mini_batches, p
 from models.score import TASKS
 from models.scorer import pick_device, pick_precision
 from models.teaching import opinions
+
+# Validation rows that a temperature can be fitted on anew where a fitted one is known already.
+_CALIBRATING = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +145,8 @@ def train(
             watch(Step(step, total, losses / seen, seen / (time.monotonic() - started)))
         with average.applied(net):
             measured = _measured(net, validation, tokenizer.pad_token_id, device, precision)
-        score = sum(metrics.macro_f1 for metrics in measured.values()) / len(measured)
+        # A few labels may leave no row to validate with: then the last epoch is the one to keep.
+        score = np.mean([one.macro_f1 for one in measured.values()]).item() if measured else progress.best + 1
         log(f"epoch {epoch + 1} loss {losses / seen:.4f} validation {score:.4f} " + _line(measured))
         better = score > progress.best
         if better:
@@ -161,7 +165,7 @@ def train(
 
     # --- calibrate on validation, write, measure the frozen test parts once -----------------------------
     average.load(net, best_state)
-    calibration = _calibrated(net, validation, tokenizer.pad_token_id, device, precision)
+    calibration = _calibrated(net, validation, tokenizer.pad_token_id, device, precision, _before(recipe))
     settings = AdapterSettings(
         encoder=recipe.encoder_id or recipe.encoder,
         encoder_name=recipe.encoder_id or encoder.name,
@@ -244,21 +248,37 @@ def _measured(
     return results
 
 
+def _before(recipe: Recipe) -> dict[str, float]:
+    """What the adapter that the run started from is calibrated to; nothing for a run from nothing."""
+    if not recipe.start:
+        return {}
+    known = asdict(find_adapter(Path(recipe.start)).settings)
+    return {name: known[name] for name in ("abstain_below", *(f"{task}_temperature" for task in TASKS))}
+
+
 def _calibrated(
-    net: HeadlineNet, rows: Sequence[Row], padding: int, device: torch.device, precision: str
+    net: HeadlineNet,
+    rows: Sequence[Row],
+    padding: int,
+    device: torch.device,
+    precision: str,
+    before: dict[str, float],
 ) -> dict[str, float]:
-    """Temperatures per task, and below which confidence a sentiment is more often wrong than right."""
-    values: dict[str, float] = {}
+    """Temperatures per task, and below which confidence a sentiment is more often wrong than right.
+
+    A run that goes on from an adapter with too few validation rows of a task keeps what that one was calibrated to.
+    """
+    values = {f"{task}_temperature": 1.0 for task in TASKS} | before
     for task in TASKS:
         mine = [row for row in rows if row.example.task == task and row.example.label != UNLABELLED]
-        temperature = 1.0
-        if mine and task in net.heads.tasks:
-            logits = _logits(net, mine, task, padding, device, precision)
-            labels = torch.tensor([row.example.label for row in mine])
-            temperature = fitted_temperature(logits, labels)
-            if task == "sentiment":
-                values["abstain_below"] = abstention((logits / temperature).softmax(1).numpy(), labels.numpy())
+        if task not in net.heads.tasks or len(mine) < (_CALIBRATING if before else 1):
+            continue
+        logits = _logits(net, mine, task, padding, device, precision)
+        labels = torch.tensor([row.example.label for row in mine])
+        temperature = fitted_temperature(logits, labels)
         values[f"{task}_temperature"] = temperature
+        if task == "sentiment":
+            values["abstain_below"] = abstention((logits / temperature).softmax(1).numpy(), labels.numpy())
     return values
 
 

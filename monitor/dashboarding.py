@@ -11,7 +11,7 @@ import importlib.util
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from monitor.settings import Settings
 
 # Within the ten seconds that a daemon has to stop.
 _PATIENCE_SECONDS = 2
+_SLICE_SECONDS = 0.5
 
 
 def dashboard_command(settings: Settings, as_of: datetime | None = None) -> list[str]:
@@ -44,6 +45,17 @@ def dashboard_command(settings: Settings, as_of: datetime | None = None) -> list
     flags = [f"--{key}={value}" for key, value in options.items()]
     told = ["--store", str(settings.store.path)] + (["--as-of", as_of.isoformat()] if as_of else [])
     return [sys.executable, "-m", "streamlit", "run", str(page), *flags, "--", *told]
+
+
+def wait(process: subprocess.Popen[bytes]) -> int:
+    """Wait for the process to end; its exit code.
+
+    In slices: a request to stop may reach a thread of a native library, and Python then acts on it only once its main
+    thread wakes up.
+    """
+    while True:
+        with suppress(subprocess.TimeoutExpired):
+            return process.wait(_SLICE_SECONDS)
 
 
 @contextmanager

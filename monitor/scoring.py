@@ -65,6 +65,7 @@ class Scoring:
         self._stopping = stopping or threading.Event()
         self._scorer: Scorer | None = None
         self._matcher: ThemeMatcher | None = None
+        self._embedder: Scorer | None = None
         self._retry_at: datetime | None = None
         self.fault = ""
 
@@ -125,7 +126,9 @@ class Scoring:
         if self._stopping.is_set() or (self._scorer is None and self._retry_at is not None):
             return None
         try:
-            return self._loaded()[0].embed(texts)
+            self._loaded()
+            # Themes and stories share it: their thresholds were set with the embedded encoder, whatever model scores.
+            return None if self._embedder is None else self._embedder.embed(texts)
         except (ModelError, RuntimeError, MemoryError, OSError, ImportError) as error:
             log.warning("stories_by_words", reason=str(error) or type(error).__name__)
             return None
@@ -162,19 +165,20 @@ class Scoring:
         if self._scorer is None or folder == self._scorer.adapter.folder:
             return False
         log.info("model_superseded", folder=str(folder))
-        self._scorer = self._matcher = None
+        self._scorer = self._matcher = self._embedder = None
         return True
 
     def _loaded(self) -> tuple[Scorer, ThemeMatcher]:
         if self._scorer is None or self._matcher is None:
             self._scorer = scorer_of(self._settings)
-            self._matcher = ThemeMatcher(self._themes, embedder_for(self._scorer))
+            self._embedder = embedder_for(self._scorer)
+            self._matcher = ThemeMatcher(self._themes, self._embedder)
             log.info("model_loaded", model=self._scorer.model, runtime=self._scorer.runtime)
         return self._scorer, self._matcher
 
     def _failed(self, error: Exception, now: datetime) -> None:
         """Drop the model, so that the next try begins from a clean one."""
-        self._scorer = self._matcher = None
+        self._scorer = self._matcher = self._embedder = None
         self._retry_at = now + _RETRY_AFTER
         self.fault = str(error) or type(error).__name__
         log.error("model_failed", reason=self.fault, way_out="headlines wait unscored; trying again in a minute")

@@ -283,6 +283,8 @@ def test_series_have_names_for_people() -> None:
     assert texts.series_title("market") == "Whole market"
     assert texts.series_title("theme:bank-stress") == "Bank stress (theme)"
     assert texts.series_title("topic:Fed | Central Banks") == "Fed / Central Banks (topic)"
+    assert texts.series_title("sector:Energy") == "Energy (sector)"
+    assert texts.series_title("story:95d422cdbf428548") == "Breaking story"
     assert texts.series_name("company:NOBODY") == "NOBODY"
     assert texts.series_name("company:GS").endswith("(GS)")
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from models.adapters import AdapterSettings, find_adapter, tasks_of
+from models.adapting import shaped_like
 from models.datasets import CLASSES, UNLABELLED, Example, Part
 from models.errors import AdapterDamaged, DataUnusable
 from models.recipes import Recipe
@@ -142,6 +143,18 @@ def test_going_on_learns_a_new_word_and_keeps_the_old_ones(teaches: Recipe, trai
     assert results["invented"].accuracy > 0.8
     found, _ = load_scorer(tmp_path / "next", device="cpu").probabilities(["airline meets", "airline soars"])
     assert found.argmax(1).tolist() == [0, 2]
+
+
+def test_going_on_with_a_few_labels_keeps_what_the_start_was_calibrated_to(
+    teaches: Recipe, trained: Path, tmp_path: Path
+) -> None:
+    """Three rows are nothing to validate or calibrate with: the last epoch counts, temperatures stay."""
+    few = [Example("bank meets", 0, "sentiment", "labels_sentiment", Part.TRAIN)] * 3
+    recipe = shaped_like(replace(teaches, start=str(trained), rank=1, epochs=2), trained)
+    assert (recipe.rank, recipe.alpha) == (teaches.rank, teaches.alpha)
+    train(recipe, few, tmp_path / "next", quiet)
+    before, after = find_adapter(trained).settings, find_adapter(tmp_path / "next").settings
+    assert after == before
 
 
 def test_a_start_of_another_shape_is_refused(teaches: Recipe, trained: Path, tmp_path: Path) -> None:

@@ -166,6 +166,16 @@ def test_a_resolve_tells_length_and_peak() -> None:
     assert "about 1 in 30 million" in text
 
 
+def test_a_breaking_story_counts_publishers_and_leaves_no_story_out() -> None:
+    told = message(series="story:95d422cdbf428548", observed=5, expected=1.2, hours=6)
+    text = prose.plain_text(told)
+    assert "5 publishers in 6 hours" in prose.subject(told)
+    assert "there were 5 publishers; about 1.2 would be usual" in text
+    assert "one negative story that unusually many publishers carry." in text
+    assert "negative stories" not in text + html_page(told)
+    assert "and 4 more" not in text
+
+
 def test_an_escalation_says_that_it_is_one() -> None:
     assert "Bank stress: the surge of negative news has grown and is now critical." in prose.plain_text(
         message(ChangeReason.ESCALATED)

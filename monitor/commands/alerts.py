@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from alerts.wording import seen
 from monitor.commands.desk import COMMANDS
 from monitor.commands.explaining import explain, why
 from monitor.commands.opening import settings_of
@@ -51,7 +52,7 @@ def list_(ctx: click.Context, days: int, as_json: bool) -> None:
         said = [row["judged"] and f"judged {row['judged']}", row["acknowledged_by"] and f"ack {row['acknowledged_by']}"]
         click.echo(
             f"{row['id']}  {row['opened_at']:%Y-%m-%d %H:%M}  {row['state']:<10} {row['severity']:<8} "
-            f"{naming.title(row['series'])}: {row['observed']} negative stories, {row['expected']:.1f} expected"
+            f"{naming.title(row['series'])}: {seen(row['series'], row['observed'])}, {row['expected']:.1f} expected"
             + "".join(f" [{words}]" for words in said if words)
         )
     if found.is_empty():
@@ -80,7 +81,7 @@ def show(ctx: click.Context, alert: str, as_json: bool) -> None:
     title = Naming(watched_themes(settings), with_own(settings.companies)).title(row["series"])
     click.echo(f"{title}: {row['state']}, {row['severity']}  ({row['id']}, {row['series']})")
     click.echo(
-        f"now {row['observed']} negative stories in {row['hours']} h, {row['expected']:.1f} expected; peak "
+        f"now {seen(row['series'], row['observed'])} in {row['hours']} h, {row['expected']:.1f} expected; peak "
         f"{row['peak_observed']} at {row['peak_at']:%Y-%m-%d %H:%M}"
     )
     for line in (

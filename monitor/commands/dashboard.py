@@ -12,11 +12,11 @@ from monitor.commands.opening import settings_of
 @click.pass_context
 def dashboard(ctx: click.Context, port: int | None) -> None:
     """Serve the dashboard until Ctrl-C; it reads beside a running daemon, or the store alone."""
-    from monitor.dashboarding import dashboard_process
+    from monitor.dashboarding import dashboard_process, wait
 
     settings = settings_of(ctx)
     if port:
         settings = settings.model_copy(update={"dashboard": settings.dashboard.model_copy(update={"port": port})})
     click.echo(f"the dashboard is on http://{settings.dashboard.host}:{settings.dashboard.port}", err=True)
     with dashboard_process(settings) as process:
-        ctx.exit(process.wait())
+        ctx.exit(wait(process))

@@ -15,6 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from alerts.lifecycle import Alert
+from alerts.wording import is_story, seen
 from monitor.commands.opening import settings_of
 from monitor.demo.play import ENDS, SEED, STORE, Tick, play
 from monitor.demo.verdict import DemoResult
@@ -67,10 +69,17 @@ async def _play(folder: Path, seed: int, settings: Settings, console: Console) -
             for change in tick.changes:
                 if change.notifies:
                     alert = change.alert
-                    seen = f"{alert.observed} negative stories in {alert.hours} h, {alert.expected:.1f} expected"
-                    bar.print(Text(f"{tick.now:%a %d %b %H:00}  {alert.series} {change.reason.value}: {seen}"))
+                    found = f"{seen(alert.series, alert.observed)} in {alert.hours} h, {alert.expected:.1f} expected"
+                    name = _name(alert)
+                    bar.print(Text(f"{tick.now:%a %d %b %H:00}  {name} {change.reason.value}: {found}"))
 
         return await play(folder, seed=seed, ends=ENDS, progress=progress, model=settings.model)
+
+
+def _name(alert: Alert) -> str:
+    """The series; a breaking story by its title, since its id says nothing."""
+    told = alert.evidence[0].title if is_story(alert.series) and alert.evidence else ""
+    return f"breaking story {told!r}" if told else alert.series
 
 
 def _tell(result: DemoResult, console: Console) -> None:
@@ -78,7 +87,8 @@ def _tell(result: DemoResult, console: Console) -> None:
     for change in result.fired:
         alert = change.alert
         title = (
-            f"{alert.series} fired {change.at:%a %d %b %H:%M} UTC: {alert.observed} seen, {alert.expected:.1f} expected"
+            f"{_name(alert)} fired {change.at:%a %d %b %H:%M} UTC: {seen(alert.series, alert.observed)}, "
+            f"{alert.expected:.1f} expected"
         )
         table = Table("at", "publishers", "story", title=Text(title), title_justify="left")
         for story in alert.evidence[:_EVIDENCE_SHOWN]:
@@ -100,7 +110,7 @@ def _tell(result: DemoResult, console: Console) -> None:
 
 def _open_dashboard(folder: Path, settings: Settings, console: Console) -> None:
     """The dashboard on the demo's store, until Ctrl-C."""
-    from monitor.dashboarding import dashboard_process
+    from monitor.dashboarding import dashboard_process, wait
     from monitor.readservice import ReadService
     from monitor.store import Store
 
@@ -111,7 +121,7 @@ def _open_dashboard(folder: Path, settings: Settings, console: Console) -> None:
     with Store.open(path, ENDS) as store, ReadService(store), dashboard_process(shown, ENDS) as process:
         console.print("The dashboard shows the demo's store; Ctrl-C ends it.")
         try:
-            process.wait()
+            wait(process)
         except KeyboardInterrupt:
             console.print("stopped")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import polars as pl
@@ -10,6 +11,9 @@ import polars as pl
 from monitor.commands.opening import settings_of
 from monitor.errors import InputUnusable
 from monitor.headline_files import FORMATS, format_of, read_headlines, scored_frame, write_frame
+
+if TYPE_CHECKING:
+    from monitor.companies import CompanyMatcher
 
 
 @click.command()
@@ -38,6 +42,8 @@ def score(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from monitor.chosen_model import scorer_of
+    from monitor.companies import CompanyMatcher
+    from monitor.own_companies import with_own
 
     settings = settings_of(ctx)
     frame, name = read_headlines(source, column)
@@ -47,7 +53,7 @@ def score(
     scorer = scorer_of(settings.model)
     columns = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     texts = frame[name].to_list()
-    named = _named(texts) if companies else None
+    named = _named(texts, CompanyMatcher(with_own(settings.companies))) if companies else None
     scored: list[pl.DataFrame] = []
     with Progress(*columns, console=Console(stderr=True), disable=quiet) as progress:
         bar = progress.add_task("scoring", total=frame.height)
@@ -60,11 +66,8 @@ def score(
     write_frame(whole, out, format_ or format_of(out))
 
 
-def _named(texts: list[str]) -> list[list[str]]:
+def _named(texts: list[str], matcher: CompanyMatcher) -> list[list[str]]:
     """For each text the companies that it names, each once, by the words that it uses first."""
-    from monitor.companies import CompanyMatcher
-
-    matcher = CompanyMatcher()
     found = []
     for text in texts:
         names: dict[str, str] = {}

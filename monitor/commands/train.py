@@ -62,12 +62,13 @@ def train(
     """Train adapter and heads, measure them on the held-out test parts, write the card."""
     if data is None and not (start and labels):
         raise click.UsageError("name the training sets with --data, or --continue ADAPTER with --labels FILE")
+    from models.adapting import shaped_like
     from models.recipes import load_recipe
     from models.training import train as trained
 
     chosen = load_recipe(recipe)
     if start:
-        chosen = _gentle(chosen, start) if recipe is None else replace(chosen, start=str(start))
+        chosen = _gentle(shaped_like(chosen, start), start) if recipe is None else replace(chosen, start=str(start))
     if unlabelled and not chosen.teacher:
         raise click.UsageError("--unlabelled needs a recipe with a teacher: nobody else knows what they say")
     examples = [*_public(data), *_labelled(labels), *_unlabelled(unlabelled)]
