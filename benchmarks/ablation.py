@@ -24,13 +24,13 @@ import polars as pl
 from judged import CLASS_NAMES, judged
 
 from models.adapters import find_adapter
-from models.datasets import UNLABELLED, Example, Part, of_part, training_sets
-from models.evaluation import measured
-from models.metrics import measure
-from models.recipes import Recipe
+from models.data.datasets import UNLABELLED, Example, Part, of_part, training_sets
 from models.scorer import Scorer
 from models.text import readable
-from models.training import train
+from models.training.recipes import Recipe
+from models.training.train import train
+from models.trust.evaluation import measured
+from models.trust.metrics import measure
 
 PLAIN = Recipe(figures=0, renaming=0.0, slips=0.0, masking=0.0, smoothing=0.0, balance=0.0, averaging=0.0)
 

@@ -16,8 +16,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from monitor.companies import CompanyMatcher, gazetteer
-from monitor.headlines import LONGEST_TITLE, clean
+from monitor.news.companies import CompanyMatcher, gazetteer
+from monitor.news.headlines import LONGEST_TITLE, clean
 
 JUDGED = Path(__file__).parents[1] / "tests" / "judged" / "companies.csv"
 

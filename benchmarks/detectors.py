@@ -33,7 +33,7 @@ from alerts.rules import Detector, Rules
 from alerts.sources import AFFINITIES, SOURCES
 from alerts.spikes import Spike, Verdict, spikes
 from alerts.windows import HISTORY, MARKET, SIGHTINGS, WATCHED, Past, windows
-from monitor.backtest import History
+from monitor.backtesting.backtest import History
 from monitor.settings import Settings
 
 Floats = npt.NDArray[np.float64]

@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from models.explaining import Explanation, Method, explain
+from models.explanation.explaining import Explanation, Method, explain
 from models.score import SENTIMENTS, Sentiment
 from models.scorer import Scorer, load_scorer
 

@@ -137,18 +137,18 @@ class NoCompanies:
 
 
 async def run_squall(port: int, feeds: int, folder: Path, *, whole: bool) -> dict[str, object]:
-    from monitor.feeds import Feed
-    from monitor.headlines import NamesCompanies
-    from monitor.intake import intake
-    from monitor.politeness import due
-    from monitor.polling import Poller, PollSettings
-    from monitor.store import Batch, Store
+    from monitor.feeds.feed import Feed
+    from monitor.feeds.politeness import due
+    from monitor.feeds.polling import Poller, PollSettings
+    from monitor.news.headlines import NamesCompanies
+    from monitor.news.intake import intake
+    from monitor.storage.store import Batch, Store
 
     companies: NamesCompanies = NoCompanies()
     stories = None
     if whole:
-        from monitor.companies import CompanyMatcher
-        from monitor.stories import Stories
+        from monitor.news.companies import CompanyMatcher
+        from monitor.news.stories import Stories
 
         matcher = CompanyMatcher()
         companies, stories = matcher, Stories(matcher)

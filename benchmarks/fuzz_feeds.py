@@ -17,8 +17,8 @@ from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
-from monitor.feeds import Feed
-from monitor.parsing import parse
+from monitor.feeds.feed import Feed
+from monitor.feeds.parsing import parse
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 FEED = Feed(id="fuzz", url="https://fuzz.example/rss", name="Fuzz", publisher="fuzz")

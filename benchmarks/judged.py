@@ -21,10 +21,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from models.adapters import find_adapter
-from models.datasets import CLASSES
-from models.metrics import Metrics, measure
+from models.data.datasets import CLASSES
 from models.scorer import Scorer
-from models.teaching import shifted
+from models.training.teaching import shifted
+from models.trust.metrics import Metrics, measure
 
 VERDICTS = Path(__file__).parents[1] / "tests" / "judged" / "sentiment_replay.csv"
 CLASS_NAMES = CLASSES["sentiment"]

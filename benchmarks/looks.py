@@ -19,10 +19,10 @@ from alerts.rules import Rules
 from alerts.sources import AFFINITIES, SOURCES
 from alerts.spikes import spikes
 from alerts.windows import HISTORY, MARKET, SIGHTINGS, WATCHED, Past, windows
-from monitor.alert_store import AlertStore
-from monitor.database import MEMORY
-from monitor.detecting import Detecting
-from monitor.store import Store
+from monitor.service.detecting import Detecting
+from monitor.storage.alert_store import AlertStore
+from monitor.storage.database import MEMORY
+from monitor.storage.store import Store
 
 NOW = datetime(2026, 3, 10, 12, 30, tzinfo=UTC)
 BUCKET = NOW.replace(minute=0)

@@ -13,9 +13,9 @@ import json
 from pathlib import Path
 
 from models.adapters import find_adapter
-from models.datasets import phrasebank
-from models.evaluation import frozen_sets, measured
+from models.data.datasets import phrasebank
 from models.scorer import Scorer
+from models.trust.evaluation import frozen_sets, measured
 
 
 def main() -> None:

@@ -19,13 +19,13 @@ import torch
 from numpy.typing import NDArray
 
 from models.adapters import find_adapter
-from models.datasets import CLASSES, Example, Part, of_part, training_sets
+from models.data.datasets import CLASSES, Example, Part, of_part, training_sets
 from models.encoder import find_encoder
-from models.metrics import measure
-from models.openvino_library import installed
-from models.runtime import Runtime
+from models.running.openvino_library import installed
+from models.running.runtime import Runtime
+from models.running.torch_runtime import TorchRuntime, load_network, scoring_runtime
 from models.scorer import Scorer, load_scorer
-from models.torch_runtime import TorchRuntime, load_network, scoring_runtime
+from models.trust.metrics import measure
 
 Figures = dict[str, NDArray[np.float32]]
 Way = Callable[[], Figures]

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 import numpy as np
 from newsworld import Assumptions, Carriers, Told, World, planted_events
 
-from monitor.backtest import History
+from monitor.backtesting.backtest import History
 
 _LEAST_STORIES = 10
 _HOUR = timedelta(hours=1)

@@ -27,8 +27,8 @@ import polars as pl
 import torch
 
 from models.encoder import find_encoder
+from models.running.tokens import Query
 from models.scorer import Scorer, load_scorer
-from models.tokens import Query
 
 Run = Callable[[list[str]], object]
 

@@ -5,7 +5,7 @@
 Prints, for each way and for each half of the judgements: precision and recall over the judged pairs, the same weighted
 to what the replay holds of each stratum, and pairwise and B-cubed figures over windows of two days in which every
 headline was read. Thresholds and weights were chosen on the tuning half (even weeks) alone. `--fit` prints the weights
-of `monitor/likeness.py` anew; `--count` writes `monitor/word_counts.csv` anew.
+of `monitor/news/likeness.py` anew; `--count` writes `monitor/news/word_counts.csv` anew.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from numpy.typing import NDArray
 from rapidfuzz import fuzz
 
 from models.scorer import load_scorer
-from monitor.companies import CompanyMatcher
-from monitor.feeds import Entry
-from monitor.headlines import Headline, headline
-from monitor.likeness import Difference, copied, difference, features
-from monitor.outlets import feed_of
-from monitor.rarity import Memo, Rarities
-from monitor.stories import WINDOW, Stories
-from monitor.wording import Told, stems, told
+from monitor.feeds.feed import Entry
+from monitor.news.companies import CompanyMatcher
+from monitor.news.headlines import Headline, headline
+from monitor.news.likeness import Difference, copied, difference, features
+from monitor.news.outlets import feed_of
+from monitor.news.rarity import Memo, Rarities
+from monitor.news.stories import WINDOW, Stories
+from monitor.news.wording import Told, stems, told
 
 JUDGED = Path(__file__).parents[1] / "tests" / "judged"
 Assigned = dict[int, int]

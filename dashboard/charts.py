@@ -1,6 +1,6 @@
 """Charts: what a page draws.
 
-takes  polars frames as monitor/queries.py gives them
+takes  polars frames as monitor/storage/queries.py gives them
 gives  Altair charts, every time in UTC
 never  reads the store, and never draws text that came from a feed
 """

@@ -18,8 +18,8 @@ import streamlit as st
 
 from dashboard import reads, texts
 from monitor.errors import MonitorError, StoreDamaged, StoreLocked, StoreTooNew
-from monitor.reading import Reader
-from monitor.stages import stages_of
+from monitor.service.stages import stages_of
+from monitor.storage.reading import Reader
 
 FIGURE, WIDE_FIGURE = 160, 260
 REFRESH = timedelta(seconds=15)

@@ -1,6 +1,6 @@
 """What a page reads, and for which time.
 
-takes  a `Reader`, which answers the named questions of monitor/queries.py
+takes  a `Reader`, which answers the named questions of monitor/storage/queries.py
 gives  frames and small values, ready for charts and tables
 never  knows SQL, nor whether a daemon or a file answers
 """

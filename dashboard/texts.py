@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from urllib.parse import urlsplit
 
-from monitor.companies import gazetteer
+from monitor.news.companies import gazetteer
 
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 # Streamlit turns bare addresses into links and -> into arrows after escapes were resolved; an invisible word joiner

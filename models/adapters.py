@@ -111,7 +111,7 @@ def tasks_of(adapter: Adapter) -> frozenset[str]:
 
 
 def save_adapter(folder: Path, encoder: nn.Module, heads: nn.Module, settings: AdapterSettings) -> Adapter:
-    """Write everything that `find_adapter` reads; metrics and card come from models/report.py.
+    """Write everything that `find_adapter` reads; metrics and card come from models/training/report.py.
 
     Args:
         encoder: with an adapter of peft's in it, of which only the adapter is written; or trained as a whole.

@@ -18,18 +18,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.adapters import Adapter, find_adapter, tasks_of
-from models.batching import Batch, batches, halves
-from models.devices import pick_device as pick_device
-from models.devices import pick_place
-from models.devices import pick_precision as pick_precision
-from models.doubt import doubtful
 from models.encoder import Encoder, find_encoder
 from models.errors import AdapterDamaged
-from models.networks import open_networks
-from models.runtime import Padded, Runtime, TooLarge
+from models.running.batching import Batch, batches, halves
+from models.running.devices import pick_device as pick_device
+from models.running.devices import pick_place
+from models.running.devices import pick_precision as pick_precision
+from models.running.doubt import doubtful
+from models.running.networks import open_networks
+from models.running.runtime import Padded, Runtime, TooLarge
+from models.running.tokens import Query, TokenIds, Tokens
 from models.score import SENTIMENTS, TASKS, TOPICS, Abstention, CompanyScore, Score
 from models.text import readable
-from models.tokens import Query, TokenIds, Tokens
 
 Probabilities = NDArray[np.float32]
 # So many texts are in hand at a time, so that an archive of any length is scored in bounded memory.

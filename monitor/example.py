@@ -24,8 +24,8 @@ from alerts.routes import Route
 from alerts.secrets import Secret
 from alerts.webhook import WebhookSettings
 from models.themes import Theme
-from monitor.feeds import Feed
-from monitor.own_companies import OwnCompany
+from monitor.feeds.feed import Feed
+from monitor.news.own_companies import OwnCompany
 from monitor.settings import Settings
 
 _WIDTH = 112

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from models.themes import Theme
-from monitor.companies import Company, gazetteer
+from monitor.news.companies import Company, gazetteer
 from monitor.series import title_of
 
 

@@ -17,8 +17,8 @@ from enum import StrEnum
 from functools import cache
 
 from models.score import Abstention, CompanyScore, Score, Sentiment
-from monitor.companies import gazetteer
-from monitor.headlines import Headline, Standing
+from monitor.news.companies import gazetteer
+from monitor.news.headlines import Headline, Standing
 
 MARKET = "market"
 

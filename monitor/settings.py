@@ -26,9 +26,9 @@ from alerts.rules import Rules
 from alerts.settings import NotifySettings
 from models.themes import Theme
 from monitor.errors import SettingsUnusable
-from monitor.feeds import Feed
-from monitor.own_companies import OwnCompany, with_own
-from monitor.polling import PollSettings
+from monitor.feeds.feed import Feed
+from monitor.feeds.polling import PollSettings
+from monitor.news.own_companies import OwnCompany, with_own
 
 FILE = "squall.toml"
 ENVIRONMENT_PREFIX = "SQUALL_"

@@ -11,9 +11,9 @@ import structlog
 
 from models.themes import Theme, default_themes
 from monitor.errors import FeedListUnusable
-from monitor.feed_file import applied, changes_file, read_changes
-from monitor.feedlist import default_feeds
-from monitor.feeds import Feed
+from monitor.feeds.added import applied, changes_file, read_changes
+from monitor.feeds.feed import Feed
+from monitor.feeds.lists import default_feeds
 from monitor.settings import Settings
 
 log = structlog.get_logger(__name__)

@@ -22,10 +22,10 @@ from xml.sax.saxutils import escape
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from models.score import Score
-from monitor.feeds import Check, Feed, Outcome, succeeded, unseen
-from monitor.headlines import Headline, Standing
+from monitor.feeds.feed import Check, Feed, Outcome, succeeded, unseen
+from monitor.news.headlines import Headline, Standing
 from monitor.series import Scored
-from monitor.store import Batch, Store
+from monitor.storage.store import Batch, Store
 
 ROOT = Path(__file__).parents[1]
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

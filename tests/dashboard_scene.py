@@ -13,10 +13,10 @@ from alerts.delivery import Attempt, AttemptOutcome, Delivery, DeliveryState
 from alerts.evidence import Evidence
 from alerts.lifecycle import Alert, Change, ChangeReason, Severity, State
 from models.score import Score
-from monitor.alert_store import AlertStore
-from monitor.feeds import Check, Feed, Outcome, unseen
-from monitor.headlines import Headline, Standing
-from monitor.store import Batch, Scored, Store
+from monitor.feeds.feed import Check, Feed, Outcome, unseen
+from monitor.news.headlines import Headline, Standing
+from monitor.storage.alert_store import AlertStore
+from monitor.storage.store import Batch, Scored, Store
 
 HOUR = timedelta(hours=1)
 HOSTILE = (

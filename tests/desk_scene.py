@@ -15,13 +15,13 @@ from alerts.delivery import Schedule, deliver
 from alerts.lifecycle import Sight, advance
 from alerts.rules import Rules
 from alerts.spikes import Severity, Spike, Verdict
-from monitor.actions import ACTIONS
-from monitor.alert_store import AlertStore
-from monitor.queries import QUERIES
-from monitor.readservice import answer
+from monitor.desk.actions import ACTIONS
+from monitor.service.telling import Teller
 from monitor.settings import Settings
-from monitor.store import Store
-from monitor.telling import Teller
+from monitor.storage.alert_store import AlertStore
+from monitor.storage.queries import QUERIES
+from monitor.storage.readservice import answer
+from monitor.storage.store import Store
 
 START = datetime(2026, 3, 10, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -18,10 +18,10 @@ from alerts.delivery import Channel, Schedule, deliver
 from alerts.lifecycle import advance
 from alerts.rules import Rules
 from alerts.spikes import Severity, Spike, Verdict
-from monitor.alert_store import AlertStore
+from monitor.service.telling import Teller
 from monitor.settings import load_settings
-from monitor.store import Store
-from monitor.telling import Teller
+from monitor.storage.alert_store import AlertStore
+from monitor.storage.store import Store
 
 START = datetime(2026, 3, 10, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.addresses import AddressRefused, Allowance, CheckedBackend, NoSuchHost, Refusal, refusal, resolve
+from monitor.feeds.addresses import AddressRefused, Allowance, CheckedBackend, NoSuchHost, Refusal, refusal, resolve
 
 
 @pytest.mark.parametrize(

@@ -25,9 +25,9 @@ from alerts.notices import Choice, Decision
 from alerts.rules import Rules
 from alerts.windows import HISTORY, SIGHTINGS, WATCHED, windows
 from models.score import Score
-from monitor.alert_store import AlertStore
-from monitor.headlines import Headline, Standing
-from monitor.store import Batch, Scored, Store
+from monitor.news.headlines import Headline, Standing
+from monitor.storage.alert_store import AlertStore
+from monitor.storage.store import Batch, Scored, Store
 
 ROOT = Path(__file__).parents[1]
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -362,8 +362,8 @@ COMMITTER = """
 import sys
 sys.path.insert(0, "tests")
 from test_alert_store import NOON, alert, delivery, fired
-from monitor.alert_store import AlertStore
-from monitor.store import Store
+from monitor.storage.alert_store import AlertStore
+from monitor.storage.store import Store
 
 alerts = AlertStore(Store.open(sys.argv[1], NOON))
 for number in range(100_000):

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from monitor.cli import squall
-from monitor.store import Store
+from monitor.storage.store import Store
 
 SCENE = runpy.run_path(str(Path(__file__).with_name("desk_scene.py")))
 House, hook, spike = (SCENE[name] for name in ("House", "hook", "spike"))

@@ -14,11 +14,11 @@ import pytest
 
 from alerts.rules import Rules
 from models.themes import default_themes
-from monitor.backtest import FiredAlert, Report, backtest, read_history
-from monitor.companies import gazetteer
+from monitor.backtesting.backtest import FiredAlert, Report, backtest, read_history
 from monitor.demo.storyline import PUBLISHERS, Storyline, storyline
 from monitor.errors import InputUnusable
-from monitor.outlets import feed_of
+from monitor.news.companies import gazetteer
+from monitor.news.outlets import feed_of
 from monitor.settings import ModelSettings, Settings
 
 ENDS = datetime(2026, 3, 19, 17, tzinfo=UTC)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.batching import Batch, batches, halves
+from models.running.batching import Batch, batches, halves
 
 COUNTS = st.lists(st.integers(1, 300), max_size=200)
 

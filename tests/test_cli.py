@@ -26,7 +26,7 @@ from models.score import SENTIMENTS
 from monitor.cli import main, squall
 from monitor.demo.receivers import Hook, Verification
 from monitor.example import example_toml
-from monitor.feedlist import default_feeds
+from monitor.feeds.lists import default_feeds
 from monitor.settings import Settings, load_settings
 
 ROOT = Path(__file__).parents[1]

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.companies import Company, CompanyMatcher, Mention, gazetteer
 from monitor.errors import SettingsUnusable
-from monitor.own_companies import OwnCompany, with_own
+from monitor.news.companies import Company, CompanyMatcher, Mention, gazetteer
+from monitor.news.own_companies import OwnCompany, with_own
 from monitor.settings import load_settings
 
 MATCHER = CompanyMatcher()

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from models.score import CompanyScore, Score
-from monitor.alert_store import AlertStore
-from monitor.companies import CompanyMatcher
-from monitor.feeds import Entry
-from monitor.headlines import Headline, headline
-from monitor.scoring import Scoring
+from monitor.feeds.feed import Entry
+from monitor.news.companies import CompanyMatcher
+from monitor.news.headlines import Headline, headline
 from monitor.series import Scored
+from monitor.service.scoring import Scoring
 from monitor.settings import ModelSettings
-from monitor.store import Batch, Store
+from monitor.storage.alert_store import AlertStore
+from monitor.storage.store import Batch, Store
 
 TITLE = "Microsoft shares plunge after profit warning while Apple soars to record"
 

@@ -19,9 +19,9 @@ import polars as pl
 import pytest
 
 from alerts.delivery import delivery_id
-from monitor.feeds import Check, Outcome
-from monitor.reading import Reader
-from monitor.store import Batch, Store
+from monitor.feeds.feed import Check, Outcome
+from monitor.storage.reading import Reader
+from monitor.storage.store import Batch, Store
 
 SCENE = runpy.run_path(str(Path(__file__).with_name("daemon_scene.py")))
 Answer, Desk, House, Item, Press = (SCENE[name] for name in ("Answer", "Desk", "House", "Item", "Press"))

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from monitor.reading import Reader
-from monitor.readservice import address_file, read_address
+from monitor.service.status import status
 from monitor.settings import load_settings
-from monitor.status import status
-from monitor.store import Store
+from monitor.storage.reading import Reader
+from monitor.storage.readservice import address_file, read_address
+from monitor.storage.store import Store
 
 SCENE = runpy.run_path(str(Path(__file__).with_name("daemon_scene.py")))
 Answer, Desk, House, Item, Press = (SCENE[name] for name in ("Answer", "Desk", "House", "Item", "Press"))

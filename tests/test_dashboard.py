@@ -18,8 +18,8 @@ from streamlit.testing.v1 import AppTest
 
 import dashboard.app
 from dashboard import charts, headline_table, reads, texts
-from monitor.readservice import ReadService
-from monitor.store import Store
+from monitor.storage.readservice import ReadService
+from monitor.storage.store import Store
 
 SCENE = runpy.run_path(str(Path(__file__).with_name("dashboard_scene.py")))
 APP = str(Path(dashboard.app.__file__))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.datasets import (
+from models.data.datasets import (
     CLASSES,
     Example,
     Part,

@@ -19,8 +19,8 @@ from alerts.webhook import WebhookSettings
 from models.themes import Theme
 from monitor import __version__
 from monitor.cli import squall
-from monitor.feeds import Feed
-from monitor.own_companies import OwnCompany
+from monitor.feeds.feed import Feed
+from monitor.news.own_companies import OwnCompany
 from monitor.settings import Settings
 
 ROOT = Path(__file__).parents[1]

@@ -15,12 +15,12 @@ from alerts.rules import Detector, Rules
 from alerts.sources import SourceChange, SourceShift
 from alerts.spikes import Spike, Verdict
 from models.score import Score
-from monitor.alert_store import AlertStore
 from monitor.cli import squall
-from monitor.detecting import Detecting, Direct, finding_json, look_back, read_finding
-from monitor.headlines import Headline, Standing
-from monitor.recounting import source_faults
-from monitor.store import Batch, Scored, Store
+from monitor.news.headlines import Headline, Standing
+from monitor.service.detecting import Detecting, Direct, finding_json, look_back, read_finding
+from monitor.storage.alert_store import AlertStore
+from monitor.storage.recounting import source_faults
+from monitor.storage.store import Batch, Scored, Store
 
 HOUR = timedelta(hours=1)
 NOW = datetime(2026, 3, 20, 12, tzinfo=UTC)

@@ -19,12 +19,12 @@ from aiosmtpd.smtp import AuthResult
 from models.adapters import SHIPPED
 from models.themes import default_themes
 from monitor.errors import StoreUnavailable
-from monitor.reading import Reader
-from monitor.scoring import Scoring
+from monitor.service.scoring import Scoring
+from monitor.service.stages import Stages, stages_of
+from monitor.service.status import status
 from monitor.settings import ModelSettings, load_settings
-from monitor.stages import Stages, stages_of
-from monitor.status import status
-from monitor.store import Store
+from monitor.storage.reading import Reader
+from monitor.storage.store import Store
 
 SCENE = runpy.run_path(str(Path(__file__).with_name("daemon_scene.py")))
 Answer, Desk, House, Item, Press = (SCENE[name] for name in ("Answer", "Desk", "House", "Item", "Press"))

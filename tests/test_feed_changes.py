@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from monitor.cli import squall
 from monitor.errors import FeedListUnusable, InputUnusable
-from monitor.feed_file import (
+from monitor.feeds.added import (
     FeedChanges,
     adding,
     applied,
@@ -27,12 +27,12 @@ from monitor.feed_file import (
     removing,
     write_changes,
 )
-from monitor.feedlist import default_feeds
-from monitor.feeds import Feed
-from monitor.pipeline import Pipeline
-from monitor.polling import PollSettings
+from monitor.feeds.feed import Feed
+from monitor.feeds.lists import default_feeds
+from monitor.feeds.polling import PollSettings
+from monitor.service.pipeline import Pipeline
 from monitor.settings import Settings, StoreSettings, WatchSettings
-from monitor.store import Store
+from monitor.storage.store import Store
 from monitor.watched import Watchlist, watched_feeds
 
 SERVER = runpy.run_path(str(Path(__file__).with_name("misbehaving_server.py")))
@@ -235,8 +235,8 @@ def test_one_feed_is_shown_with_its_history(site: Callable[..., Result], tmp_pat
         (mine,) = (one for one in watched_feeds(settings) if one.id == "wire")
 
         async def once() -> None:
-            from monitor.feeds import unseen
-            from monitor.store import Batch
+            from monitor.feeds.feed import unseen
+            from monitor.storage.store import Batch
 
             checks = await pipeline.poller.poll([(mine, unseen(mine, NOW))], NOW)
             store.append(Batch(checks), NOW)

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.concluding import Answer, Pacing, concluded
-from monitor.feed_health import Health, HealthState, health
-from monitor.feeds import Check, Entry, Feed, FeedState, Outcome, unseen
-from monitor.fetching import Fetched
-from monitor.habits import Dates, Habit, judge_dates, learned
-from monitor.headlines import Standing, headline
-from monitor.parsing import Kind, Parsed
+from monitor.feeds.concluding import Answer, Pacing, concluded
+from monitor.feeds.feed import Check, Entry, Feed, FeedState, Outcome, unseen
+from monitor.feeds.fetching import Fetched
+from monitor.feeds.habits import Dates, Habit, judge_dates, learned
+from monitor.feeds.health import Health, HealthState, health
+from monitor.feeds.parsing import Kind, Parsed
+from monitor.news.headlines import Standing, headline
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from monitor.feeds import Check, Feed, FeedState, Outcome, unseen
-from monitor.politeness import backoff, due
-from monitor.polling import Poller, PollSettings
-from monitor.wishes import retry_after
+from monitor.feeds.feed import Check, Feed, FeedState, Outcome, unseen
+from monitor.feeds.politeness import backoff, due
+from monitor.feeds.polling import Poller, PollSettings
+from monitor.feeds.wishes import retry_after
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 BODY = (

@@ -9,7 +9,7 @@ from threading import Barrier
 
 import pytest
 
-from models.graph_cache import GraphCache, default_folder
+from models.running.graph_cache import GraphCache, default_folder
 
 
 def writing(content: str) -> Callable[[Path], None]:

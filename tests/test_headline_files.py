@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from models.score import Abstention, CompanyScore, Score
 from monitor.errors import InputUnusable
-from monitor.headline_files import format_of, read_headlines, scored_frame, write_frame
+from monitor.news.files import format_of, read_headlines, scored_frame, write_frame
 
 NEGATIVE = Score(0.8, 0.15, 0.05, (("Financials", 0.7), ("Macro", 0.4)), "fast-1")
 EMPTY = Score(0.2, 0.6, 0.2, (), "fast-1", Abstention.EMPTY_TEXT)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.feeds import Entry
-from monitor.headlines import LONGEST_TITLE, Headline, Standing, canonical_link, clean, headline
+from monitor.feeds.feed import Entry
+from monitor.news.headlines import LONGEST_TITLE, Headline, Standing, canonical_link, clean, headline
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 MARKUP = re.compile(r"<[a-zA-Z/!?]")

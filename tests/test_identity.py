@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.feeds import Check, Entry, Feed, Outcome, carries_backlog, unseen
-from monitor.headlines import Headline, Standing
-from monitor.identity import Guids, alike
-from monitor.intake import Intake, intake
-from monitor.store import Batch, Store
+from monitor.feeds.feed import Check, Entry, Feed, Guids, Outcome, carries_backlog, unseen
+from monitor.news.headlines import Headline, Standing
+from monitor.news.identity import alike
+from monitor.news.intake import Intake, intake
+from monitor.storage.store import Batch, Store
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)

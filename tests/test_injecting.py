@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from monitor.backtest_page import page
-from monitor.backtest_report import Day, FiredAlert, Report, Story, Trial
+from monitor.backtesting.injecting import Planted, PlantedEvent, plant, plantable, trial_of
+from monitor.backtesting.page import page
+from monitor.backtesting.report import Day, FiredAlert, Report, Story, Trial
 from monitor.cli import squall
-from monitor.companies import CompanyMatcher
-from monitor.feeds import Entry
-from monitor.headlines import headline
-from monitor.injecting import Planted, PlantedEvent, plant, plantable, trial_of
+from monitor.feeds.feed import Entry
+from monitor.news.companies import CompanyMatcher
+from monitor.news.headlines import headline
+from monitor.news.stories import Stories
 from monitor.series import series_of
-from monitor.stories import Stories
 
 BEGUN = datetime(2026, 1, 5, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

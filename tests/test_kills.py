@@ -29,7 +29,7 @@ import pytest
 from aiosmtpd.controller import Controller
 
 from alerts.delivery import delivery_id
-from monitor.store import Store
+from monitor.storage.store import Store
 
 ROOT = Path(__file__).parents[1]
 WORKER = Path(__file__).with_name("kill_worker.py")

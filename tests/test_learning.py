@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from models.adapters import AdapterSettings, find_adapter, tasks_of
-from models.adapting import shaped_like
-from models.datasets import CLASSES, UNLABELLED, Example, Part
+from models.data.datasets import CLASSES, UNLABELLED, Example, Part
 from models.errors import AdapterDamaged, DataUnusable
-from models.recipes import Recipe
 from models.scorer import load_scorer
-from models.training import Step, train
+from models.training.adapting import shaped_like
+from models.training.recipes import Recipe
+from models.training.train import Step, train
 
 SCENE = runpy.run_path(str(Path(__file__).with_name("tiny_model_scene.py")))
 labelled, towards = SCENE["labelled"], SCENE["towards"]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, f1_score, recall_score
 
-from models.metrics import measure
+from models.trust.metrics import measure
 
 CLASSES = ("negative", "neutral", "positive", "other")
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from monitor.autodiscovery import Discovery, discover
-from monitor.feeds import Check, Feed, FeedState, Outcome, unseen
-from monitor.politeness import RetryScope
-from monitor.polling import Poller, PollSettings
+from monitor.feeds.autodiscovery import Discovery, discover
+from monitor.feeds.feed import Check, Feed, FeedState, Outcome, unseen
+from monitor.feeds.politeness import RetryScope
+from monitor.feeds.polling import Poller, PollSettings
 
 SERVER = runpy.run_path(str(Path(__file__).with_name("misbehaving_server.py")))
 WAYS, started, port_of = (SERVER[name] for name in ("WAYS", "started", "port_of"))

@@ -15,7 +15,7 @@ import pytest
 from aiosmtpd.controller import Controller
 
 from alerts.delivery import Schedule
-from monitor.store import Store
+from monitor.storage.store import Store
 
 SCENE = runpy.run_path(str(Path(__file__).with_name("desk_scene.py")))
 HOUR, MINUTE, START = (SCENE[name] for name in ("HOUR", "MINUTE", "START"))

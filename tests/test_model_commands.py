@@ -14,16 +14,16 @@ import structlog
 from click.testing import CliRunner, Result
 
 from models.adapters import find_adapter
-from models.datasets import CLASSES
-from models.recipes import Recipe
-from models.training import train
+from models.data.datasets import CLASSES
+from models.training.recipes import Recipe
+from models.training.train import train
 from monitor.cli import squall
-from monitor.companies import CompanyMatcher
-from monitor.feeds import Entry
-from monitor.headlines import headline
-from monitor.scoring import Scoring
+from monitor.feeds.feed import Entry
+from monitor.news.companies import CompanyMatcher
+from monitor.news.headlines import headline
+from monitor.service.scoring import Scoring
 from monitor.settings import ModelSettings
-from monitor.store import Batch, Store
+from monitor.storage.store import Batch, Store
 
 SCENE = runpy.run_path(str(Path(__file__).with_name("tiny_model_scene.py")))
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)

@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from models.adapters import SHIPPED, find_adapter
-from models.augmentation import figures, misspelt, other_companies, with_slips
-from models.behaviours import Behaviour, Kind, behaviours, bias, noisy, passed, reworded
-from models.calibration import abstention, fitted_temperature
-from models.datasets import CLASSES, Example, Part
+from models.data.augmentation import figures, misspelt, other_companies, with_slips
+from models.data.datasets import CLASSES, Example, Part
+from models.data.labels import Label, add_label, examples, read_labels
 from models.errors import AdapterDamaged, AdapterMissing, DataUnusable
-from models.labels import Label, add_label, examples, read_labels
 from models.library import Library, tier
-from models.metrics import Metrics
-from models.promotion import Objection, judged
+from models.training.calibration import abstention, fitted_temperature
+from models.trust.behaviours import Behaviour, Kind, behaviours, bias, noisy, passed, reworded
+from models.trust.metrics import Metrics
+from models.trust.promotion import Objection, judged
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 

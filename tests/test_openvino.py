@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from models.adapters import find_adapter
-from models.devices import Place, pick_place
-from models.doubt import doubtful
 from models.encoder import find_encoder
 from models.errors import GraphUnusable, RuntimeMissing
-from models.networks import open_networks
-from models.openvino_library import installed, usable_cores
+from models.running.devices import Place, pick_place
+from models.running.doubt import doubtful
+from models.running.networks import open_networks
+from models.running.openvino_library import installed, usable_cores
 from models.scorer import Scorer, load_scorer
 from models.themes import default_themes
 
@@ -91,7 +91,7 @@ def test_torch_steps_in_where_openvino_cannot_take_the_model(monkeypatch: pytest
     def refuse(*_: object) -> None:
         raise GraphUnusable("no such operation")
 
-    monkeypatch.setattr("models.openvino_graphs.scoring_graphs", refuse)
+    monkeypatch.setattr("models.running.openvino_graphs.scoring_graphs", refuse)
     networks = open_networks(Place("openvino", "cpu", "int8", fixed=False), find_adapter(), find_encoder(), tmp_path)
     assert networks.scoring()[0].name.startswith("torch ")
     with pytest.raises(GraphUnusable, match="no such operation"):
@@ -146,11 +146,11 @@ def test_what_does_not_go_together_is_refused(asked: tuple[str, str, str], reaso
 
 
 def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("models.devices.installed", lambda name: name != "nncf")
+    monkeypatch.setattr("models.running.devices.installed", lambda name: name != "nncf")
     assert pick_place("auto", "cpu", "auto") == Place("openvino", "cpu", "bf16", fixed=False)
     with pytest.raises(RuntimeMissing, match="pip install nncf"):
         pick_place("auto", "cpu", "int8")
-    monkeypatch.setattr("models.devices.installed", lambda name: False)
+    monkeypatch.setattr("models.running.devices.installed", lambda name: False)
     assert pick_place("auto", "cpu", "auto") == Place("torch", "cpu", "auto", fixed=True)
     with pytest.raises(RuntimeMissing, match="pip install openvino"):
         pick_place("openvino", "cpu", "auto")

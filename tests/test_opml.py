@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.errors import FeedListUnusable
-from monitor.feedlist import default_feeds, read_feed_list
-from monitor.feeds import Feed
-from monitor.opml import read_opml, write_opml
+from monitor.feeds.feed import Feed
+from monitor.feeds.lists import default_feeds, read_feed_list
+from monitor.feeds.opml import read_opml, write_opml
 
 OTHER = """<?xml version="1.0" encoding="ISO-8859-1"?>
 <opml version="1.1"><head><title>mine</title></head><body>

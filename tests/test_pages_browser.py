@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 import pytest
 
 import dashboard.app
-from monitor.readservice import ReadService
-from monitor.store import Batch, Store
+from monitor.storage.readservice import ReadService
+from monitor.storage.store import Batch, Store
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install -e .[dev])")
 

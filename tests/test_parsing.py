@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.feeds import Feed
-from monitor.headlines import LONGEST_TITLE, clean
-from monitor.parsing import Kind, Parsed, parse
+from monitor.feeds.feed import Feed
+from monitor.feeds.parsing import Kind, Parsed, parse
+from monitor.news.headlines import LONGEST_TITLE, clean
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 FEED = Feed(id="wire", url="https://wire.example/rss", name="Wire", publisher="house", language="en")

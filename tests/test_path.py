@@ -19,11 +19,11 @@ from alerts.rules import Rules
 from alerts.secrets import Secret
 from alerts.webhook import WebhookSettings
 from monitor.demo.receivers import Hook, Post, Verification
-from monitor.feeds import Feed
-from monitor.pipeline import Pipeline
-from monitor.polling import PollSettings
+from monitor.feeds.feed import Feed
+from monitor.feeds.polling import PollSettings
+from monitor.service.pipeline import Pipeline
 from monitor.settings import Settings, StoreSettings, WatchSettings
-from monitor.store import Store
+from monitor.storage.store import Store
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 BEGIN, END = datetime(2023, 2, 27, tzinfo=UTC), datetime(2023, 3, 14, tzinfo=UTC)

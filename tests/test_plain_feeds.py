@@ -13,10 +13,10 @@ from pathlib import Path
 import feedparser
 import pytest
 
-from monitor.feeds import Entry, Feed
-from monitor.headlines import clean
-from monitor.parsing import Kind, Parsed, parse, parse_leniently, parse_quickly
-from monitor.plain_feeds import read_plain
+from monitor.feeds.feed import Entry, Feed
+from monitor.feeds.parsing import Kind, Parsed, parse, parse_leniently, parse_quickly
+from monitor.feeds.plain import read_plain
+from monitor.news.headlines import clean
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 FEED = Feed(id="wire", url="https://wire.example/rss", name="Wire", publisher="house", language="en")

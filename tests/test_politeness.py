@@ -15,13 +15,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.concluding import Answer, Pacing, concluded
-from monitor.feeds import Check, Entry, Feed, FeedState, Outcome, unseen
-from monitor.fetching import Fetched
-from monitor.gates import Gate, SiteHeld
-from monitor.habits import Habit
-from monitor.parsing import Kind, Parsed
-from monitor.politeness import (
+from monitor.feeds.concluding import Answer, Pacing, concluded
+from monitor.feeds.feed import Check, Entry, Feed, FeedState, Outcome, unseen
+from monitor.feeds.fetching import Fetched
+from monitor.feeds.gates import Gate, SiteHeld
+from monitor.feeds.habits import Habit
+from monitor.feeds.parsing import Kind, Parsed
+from monitor.feeds.politeness import (
     ADOPT_AFTER,
     MUTED_FOR,
     Pace,
@@ -33,7 +33,7 @@ from monitor.politeness import (
     paused,
     site_of,
 )
-from monitor.wishes import fresh_for, retry_after
+from monitor.feeds.wishes import fresh_for, retry_after
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.queries import QUERIES, Query
-from monitor.reading import Reader
-from monitor.store import Store
+from monitor.storage.queries import QUERIES, Query
+from monitor.storage.reading import Reader
+from monitor.storage.store import Store
 
 SCENE = runpy.run_path(str(Path(__file__).with_name("dashboard_scene.py")))
 NOW = datetime(2026, 3, 10, 12, 30, tzinfo=UTC)

@@ -21,12 +21,12 @@ from pyarrow import flight
 
 from models.score import Score
 from monitor.errors import ServiceError, StoreLocked, StoreUnavailable
-from monitor.feeds import Check, Feed, Outcome, unseen
-from monitor.headlines import Headline, Standing
-from monitor.queries import QUERIES, Query
-from monitor.reading import Reader
-from monitor.readservice import Address, ReadService, address_file, read_address
-from monitor.store import Batch, Scored, Store
+from monitor.feeds.feed import Check, Feed, Outcome, unseen
+from monitor.news.headlines import Headline, Standing
+from monitor.storage.queries import QUERIES, Query
+from monitor.storage.reading import Reader
+from monitor.storage.readservice import Address, ReadService, address_file, read_address
+from monitor.storage.store import Batch, Scored, Store
 
 ROOT = Path(__file__).parents[1]
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -323,8 +323,8 @@ def test_a_reader_follows_the_daemon_through_restarts(path: Path) -> None:
 DAEMON = """
 import sys
 from datetime import UTC, datetime
-from monitor.readservice import ReadService
-from monitor.store import Store
+from monitor.storage.readservice import ReadService
+from monitor.storage.store import Store
 store = Store.open(sys.argv[1], datetime.now(UTC))
 service = ReadService(store, {"pid": lambda body: __import__("os").getpid()})
 print("up", flush=True)

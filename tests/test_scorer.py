@@ -14,11 +14,11 @@ from safetensors.numpy import load_file, save_file
 
 from models.adapters import SHIPPED, find_adapter
 from models.errors import AdapterDamaged, AdapterMissing, EncoderMissing
-from models.runtime import Done, Padded, Runtime, TooLarge
+from models.running.runtime import Done, Padded, Runtime, TooLarge
+from models.running.tokens import Query
 from models.score import TOPICS, Abstention, CompanyScore, Score, Sentiment
 from models.scorer import Scorer, load_scorer
 from models.text import readable
-from models.tokens import Query
 
 PLAIN = [
     ("Bank collapses after depositors withdraw billions", Sentiment.NEGATIVE),

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.score import TOPICS, Abstention, Score
-from monitor.headlines import Headline, Standing
+from monitor.news.headlines import Headline, Standing
 from monitor.series import Kind, Scored, counts, parted, sector_of, series_of, title_of
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)

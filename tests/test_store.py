@@ -23,10 +23,10 @@ from hypothesis import strategies as st
 
 from models.score import Abstention, Score
 from monitor.errors import StoreDamaged, StoreLocked, StoreTooNew, StoreUnavailable
-from monitor.feeds import Check, Entry, Feed, FeedState, Outcome, unseen
-from monitor.headlines import Headline, Standing
-from monitor.migrating import Migration, known_migrations
-from monitor.store import Batch, Scored, Store
+from monitor.feeds.feed import Check, Entry, Feed, FeedState, Outcome, unseen
+from monitor.news.headlines import Headline, Standing
+from monitor.storage.migrating import Migration, known_migrations
+from monitor.storage.store import Batch, Scored, Store
 
 ROOT = Path(__file__).parents[1]
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -448,7 +448,7 @@ def test_a_store_is_found_again_as_it_was_left(path: Path) -> None:
 HOLDER = """
 import sys
 from datetime import UTC, datetime
-from monitor.store import Store
+from monitor.storage.store import Store
 store = Store.open(sys.argv[1], datetime.now(UTC))
 print("held", flush=True)
 sys.stdin.read()
@@ -589,7 +589,7 @@ from datetime import UTC, datetime
 from monitor.errors import StoreUnavailable
 sys.path.insert(0, "tests")
 from test_store import NOON, append, headline, scored
-from monitor.store import Store
+from monitor.storage.store import Store
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
@@ -644,8 +644,8 @@ import random, sys
 sys.path.insert(0, "tests")
 from test_store import HOUR, NOON, append, headline, scored
 from datetime import timedelta
-from monitor.headlines import Standing
-from monitor.store import Store
+from monitor.news.headlines import Standing
+from monitor.storage.store import Store
 
 path, seed, first = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 dice = random.Random(seed)

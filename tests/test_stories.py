@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.companies import CompanyMatcher
-from monitor.feeds import Entry
-from monitor.headlines import Headline, headline
-from monitor.stories import WINDOW, Stories
+from monitor.feeds.feed import Entry
+from monitor.news.companies import CompanyMatcher
+from monitor.news.headlines import Headline, headline
+from monitor.news.stories import WINDOW, Stories
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 MATCHER = CompanyMatcher()

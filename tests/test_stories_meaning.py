@@ -14,14 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from monitor.companies import CompanyMatcher
-from monitor.feeds import Entry
-from monitor.headlines import Headline, headline
-from monitor.likeness import Difference, difference, likeness
-from monitor.rarity import RAREST, Memo, Rarities
-from monitor.stories import Stories
-from monitor.wording import stems
-from monitor.wording import told as read
+from monitor.feeds.feed import Entry
+from monitor.news.companies import CompanyMatcher
+from monitor.news.headlines import Headline, headline
+from monitor.news.likeness import Difference, difference, likeness
+from monitor.news.rarity import RAREST, Memo, Rarities
+from monitor.news.stories import Stories
+from monitor.news.wording import stems
+from monitor.news.wording import told as read
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 MATCHER = CompanyMatcher()

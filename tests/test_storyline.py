@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rapidfuzz import fuzz
 
-from monitor.companies import CompanyMatcher
 from monitor.demo.newsbook import Newsbook, Tone
 from monitor.demo.storyline import OUTBREAK, PUBLISHERS, REPEATER, Act, Item, Origin, Storyline, storyline
+from monitor.news.companies import CompanyMatcher
 
 ENDS = datetime(2026, 3, 19, 17, 20, tzinfo=UTC)
 

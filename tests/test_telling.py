@@ -12,16 +12,16 @@ import pytest
 
 from alerts.delivery import delivery_id
 from alerts.spikes import Severity
-from monitor.actions import ACTIONS
-from monitor.alert_store import AlertStore
-from monitor.audit import audit
-from monitor.desk import Desk
-from monitor.desk_store import DeskStore
+from monitor.desk.actions import ACTIONS
+from monitor.desk.audit import audit
+from monitor.desk.desk import Desk
 from monitor.errors import InputUnusable, MonitorError
-from monitor.feeds import Check, Feed, Outcome, succeeded, unseen
-from monitor.queries import QUERIES
-from monitor.readservice import ReadService, answer
-from monitor.store import Batch, Store
+from monitor.feeds.feed import Check, Feed, Outcome, succeeded, unseen
+from monitor.storage.alert_store import AlertStore
+from monitor.storage.desk_store import DeskStore
+from monitor.storage.queries import QUERIES
+from monitor.storage.readservice import ReadService, answer
+from monitor.storage.store import Batch, Store
 
 SCENE = runpy.run_path(str(Path(__file__).with_name("desk_scene.py")))
 BANKS, HOUR, MINUTE, START = (SCENE[name] for name in ("BANKS", "HOUR", "MINUTE", "START"))
@@ -339,7 +339,7 @@ def test_what_cannot_be_done_is_refused_in_words(store: Store, name: str, body: 
 
 @pytest.mark.parametrize("live", [False, True])
 def test_a_desk_works_with_and_without_a_daemon(tmp_path: Path, live: bool) -> None:
-    from monitor.actions import actions_of
+    from monitor.desk.actions import actions_of
 
     path = tmp_path / "squall.duckdb"
     now = datetime.now(UTC)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from models.encoder import find_encoder, load_encoder
-from models.network import embedding
+from models.running.network import embedding
 from models.themes import Reason, Theme, ThemeMatcher, default_themes
 
 DOCS = Path(__file__).parents[1] / "docs" / "themes.md"

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from models.batching import Batch
-from models.devices import pick_precision, surely_cpu
-from models.runtime import Done, Padded, TooLarge, says_memory
-from models.torch_runtime import TorchRuntime
+from models.running.batching import Batch
+from models.running.devices import pick_precision, surely_cpu
+from models.running.runtime import Done, Padded, TooLarge, says_memory
+from models.running.torch_runtime import TorchRuntime
 
 
 class Sums(nn.Module):

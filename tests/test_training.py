@@ -16,15 +16,15 @@ from peft import LoraConfig, get_peft_model
 from transformers import BertConfig, BertModel
 
 from models.adapters import SHIPPED, find_adapter
-from models.adapting import merge_in_weight_space
-from models.card import card
-from models.datasets import CLASSES, Part
+from models.data.datasets import CLASSES, Part
 from models.encoder import find_encoder, load_encoder
 from models.errors import AdapterDamaged, AdapterMissing, DataUnusable
-from models.metrics import Metrics
-from models.recipes import Recipe, load_recipe
 from models.scorer import Scorer, load_scorer
-from models.training import train
+from models.training.adapting import merge_in_weight_space
+from models.training.card import card
+from models.training.recipes import Recipe, load_recipe
+from models.training.train import train
+from models.trust.metrics import Metrics
 
 SCENE = runpy.run_path(str(Path(__file__).with_name("tiny_model_scene.py")))
 TEACHES, labelled, tiny_bert = SCENE["TEACHES"], SCENE["labelled"], SCENE["tiny_bert"]

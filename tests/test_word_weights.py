@@ -14,10 +14,10 @@ from safetensors.numpy import load_file, save_file
 
 from models.adapters import SHIPPED
 from models.errors import AdapterDamaged
-from models.explaining import Explanation, Method, explain
+from models.explanation.explaining import Explanation, Method, explain
+from models.explanation.surrogate import Linear
 from models.score import Sentiment
 from models.scorer import Scorer, load_scorer
-from models.surrogate import Linear
 from models.text import readable
 from monitor.cli import squall
 from monitor.commands.explain import _painted

@@ -12,8 +12,8 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
-from models.datasets import CLASSES, Example, Part
-from models.recipes import Recipe
+from models.data.datasets import CLASSES, Example, Part
+from models.training.recipes import Recipe
 
 SUBJECTS = ("bank", "maker", "grocer", "miner", "airline", "insurer", "broker")
 # By sentiment: what a subject may do.

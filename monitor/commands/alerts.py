@@ -17,7 +17,7 @@ from monitor.errors import InputUnusable
 if TYPE_CHECKING:
     import polars as pl
 
-    from monitor.reading import Reader
+    from monitor.storage.reading import Reader
 
 
 @click.group()
@@ -36,8 +36,8 @@ for _command in COMMANDS:
 def list_(ctx: click.Context, days: int, as_json: bool) -> None:
     """Alerts that were open in the last days, latest first."""
     from monitor.naming import Naming
-    from monitor.own_companies import with_own
-    from monitor.reading import Reader
+    from monitor.news.own_companies import with_own
+    from monitor.storage.reading import Reader
     from monitor.watched import watched_themes
 
     settings = settings_of(ctx)
@@ -65,10 +65,10 @@ def list_(ctx: click.Context, days: int, as_json: bool) -> None:
 @click.pass_context
 def show(ctx: click.Context, alert: str, as_json: bool) -> None:
     """One alert with its evidence and everything that happened: changes, messages, what was not sent, remarks."""
-    from monitor.audit import audit
+    from monitor.desk.audit import audit
     from monitor.naming import Naming
-    from monitor.own_companies import with_own
-    from monitor.reading import Reader
+    from monitor.news.own_companies import with_own
+    from monitor.storage.reading import Reader
     from monitor.watched import watched_themes
 
     settings = settings_of(ctx)
@@ -106,7 +106,7 @@ def show(ctx: click.Context, alert: str, as_json: bool) -> None:
 @click.pass_context
 def deliveries(ctx: click.Context, dead: bool, unsent: bool, as_json: bool) -> None:
     """The latest messages with what became of them."""
-    from monitor.reading import Reader
+    from monitor.storage.reading import Reader
 
     with Reader.open(settings_of(ctx).store.path) as reader:
         found = _unsent(reader) if unsent else reader.query("deliveries", state="dead" if dead else "", limit=200)

@@ -16,7 +16,7 @@ from monitor.errors import InputUnusable
 
 if TYPE_CHECKING:
     from alerts.rules import Rules
-    from monitor.backtest import Report, Trial
+    from monitor.backtesting.backtest import Report, Trial
 
 
 @click.command()
@@ -56,8 +56,8 @@ def backtest(
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
-    from monitor.backtest import History
-    from monitor.backtest_page import page
+    from monitor.backtesting.backtest import History
+    from monitor.backtesting.page import page
 
     settings = settings_of(ctx)
     rules = {"your settings": settings.rules} | {path.stem: _rules(path, settings.rules) for path in compare}

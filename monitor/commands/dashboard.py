@@ -12,7 +12,7 @@ from monitor.commands.opening import settings_of
 @click.pass_context
 def dashboard(ctx: click.Context, port: int | None) -> None:
     """Serve the dashboard until Ctrl-C; it reads beside a running daemon, or the store alone."""
-    from monitor.dashboarding import dashboard_process, wait
+    from monitor.service.dashboarding import dashboard_process, wait
 
     settings = settings_of(ctx)
     if port:

@@ -110,9 +110,9 @@ def _tell(result: DemoResult, console: Console) -> None:
 
 def _open_dashboard(folder: Path, settings: Settings, console: Console) -> None:
     """The dashboard on the demo's store, until Ctrl-C."""
-    from monitor.dashboarding import dashboard_process, wait
-    from monitor.readservice import ReadService
-    from monitor.store import Store
+    from monitor.service.dashboarding import dashboard_process, wait
+    from monitor.storage.readservice import ReadService
+    from monitor.storage.store import Store
 
     path = folder / STORE
     shown = Settings(

@@ -14,7 +14,7 @@ from monitor.commands.opening import settings_of
 from monitor.errors import InputUnusable
 
 if TYPE_CHECKING:
-    from monitor.desk import Desk
+    from monitor.desk.desk import Desk
 
 _SPAN = re.compile(r"(\d{1,4})\s*([mhdw])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -171,7 +171,7 @@ COMMANDS = (ack, note, judge, tally, silence, unsilence, silences, redeliver, en
 
 
 def _desk(ctx: click.Context) -> Desk:
-    from monitor.desk import Desk
+    from monitor.desk.desk import Desk
 
     return Desk.open(settings_of(ctx).store.path)
 

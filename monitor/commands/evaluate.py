@@ -28,7 +28,7 @@ from monitor.commands.opening import settings_of
 @click.pass_context
 def evaluate(ctx: click.Context, data: Path, task: str, as_json: bool) -> None:
     """Measure accuracy, macro-F1, per-class recall and calibration on labelled headlines."""
-    from models.evaluation import evaluate as measured
+    from models.trust.evaluation import evaluate as measured
     from monitor.chosen_model import scorer_of
 
     scorer = scorer_of(settings_of(ctx).model)

@@ -12,7 +12,7 @@ from monitor.commands.opening import settings_of
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from models.explaining import Explanation
+    from models.explanation.explaining import Explanation
 
 # Weights that miss more than this of the probability's change deserve a warning.
 _MISSES_MUCH = 0.05
@@ -38,8 +38,8 @@ _COLOURS = {"negative": "red", "neutral": "blue", "positive": "green"}
 @click.pass_context
 def explain(ctx: click.Context, headline: str, company: str, method: str, label: str | None, as_json: bool) -> None:
     """Show what each word of HEADLINE adds to the probability of its sentiment, and what speaks against it."""
-    from models.explaining import Method
-    from models.explaining import explain as explained
+    from models.explanation.explaining import Method
+    from models.explanation.explaining import explain as explained
     from models.score import Sentiment
     from monitor.chosen_model import scorer_of
 

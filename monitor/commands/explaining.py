@@ -20,8 +20,8 @@ _AFTER = timedelta(days=400)
 def explain(ctx: click.Context, alert: str, as_json: bool) -> None:
     """Say why ALERT fired: every test with its numbers, the severity's formula, the stories, every step since."""
     from alerts.explaining import explained
-    from monitor.detecting import changes_back, read_finding
-    from monitor.reading import Reader
+    from monitor.service.detecting import changes_back, read_finding
+    from monitor.storage.reading import Reader
 
     with Reader.open(settings_of(ctx).store.path) as reader:
         found = reader.query("alert", alert=alert)
@@ -69,9 +69,9 @@ def explain(ctx: click.Context, alert: str, as_json: bool) -> None:
 def why(ctx: click.Context, series: str, at: datetime | None, as_json: bool) -> None:
     """Say why SERIES did, or did not, alert at a moment, from what had been fetched by then."""
     from alerts.explaining import explained, foreseen
-    from monitor.detecting import changes_back, finding_json, look_back, outlook_back
-    from monitor.reading import Reader
     from monitor.series import parted
+    from monitor.service.detecting import changes_back, finding_json, look_back, outlook_back
+    from monitor.storage.reading import Reader
 
     settings = settings_of(ctx)
     try:

@@ -15,8 +15,8 @@ from monitor.errors import FeedListUnusable, InputUnusable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from monitor.autodiscovery import Discovery
-    from monitor.feeds import Feed
+    from monitor.feeds.autodiscovery import Discovery
+    from monitor.feeds.feed import Feed
 
 
 @click.command("add")
@@ -41,8 +41,8 @@ def add(
     """Watch the feed at URL, or the feed that the page at URL offers."""
     from pydantic import ValidationError
 
-    from monitor.feed_file import adding, changes_file, read_changes, write_changes
-    from monitor.feed_naming import described
+    from monitor.feeds.added import adding, changes_file, read_changes, write_changes
+    from monitor.feeds.naming import described
     from monitor.watched import watched_feeds
 
     settings = settings_of(ctx)
@@ -50,7 +50,7 @@ def add(
     try:
         title = ""
         if not unchecked:
-            from monitor.autodiscovery import discover
+            from monitor.feeds.autodiscovery import discover
 
             found = asyncio.run(discover(url, settings.polling, datetime.now(UTC), take))
             url, title = _chosen(found), found.title
@@ -86,7 +86,7 @@ def _chosen(found: Discovery) -> str:
 @click.pass_context
 def remove(ctx: click.Context, feed_id: str) -> None:
     """Stop watching the feed ID; what it brought stays."""
-    from monitor.feed_file import changes_file, read_changes, removing, write_changes
+    from monitor.feeds.added import changes_file, read_changes, removing, write_changes
     from monitor.watched import watched_feeds
 
     settings = settings_of(ctx)
@@ -102,7 +102,7 @@ def remove(ctx: click.Context, feed_id: str) -> None:
 @click.pass_context
 def mute(ctx: click.Context, feed_id: str, off: bool) -> None:
     """Stop checking the feed ID for a while; it stays in the list."""
-    from monitor.feed_file import changes_file, muting, read_changes, write_changes
+    from monitor.feeds.added import changes_file, muting, read_changes, write_changes
     from monitor.watched import listed_feeds, watched_feeds
 
     settings = settings_of(ctx)
@@ -124,9 +124,9 @@ def mute(ctx: click.Context, feed_id: str, off: bool) -> None:
 @click.pass_context
 def import_opml(ctx: click.Context, file: Path, printing: bool) -> None:
     """Watch the feeds of an OPML FILE that are not watched yet."""
-    from monitor.feed_file import adding, as_toml, changes_file, read_changes, write_changes
-    from monitor.feed_naming import unused
-    from monitor.opml import read_opml
+    from monitor.feeds.added import adding, as_toml, changes_file, read_changes, write_changes
+    from monitor.feeds.naming import unused
+    from monitor.feeds.opml import read_opml
     from monitor.watched import watched_feeds
 
     try:
@@ -158,7 +158,7 @@ def import_opml(ctx: click.Context, file: Path, printing: bool) -> None:
 @click.pass_context
 def export_opml(ctx: click.Context) -> None:
     """Print every watched feed as OPML 2.0, for other readers."""
-    from monitor.opml import write_opml
+    from monitor.feeds.opml import write_opml
     from monitor.watched import watched_feeds
 
     click.echo(write_opml(watched_feeds(settings_of(ctx))))

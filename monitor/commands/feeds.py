@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from monitor.feed_health import Health
-    from monitor.feeds import Entry, FeedState
+    from monitor.feeds.feed import Entry, FeedState
+    from monitor.feeds.health import Health
     from monitor.settings import Settings
 
 _CHECKS = 20
@@ -47,7 +47,7 @@ for _command in (
 @click.pass_context
 def list_(ctx: click.Context, as_json: bool) -> None:
     """Every watched feed with its state: `squall feeds show` tells more of one."""
-    from monitor.feed_health import health
+    from monitor.feeds.health import health
     from monitor.watched import watched_feeds
 
     settings = settings_of(ctx)
@@ -70,7 +70,7 @@ def list_(ctx: click.Context, as_json: bool) -> None:
 @click.pass_context
 def show(ctx: click.Context, feed_id: str, as_json: bool) -> None:
     """How the feed ID is, when it is asked next and why then, and its latest checks."""
-    from monitor.feed_health import health
+    from monitor.feeds.health import health
     from monitor.watched import watched_feeds
 
     settings = settings_of(ctx)
@@ -116,10 +116,10 @@ def check(ctx: click.Context, address: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; it always does.")
 def parse(file: Path, as_json: bool) -> None:
     """Print what is in a feed FILE as JSON: {entries: [{id, title, link, published, summary}], problems: [...]}."""
-    from monitor.feeds import Feed
-    from monitor.headlines import headline
-    from monitor.identity import shared_guids
-    from monitor.parsing import parse as parsed
+    from monitor.feeds.feed import Feed
+    from monitor.feeds.parsing import parse as parsed
+    from monitor.news.headlines import headline
+    from monitor.news.identity import shared_guids
 
     now = datetime.now(UTC)
     feed = Feed(id="file", url="https://file.invalid/", name=file.name[:200] or "file", publisher="file")
@@ -161,9 +161,9 @@ def _bytes(file: Path) -> bytes:
 
 
 def _from_file(file: Path) -> tuple[str, str, int, Sequence[Entry]]:
-    from monitor.concluding import judged
-    from monitor.feeds import Feed
-    from monitor.parsing import parse as parsed
+    from monitor.feeds.concluding import judged
+    from monitor.feeds.feed import Feed
+    from monitor.feeds.parsing import parse as parsed
 
     begun = datetime.now(UTC)
     feed = Feed(id="file", url="https://file.invalid/", name=file.name[:200] or "file", publisher="file")
@@ -175,8 +175,8 @@ def _from_file(file: Path) -> tuple[str, str, int, Sequence[Entry]]:
 def _from_web(ctx: click.Context, url: str) -> tuple[str, str, int, Sequence[Entry]]:
     from pydantic import ValidationError
 
-    from monitor.feeds import Check, Feed, unseen
-    from monitor.polling import Poller
+    from monitor.feeds.feed import Check, Feed, unseen
+    from monitor.feeds.polling import Poller
 
     now = datetime.now(UTC)
     try:
@@ -199,7 +199,7 @@ def _told(found: Health) -> dict[str, object]:
 
 def _states(settings: Settings) -> dict[str, FeedState]:
     """What the store remembers; nothing when there is no store yet."""
-    from monitor.feeds import FeedState
+    from monitor.feeds.feed import FeedState
 
     return {row["feed"]: FeedState(**row) for row in _asked(settings, "feed_states")}
 
@@ -209,7 +209,7 @@ def _history(settings: Settings, feed: str) -> list[dict[str, Any]]:
 
 
 def _asked(settings: Settings, query: str, **params: object) -> list[dict[str, Any]]:
-    from monitor.reading import Reader
+    from monitor.storage.reading import Reader
 
     if not settings.store.path.exists():
         return []

@@ -33,7 +33,7 @@ def label(ctx: click.Context, source: Path | None, out: Path, limit: int, unsure
 
     n is negative, o neutral, p positive, s skips, q ends. What was given is written at once.
     """
-    from models.labels import Label, add_label, read_labels
+    from models.data.labels import Label, add_label, read_labels
     from models.text import readable
 
     texts = [text for text in map(readable, _texts(ctx, source, limit * 20)) if text]
@@ -54,12 +54,12 @@ def label(ctx: click.Context, source: Path | None, out: Path, limit: int, unsure
 
 def _texts(ctx: click.Context, source: Path | None, limit: int) -> list[str]:
     if source is not None:
-        from monitor.headline_files import read_headlines
+        from monitor.news.files import read_headlines
 
         frame, column = read_headlines(source)
         return [str(text) for text in frame[column].to_list()]
-    from monitor.reading import Reader
     from monitor.series import MARKET
+    from monitor.storage.reading import Reader
 
     now = datetime.now(UTC)
     with Reader.open(settings_of(ctx).store.path) as reader:

@@ -12,7 +12,7 @@ import click
 from monitor.commands.opening import settings_of
 
 if TYPE_CHECKING:
-    from models.metrics import Metrics
+    from models.trust.metrics import Metrics
     from monitor.settings import ModelSettings
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -86,7 +86,7 @@ def promote(ctx: click.Context, folder: Path, data: Path | None, labels: tuple[P
     """Let the adapter in FOLDER score from now on, unless it is worse than the champion on any frozen set."""
     from models.adapters import find_adapter
     from models.library import Library
-    from models.promotion import judged
+    from models.trust.promotion import judged
 
     settings = settings_of(ctx).model
     if settings.adapter:
@@ -128,7 +128,7 @@ def rollback(ctx: click.Context) -> None:
 @click.pass_context
 def drift(ctx: click.Context, days: int, as_json: bool) -> None:
     """What the models said day by day: a mix of labels that shifts, or confidence that sinks, asks for a look."""
-    from monitor.reading import Reader
+    from monitor.storage.reading import Reader
 
     now = datetime.now(UTC)
     with Reader.open(settings_of(ctx).store.path) as reader:
@@ -148,8 +148,8 @@ def _measured(
 ) -> dict[str, dict[str, Metrics]]:
     """Metrics by model and set: the champion first."""
     from models.adapters import find_adapter
-    from models.evaluation import frozen_sets, measured
     from models.scorer import Scorer
+    from models.trust.evaluation import frozen_sets, measured
     from monitor.chosen_model import chosen_adapter
 
     sets = frozen_sets(data, labels)

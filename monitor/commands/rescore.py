@@ -19,10 +19,10 @@ def rescore(ctx: click.Context) -> None:
 
     What was alerted stays as it was; a run that is stopped goes on at the next call.
     """
-    from monitor.companies import CompanyMatcher
-    from monitor.own_companies import with_own
-    from monitor.scoring import Scoring
-    from monitor.store import Store
+    from monitor.news.companies import CompanyMatcher
+    from monitor.news.own_companies import with_own
+    from monitor.service.scoring import Scoring
+    from monitor.storage.store import Store
     from monitor.watched import watched_themes
 
     settings = settings_of(ctx)

@@ -17,8 +17,8 @@ from monitor.commands.opening import settings_of
 from monitor.settings import Settings
 
 if TYPE_CHECKING:
-    from monitor.pipeline import Pipeline
-    from monitor.store import Store
+    from monitor.service.pipeline import Pipeline
+    from monitor.storage.store import Store
 
 
 @click.command()
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 @click.pass_context
 def run(ctx: click.Context, with_dashboard: bool) -> None:
     """Run the daemon until SIGTERM or Ctrl-C; what is in hand is finished first."""
-    from monitor.daemon import Daemon
-    from monitor.dashboarding import dashboard_process
+    from monitor.service.daemon import Daemon
+    from monitor.service.dashboarding import dashboard_process
 
     settings = settings_of(ctx)
 
@@ -54,7 +54,7 @@ def run(ctx: click.Context, with_dashboard: bool) -> None:
 @click.pass_context
 def once(ctx: click.Context, as_json: bool) -> None:
     """Poll, score, store, detect and deliver once, for cron or a first look."""
-    from monitor.pipeline import Pipeline
+    from monitor.service.pipeline import Pipeline
 
     settings = settings_of(ctx)
     now = datetime.now(UTC)
@@ -97,7 +97,7 @@ def _sent(pipeline: Pipeline, channel: str) -> int:
 
 
 def _opened(settings: Settings) -> Store:
-    from monitor.store import Store
+    from monitor.storage.store import Store
 
     path = Path(settings.store.path)
     path.parent.mkdir(parents=True, exist_ok=True)

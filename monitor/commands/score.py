@@ -10,10 +10,10 @@ import polars as pl
 
 from monitor.commands.opening import settings_of
 from monitor.errors import InputUnusable
-from monitor.headline_files import FORMATS, format_of, read_headlines, scored_frame, write_frame
+from monitor.news.files import FORMATS, format_of, read_headlines, scored_frame, write_frame
 
 if TYPE_CHECKING:
-    from monitor.companies import CompanyMatcher
+    from monitor.news.companies import CompanyMatcher
 
 
 @click.command()
@@ -42,8 +42,8 @@ def score(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from monitor.chosen_model import scorer_of
-    from monitor.companies import CompanyMatcher
-    from monitor.own_companies import with_own
+    from monitor.news.companies import CompanyMatcher
+    from monitor.news.own_companies import with_own
 
     settings = settings_of(ctx)
     frame, name = read_headlines(source, column)

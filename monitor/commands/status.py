@@ -15,8 +15,8 @@ from monitor.commands.opening import settings_of
 @click.pass_context
 def status(ctx: click.Context, as_json: bool) -> None:
     """Say how everything is; exit 0 when a daemon runs and no stage has failed, else 1."""
-    from monitor.reading import Reader
-    from monitor.status import status as look
+    from monitor.service.status import status as look
+    from monitor.storage.reading import Reader
 
     settings = settings_of(ctx)
     with Reader.open(settings.store.path) as reader:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from models.datasets import Example
-    from models.recipes import Recipe
-    from models.training import Step
+    from models.data.datasets import Example
+    from models.training.recipes import Recipe
+    from models.training.train import Step
 
 # Characters of a summary's first sentence that is worth an opinion: neither a stub nor a paragraph.
 _SENTENCE = (40, 220)
@@ -62,9 +62,9 @@ def train(
     """Train adapter and heads, measure them on the held-out test parts, write the card."""
     if data is None and not (start and labels):
         raise click.UsageError("name the training sets with --data, or --continue ADAPTER with --labels FILE")
-    from models.adapting import shaped_like
-    from models.recipes import load_recipe
-    from models.training import train as trained
+    from models.training.adapting import shaped_like
+    from models.training.recipes import load_recipe
+    from models.training.train import train as trained
 
     chosen = load_recipe(recipe)
     if start:
@@ -93,7 +93,7 @@ def _gentle(recipe: Recipe, start: Path) -> Recipe:
 
 
 def _public(data: Path | None) -> list[Example]:
-    from models.datasets import phrasebank, training_sets
+    from models.data.datasets import phrasebank, training_sets
 
     if data is None:
         return []
@@ -104,17 +104,17 @@ def _public(data: Path | None) -> list[Example]:
 
 
 def _labelled(files: tuple[Path, ...]) -> list[Example]:
-    from models.labels import examples, read_labels
+    from models.data.labels import examples, read_labels
 
     return [one for file in files for one in examples(read_labels(file))]
 
 
 def _unlabelled(files: tuple[Path, ...]) -> list[Example]:
     """For the teacher: each headline, alone and with every company that it names; each summary's first sentence."""
-    from models.datasets import UNLABELLED, Example, Part
+    from models.data.datasets import UNLABELLED, Example, Part
     from models.text import readable
-    from monitor.companies import CompanyMatcher
-    from monitor.headline_files import read_headlines
+    from monitor.news.companies import CompanyMatcher
+    from monitor.news.files import read_headlines
 
     matcher = CompanyMatcher()
     examples: dict[tuple[str, str], Example] = {}
@@ -139,7 +139,7 @@ def _first_sentence(text: str) -> str:
 @contextmanager
 def _watching(tensorboard: Path | None) -> Iterator[Callable[[Step], None]]:
     """A line of progress on a terminal, and TensorBoard's event files where they are asked for."""
-    from models.event_files import EventFiles
+    from models.training.event_files import EventFiles
 
     events = EventFiles(tensorboard) if tensorboard else None
     terminal = sys.stderr.isatty()

@@ -27,13 +27,13 @@ from monitor.demo.newsroom import LOOPBACK, Newsroom
 from monitor.demo.receivers import Hook, Mailbox
 from monitor.demo.storyline import PUBLISHERS, Storyline, storyline
 from monitor.demo.verdict import MAIL, WEBHOOK, DemoResult, Played, judge
-from monitor.desk_store import DeskStore
 from monitor.errors import InputUnusable
-from monitor.feeds import Feed
-from monitor.pipeline import Pipeline
-from monitor.polling import PollSettings
+from monitor.feeds.feed import Feed
+from monitor.feeds.polling import PollSettings
+from monitor.service.pipeline import Pipeline
 from monitor.settings import ModelSettings, Settings, StoreSettings, WatchSettings
-from monitor.store import Store
+from monitor.storage.desk_store import DeskStore
+from monitor.storage.store import Store
 
 STORE = "demo.duckdb"
 SEED = 7

@@ -1,0 +1,67 @@
+"""More texts like the labelled ones, for a teacher to judge: words replaced by words of nearly the same meaning.
+
+takes  `Example`s of the training part, an encoder's word vectors, a seed
+gives  unlabelled `Example`s: what a replaced word does to the meaning is for the teacher to say, not for the old label
+never  touches a validation or test row
+
+Why: a small model learns all of a large one only from many more texts than have labels (Jiao et al. 2020, TinyBERT,
+whose augmentation this follows, with the encoder's own word vectors for neighbours).
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from models.data.datasets import UNLABELLED, Example, Part
+
+REWORDED = "reworded"
+_WORD = re.compile(r"[A-Za-z]{3,}")
+
+
+def neighbours(vocabulary: Mapping[str, int], vectors: Tensor, count: int = 12) -> dict[str, tuple[str, ...]]:
+    """The `count` nearest whole words of every whole word of letters, nearest first.
+
+    Args:
+        vocabulary: word pieces to rows; pieces that continue a word begin with ##.
+        vectors: float32 [pieces, size], the encoder's input embeddings.
+    """
+    words = [word for word in vocabulary if word.isascii() and word.isalpha() and len(word) > 2]
+    chosen = torch.nn.functional.normalize(vectors[[vocabulary[word] for word in words]].float(), dim=1)
+    found: dict[str, tuple[str, ...]] = {}
+    for start in range(0, len(words), 2048):
+        near = (chosen[start : start + 2048] @ chosen.T).topk(count + 1, dim=1).indices
+        for word, row in zip(words[start : start + 2048], near.tolist(), strict=True):
+            found[word] = tuple(words[index] for index in row if words[index] != word)[:count]
+    return found
+
+
+def reworded(
+    examples: Sequence[Example], copies: int, near: Mapping[str, Sequence[str]], seed: int, share: float = 0.25
+) -> list[Example]:
+    """`copies` variants of every labelled sentiment text, about a `share` of the known words replaced in each."""
+    chance = random.Random(seed)
+    made: dict[str, None] = {}
+    for one in examples:
+        if one.task != "sentiment" or one.label == UNLABELLED or one.part is not Part.TRAIN:
+            continue
+        for _ in range(copies):
+            made.setdefault(_variant(one.text, near, chance, share))
+    known = {one.text for one in examples}
+    return [Example(text, UNLABELLED, "sentiment", REWORDED, Part.TRAIN) for text in made if text not in known and text]
+
+
+def _variant(text: str, near: Mapping[str, Sequence[str]], chance: random.Random, share: float) -> str:
+    def another(found: re.Match[str]) -> str:
+        word = found.group()
+        choices = near.get(word.lower(), ())
+        if not choices or chance.random() >= share:
+            return word
+        other = chance.choice(list(choices))
+        return other.upper() if word.isupper() else other.capitalize() if word[0].isupper() else other
+
+    return _WORD.sub(another, text)

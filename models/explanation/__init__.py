@@ -1,0 +1,1 @@
+"""Which words made the model say what it said."""

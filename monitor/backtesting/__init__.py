@@ -1,0 +1,1 @@
+"""History played through the real path, and what it would have alerted."""

@@ -1,0 +1,1 @@
+"""Feeds: lists of them, asking them politely and safely, and the entries in what they answer."""

@@ -1,0 +1,265 @@
+"""The check of many feeds at once: fetch, parse, and say what came of each.
+
+takes  feeds that are due with what is remembered of them, and `now`
+gives  one `Check` per feed, whatever its server did, as soon as it is there
+never  raises for a dead feed, lets one feed hold up another, or asks more of a site at once than allowed
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime, timedelta
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from types import TracebackType
+from typing import Annotated, Self
+
+import httpx2
+import structlog
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from monitor import __version__
+from monitor.feeds.addresses import CheckedTransport
+from monitor.feeds.concluding import Answer, Pacing, concluded, hash_of, judged
+from monitor.feeds.feed import Check, Feed, FeedState, Outcome
+from monitor.feeds.fetching import Caps, Fetched, fetch
+from monitor.feeds.gates import Gate, SiteHeld
+from monitor.feeds.lenient import LenientParser
+from monitor.feeds.parsing import Parsed, parse_quickly
+from monitor.feeds.politeness import RetryScope, address_of
+
+log = structlog.get_logger(__name__)
+
+# Checks that end within the same second are taken in together: each taking in is a transaction.
+_LINGER_SECONDS = 1.0
+_MOST_AT_ONCE = 500
+# Parsed on the event loop: smaller ones take about a millisecond, less than handing them to a thread.
+_SMALL = 64 * 1024
+
+
+class PollSettings(BaseModel):
+    """Section [polling] of the settings.
+
+    Attributes:
+        timeout_seconds: for one check in all, from connecting to the last byte.
+        connect_seconds: for one connection.
+        read_seconds: the longest silence within an answer.
+        max_bytes: of a body, on the wire and unpacked.
+        max_entries: of one feed that are taken in at one check, newest kept.
+        max_redirects: followed within one check.
+        parse_seconds: for one broken document that only the lenient parser can read; its process is ended then.
+        concurrency: requests under way at once.
+        per_host: requests under way at once on one registrable domain.
+        host_spacing_seconds: between the beginnings of two requests to one registrable domain.
+        retry_after_scope: who waits when a server sends Retry-After: the feed, or with "host" every feed of the same
+            registrable domain.
+        allow_private_addresses: host names, addresses or networks that may be connected to although they are
+            private, loopback, link-local or cloud metadata.
+        user_agent: what servers are told; a contact in it opens doors.
+        backoff_max_minutes: the longest wait between two checks of a dead feed.
+        slowest_factor: how many times every_minutes may pass between two checks of a feed that publishes seldom; 1
+            checks every feed as often as it says.
+        longest_floor_minutes: how long a feed's ttl, or its server's max-age and Expires, can put a check off.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 30.0
+    connect_seconds: Annotated[float, Field(gt=0, le=600)] = 10.0
+    read_seconds: Annotated[float, Field(gt=0, le=600)] = 15.0
+    max_bytes: Annotated[int, Field(ge=1_024, le=2**30)] = 10 * 2**20
+    max_entries: Annotated[int, Field(ge=1, le=100_000)] = 500
+    max_redirects: Annotated[int, Field(ge=0, le=20)] = 5
+    parse_seconds: Annotated[float, Field(gt=0, le=600)] = 10.0
+    concurrency: Annotated[int, Field(ge=1, le=1_000)] = 20
+    per_host: Annotated[int, Field(ge=1, le=1_000)] = 2
+    host_spacing_seconds: Annotated[float, Field(ge=0, le=60)] = 0.5
+    retry_after_scope: RetryScope = RetryScope.FEED
+    allow_private_addresses: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    user_agent: Annotated[str, Field(min_length=1, max_length=300)] = f"Squall/{__version__} (feed reader)"
+    backoff_max_minutes: Annotated[int, Field(ge=1, le=10_080)] = 360
+    slowest_factor: Annotated[float, Field(ge=1, le=100)] = 3.0
+    longest_floor_minutes: Annotated[int, Field(ge=0, le=1_440)] = 60
+
+    @field_validator("user_agent")
+    @classmethod
+    def _fits_a_header(cls, text: str) -> str:
+        if not (text.isascii() and text.isprintable()):
+            raise ValueError("user_agent must be printable ASCII: it is sent in a header")
+        return text
+
+
+class Poller:
+    """Checks feeds over one shared pool of connections; `async with Poller(settings) as poller`.
+
+    `poll` waits for all. `begin` and `finished` do not: a feed that hangs ends when it ends, and meanwhile the others
+    are checked, taken in, and checked again.
+
+    Args:
+        settings: section [polling].
+        jitter: source of numbers in [0, 1) that spread the checks of many feeds.
+    """
+
+    def __init__(self, settings: PollSettings, jitter: random.Random | None = None) -> None:
+        self._settings = settings
+        self._jitter = jitter or random.Random()  # noqa: S311  # spreads load, guards nothing
+        self._caps = Caps(
+            settings.connect_seconds,
+            settings.read_seconds,
+            settings.timeout_seconds,
+            settings.max_bytes,
+            settings.max_redirects,
+        )
+        self._pacing = Pacing(
+            timedelta(minutes=settings.backoff_max_minutes),
+            settings.slowest_factor,
+            timedelta(minutes=settings.longest_floor_minutes),
+        )
+        self._gate = Gate(settings.concurrency, settings.per_host, settings.host_spacing_seconds)
+        self._lenient = LenientParser(settings.parse_seconds)
+        self._under_way: dict[str, asyncio.Task[Check | None]] = {}
+        self._client = httpx2.AsyncClient(
+            transport=CheckedTransport(settings.allow_private_addresses, settings.concurrency),
+            headers={"User-Agent": settings.user_agent},
+            follow_redirects=False,
+            # A proxy from the environment would connect in our stead, past the address checks.
+            trust_env=False,
+            # A feed reader has no use for cookies, and a jar that lasts for months only grows.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._client.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Give up what is under way, and let the connections go."""
+        tasks = list(self._under_way.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._under_way.clear()
+        await self._lenient.aclose()
+        await self._client.aclose()
+
+    @property
+    def under_way(self) -> frozenset[str]:
+        """Ids of the feeds whose check has begun, and whose result nobody has taken yet."""
+        return frozenset(self._under_way)
+
+    def begin(self, feeds: Sequence[tuple[Feed, FeedState]], now: datetime) -> None:
+        """Begin to check these feeds; one that is under way already goes on as it is.
+
+        Args:
+            now: aware UTC; the time of these checks.
+        """
+        for feed, state in feeds:
+            if feed.id not in self._under_way:
+                self._under_way[feed.id] = asyncio.create_task(self._check(feed, state, now), name=f"check-{feed.id}")
+
+    async def finished(self, patience: float) -> AsyncIterator[list[Check]]:
+        """The checks under way, in batches as they end, until none is left or `patience` (seconds) has passed.
+
+        What has ended when the patience does is given all the same; what has not goes on.
+        """
+        clock = asyncio.get_running_loop().time
+        until = clock() + patience
+        while self._under_way:
+            tasks = set(self._under_way.values())
+            await asyncio.wait(tasks, timeout=max(0.0, until - clock()), return_when=asyncio.FIRST_COMPLETED)
+            await self._gather(min(_LINGER_SECONDS, max(0.0, until - clock())))
+            # In the order in which they began, so that one round is one order.
+            done = [name for name, task in self._under_way.items() if task.done()][:_MOST_AT_ONCE]
+            ended = [self._under_way.pop(name).result() for name in done]
+            if checks := [check for check in ended if check is not None]:
+                yield checks
+            elif clock() >= until:
+                return
+
+    async def _gather(self, linger: float) -> None:
+        """Wait a little for more to end, unless there is enough, or nothing else under way."""
+        clock = asyncio.get_running_loop().time
+        until = clock() + linger
+        while clock() < until:
+            pending = {task for task in self._under_way.values() if not task.done()}
+            if not pending or len(self._under_way) - len(pending) >= _MOST_AT_ONCE:
+                return
+            await asyncio.wait(pending, timeout=until - clock(), return_when=asyncio.FIRST_COMPLETED)
+
+    async def poll(self, feeds: Sequence[tuple[Feed, FeedState]], now: datetime) -> list[Check]:
+        """Check all feeds concurrently, and wait for all; the checks come in the order of `feeds`.
+
+        A feed whose site asked to be left alone in the meantime is left out: it stays due.
+
+        Args:
+            now: aware UTC; the time of every check of this round.
+        """
+        self.begin(feeds, now)
+        tasks = [self._under_way[feed.id] for feed, _ in feeds]
+        try:
+            return [check for check in await asyncio.gather(*tasks) if check is not None]
+        finally:
+            for feed, _ in feeds:
+                self._under_way.pop(feed.id, None)
+
+    async def probe(self, feed: Feed, state: FeedState, now: datetime) -> tuple[Check, Parsed | None, str]:
+        """Check one feed at once: the check, what was parsed of the answer, and the address that it came from.
+
+        Raises:
+            SiteHeld: when its site asked to be left alone before it could begin.
+        """
+        url = address_of(feed, state)
+        fetched = await fetch(self._client, url, state.etag, state.last_modified, self._caps, now, self._gate.turn)
+        begun = time.monotonic()
+        parsed = None
+        if fetched.outcome is not None:
+            answer = Answer(fetched.outcome, fetched.words)
+        elif (body := hash_of(fetched.body)) == state.body and state.last_success_at is not None:
+            # What was read the last time, byte for byte, from a server that does not know 304.
+            answer = Answer(Outcome.UNCHANGED)
+        else:
+            parsed = await self._parse(feed, now, fetched)
+            answer = judged(parsed, body)
+        millis = fetched.millis + round((time.monotonic() - begun) * 1_000)
+        jitter = self._jitter.random()
+        check = concluded(feed, state, now, fetched, answer, millis, self._pacing, jitter)
+        return check, parsed, fetched.url
+
+    async def _check(self, feed: Feed, state: FeedState, now: datetime) -> Check | None:
+        """The check; None when its site asked to be left alone before it could begin."""
+        try:
+            check, _, at = await self.probe(feed, state, now)
+        except SiteHeld:
+            return None
+        except Exception as error:
+            # A fault of ours that one feed's answer brings to light must not silence all others.
+            log.exception("check_fault", feed=feed.id)
+            fetched = Fetched(Outcome.BAD_ANSWER, "", feed.url)
+            answer = Answer(Outcome.BAD_ANSWER, f"checking it failed with {type(error).__name__}, see the log")
+            return concluded(feed, state, now, fetched, answer, 0, self._pacing, self._jitter.random())
+        if check.state.retry_at is not None and self._settings.retry_after_scope is RetryScope.HOST:
+            self._gate.hold(at, (check.state.retry_at - now).total_seconds())
+        return check
+
+    async def _parse(self, feed: Feed, now: datetime, fetched: Fetched) -> Parsed | None:
+        # Relative links are relative to where the document came from.
+        at = feed if fetched.url == feed.url else feed.model_copy(update={"url": fetched.url})
+        most = self._settings.max_entries
+        if len(fetched.body) <= _SMALL:
+            parsed = parse_quickly(fetched.body, at, now, max_entries=most)
+        else:
+            # Up to a second for megabytes: off the event loop.
+            parsed = await asyncio.to_thread(parse_quickly, fetched.body, at, now, max_entries=most)
+        if parsed is not None:
+            return parsed
+        return await self._lenient.parse(fetched.body, fetched.content_type, at, now, most)

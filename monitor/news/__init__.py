@@ -1,0 +1,1 @@
+"""News: headlines with an identity of their own, the companies they name, the stories they tell."""

@@ -1,0 +1,220 @@
+"""Whether a name in a title means the company.
+
+takes  a title, and the names of companies found in it
+gives  those that mean the company, and what is written as a ticker
+never  looks a name up: `monitor.news.companies` does
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A name of the gazetteer as it stands in a title; `sure` where it is no ordinary word."""
+
+    start: int
+    end: int
+    ticker: str
+    name: str
+    sure: bool
+
+
+# Right after a contextual name: what only a company has or is.
+_COMPANY_AFTER = re.compile(
+    r"(?:,? (?:Inc|Corp|Co|Ltd|Plc|plc|PLC|Group|Holdings|Motor|AG|SA|SE|NV|N\.V\.|Limited|Platforms|Company|Cos)\b"
+    r"|(?:'s?)?(?: \w+)? (?:shares?|stocks?|profits?|earnings|revenues?|sales|quarterly|results|CEO|CFO|COO|chief"
+    r"|boss|chairman|chairwoman|investors?|shareholders?|executives?|employees|workers|staff|stores?|outlook|forecast"
+    r"|guidance|dividend|buyback|layoffs|job cuts|takeover|merger|acquisition|bid|unit|subsidiary|owner|board|IPO"
+    r"|bonds?|debt|downgrade|upgrade|price target|lawsuit|recall|plant|factory|app|users|ads?|dealers?)\b"
+    r"|-owned\b|-backed\b|-led\b)",
+    re.IGNORECASE,
+)
+
+# Right before it.
+_COMPANY_BEFORE = re.compile(
+    r"(?:shares of|stock of|parent|owner|unit of|company|automaker|carmaker|retailer|chain|airline|insurer|lender"
+    r"|brokerage|chipmaker|drugmaker|oil major|oil giant|tech giant|giant|rival|subsidiary of|CEO of|chief of"
+    r"|start-?up|group|firm|bank|broker|exchange|platform|bidder|buyer|supplier|competitor|peer|operator|maker"
+    r"|shares in|investors? in|listing (?:for|of)|IPO of|float of|sale of|bid for|offer for|takeover of|talks with"
+    r"|invests? in|stake in|sues?|acquires?|acquired by|bought by|owned by|employees at|layoffs at|workers at"
+    r"|jobs at)\s$",
+    re.IGNORECASE,
+)
+
+# At the very beginning the name is who acts: "Ford recalls ...", "Meta to cut ...".
+_ACTS = re.compile(
+    r" (?:to (?!the\b|a\b)\w+|says|said|plans|cuts|cutting|posts|reports|beats|misses|raises|lowers|sues|sued|agrees"
+    r"|buys|acquires|names|hires|warns|will|halts|launches|sells|seeks|signs|settles|recalls|recalling|joins|slashes"
+    r"|files|tumbles|soars|plunges|sinks|expects|sees|pays|faces|wins|unveils|reaches|considers|weighs|explores|delays"
+    r"|embraces|chooses|needs|wants|adds|gets|gives|offers|makes|takes|tests|bets|drops|ends|fires|keeps|loses|moves"
+    r"|predicts|prepares|rallies|rebrands|rolls out|scraps|shows|starts|stops|struggles|tells|tops|tries|turns|vows"
+    r"|withdraws|works|slips|slides|jumps|rises|falls|surges|gains|climbs|rebounds|trims|lifts|hikes|unit|appoints"
+    r"|suspends|resumes|restarts|invests|pulls|closes|shuts|opens|lays off|is|has)\b",
+    re.IGNORECASE,
+)
+_BEGINNING = re.compile(r"(?:^|: |\u2014|; | - )$")
+
+# Beside another company: in a list, joined by a hyphen, or owned by it ("SoftBank's Arm").
+_LISTED = re.compile(r"(?:,|,? and|,? &|,? or|/|-|,? vs\.?|,? versus|'s)")
+_DEAL = re.compile(r" (?:deal|tie-up|buyout|stake|purchase)\b", re.IGNORECASE)
+
+_LONG_WORD = re.compile(r"\b[A-Za-z]{4,}\b")
+_MIDST = re.compile(r"[a-z0-9%,] $")
+_LONGER_NAME = re.compile(r" [A-Z]")
+
+# Beside these, a name means something else: (before, after).
+_NOT_MEANT: dict[str, tuple[re.Pattern[str] | None, re.Pattern[str] | None]] = {
+    "Amazon": (None, re.compile(r"(?:'s)? (?:rain ?forest|forest|basin|deforestation|river|jungle|region|fund)", re.I)),
+    "Apple": (re.compile(r"\bBig $"), None),
+    "Chevron": (None, re.compile(r" (?:deference|doctrine)", re.I)),
+    "Intel": (
+        re.compile(r"\b(?:US|U\.S\.|UK|U\.K\.|[Ss]ecret|[Mm]ilitary|[Aa]rmy|[Ff]oreign|[Cc]lassified) $"),
+        re.compile(r" (?:agenc|officials?|committee|leak|sharing|official|community)", re.I),
+    ),
+    "Merck": (None, re.compile(r" KGaA")),
+    "Stryker": (None, re.compile(r" (?:combat|armou?red|vehicle|brigade|fighting)", re.I)),
+    "Oracle": (None, re.compile(r" of\b")),
+    "Ford": (
+        re.compile(r"\b(?:Harrison|Gerald|Doug|Rob|Tom|Betty|Henry|Blasey|President|Premier) $"),
+        re.compile(r" (?:Foundation|government|administration|Theat(?:er|re))\b", re.I),
+    ),
+    "Meta": (re.compile(r"[a-z] [Aa] $"), re.compile(r"[- ](?:analys|verse|level|human|cognit)", re.I)),
+    "Delta": (
+        re.compile(r"\b(?:Niger|Mississippi|Mekong|Nile|Pearl River) $"),
+        re.compile(r" (?:variant|wave|strain)", re.I),
+    ),
+    "Fox": (re.compile(r"\b(?:Megan|Michael J\.|Vicente|Liam|Jamie) $"), None),
+    "Adani": (re.compile(r"\b(?:Gautam|Vinod|Karan) $"), None),
+    "Bank of China": (re.compile(r"\b(?:People's|Export-Import|Commercial|Construction|Agricultural) $"), None),
+    "Lloyds": (None, re.compile(r" of London\b")),
+    "Rolls-Royce": (None, re.compile(r" Motor Cars\b")),
+    "Spirit": (None, re.compile(r" of\b")),
+    "Brookfield": (None, re.compile(r", [A-Z]")),
+    "Coke": (None, re.compile(r" (?:habit|dealer|smuggl)", re.I)),
+    "Mercedes": (None, re.compile(r" [A-Z]\w+ez\b")),
+    "Twitter": (None, re.compile(r" (?:post|thread|poll)\b", re.I)),
+}
+
+_CASHTAG = re.compile(r"(?<![\w$])\$([A-Z]{1,5}(?:\.[A-Z])?)\b(?!\.\d)")
+_LISTED_AS = re.compile(
+    r"\b(?:NYSE(?: American| Arca)?|NASDAQ|Nasdaq|AMEX|NYSEARCA|OTC(?:MKTS|PK|QB|QX)?|TSX|LSE|BATS)\s?:\s?"
+    r"([A-Z]{1,5}(?:\.[A-Z])?)\b"
+)
+_IN_PARENTHESES = re.compile(r"\(([A-Z]{3,5}(?:\.[A-Z])?)\)")
+
+# Tickers that stand in parentheses for something else: agencies, units, plain words.
+_UNSAFE_IN_PARENTHESES = frozenset(
+    {
+        "ALL",
+        "NOW",
+        "LOW",
+        "KEY",
+        "CAR",
+        "OPEN",
+        "FAST",
+        "WELL",
+        "COST",
+        "TECH",
+        "LIFE",
+        "PEG",
+        "ICE",
+        "DAY",
+        "CAT",
+        "AIG",
+        "EPA",
+        "SEC",
+        "FED",
+        "CPI",
+        "GDP",
+        "PMI",
+        "IPO",
+        "CEO",
+        "ETF",
+        "ESG",
+        "IMF",
+        "ECB",
+        "BOE",
+        "BOJ",
+        "GPS",
+        "EDF",
+        "IAG",
+        "TCS",
+        "PEX",
+        "MET",
+        "NET",
+        "TEAM",
+        "SNAP",
+        "SAVE",
+        "RAD",
+        "SPR",
+        "COP",
+        "DOC",
+        "FIG",
+        "BALL",
+        "CAG",
+        "LNG",
+        "AES",
+    }
+)
+
+
+def meant(text: str, mentions: Sequence[Found]) -> list[Found]:
+    """Those mentions, given in order, that mean the company."""
+    candidates = [mention for mention in mentions if not _means_another(text, mention)]
+    proper = _in_sentence_case(text)
+    accepted = [m for m in candidates if m.sure or _in_context(text, m) or (proper and _is_proper(text, m))]
+    if len(accepted) in (0, len(candidates)):
+        return accepted
+    # Where a company is named, another's deal is a company's: "JetBlue's $3.8 billion Spirit deal".
+    accepted += [m for m in candidates if m not in accepted and _DEAL.match(text, m.end)]
+    # In a list with a company, a plain word is a company too: "Amazon, Meta and Ford".
+    position = {mention: number for number, mention in enumerate(candidates)}
+    queue = list(accepted)
+    while queue:
+        number = position[queue.pop()]
+        for other in (number - 1, number + 1):
+            if not 0 <= other < len(candidates) or candidates[other] in accepted:
+                continue
+            first, second = sorted((number, other))
+            if _LISTED.fullmatch(text[candidates[first].end : candidates[second].start].strip(" ")):
+                accepted.append(candidates[other])
+                queue.append(candidates[other])
+    return accepted
+
+
+def _means_another(text: str, mention: Found) -> bool:
+    before, after = _NOT_MEANT.get(mention.name, (None, None))
+    return bool(
+        (before is not None and before.search(text[max(0, mention.start - 20) : mention.start]))
+        or (after is not None and after.match(text, mention.end))
+    )
+
+
+def _in_context(text: str, mention: Found) -> bool:
+    before = text[max(0, mention.start - 30) : mention.start]
+    if _COMPANY_AFTER.match(text, mention.end) or _COMPANY_BEFORE.search(before):
+        return True
+    return bool(_BEGINNING.search(before) and _ACTS.match(text, mention.end))
+
+
+def _in_sentence_case(text: str) -> bool:
+    """Whether most words begin small, so that a capital tells a name."""
+    words = _LONG_WORD.findall(text)[1:]
+    return len(words) >= 3 and sum(word[0].islower() for word in words) > 0.6 * len(words)
+
+
+def _is_proper(text: str, mention: Found) -> bool:
+    """Whether a capitalised word in the midst of a sentence stands for itself, not for a part of another name."""
+    before, after = text[: mention.start], text[mention.end :]
+    return bool(_MIDST.search(before)) and not _LONGER_NAME.match(after)
+
+
+def marked(text: str) -> set[tuple[int, int, str]]:
+    """(start, end, ticker) of everything that is written as a ticker."""
+    found = [m for pattern in (_CASHTAG, _LISTED_AS) for m in pattern.finditer(text)]
+    found += [m for m in _IN_PARENTHESES.finditer(text) if m.group(1) not in _UNSAFE_IN_PARENTHESES]
+    return {(*m.span(1), m.group(1)) for m in found}

@@ -1,0 +1,216 @@
+"""One cycle: feed -> Entry -> Headline -> Score -> store -> Window -> Spike -> Alert -> Delivery.
+
+takes  `now`
+gives  what came in, what changed, what was sent
+never  decides: each arrow is a pure function of another module, and this page calls them in order
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alerts.attempt import Attempt
+from alerts.breaking import story_of
+from alerts.channels import open_channel
+from alerts.delivery import Channel, Schedule, deliver
+from alerts.evidence import Evidence
+from alerts.lifecycle import Change, advance
+from alerts.spikes import Spike, Verdict
+from models.score import TOPICS
+from monitor.feeds.feed import Check, Feed, FeedState
+from monitor.feeds.politeness import due, paused
+from monitor.feeds.polling import Poller
+from monitor.naming import Naming
+from monitor.news.companies import CompanyMatcher
+from monitor.news.headlines import Headline
+from monitor.news.intake import intake
+from monitor.news.own_companies import with_own
+from monitor.news.stories import WINDOW, Stories
+from monitor.series import MARKET, Kind, Scored, sector_of
+from monitor.service.detecting import Detecting
+from monitor.service.outbox_log import LoggedOutbox
+from monitor.service.scoring import Scoring
+from monitor.service.telling import Teller
+from monitor.settings import Settings
+from monitor.storage.alert_store import AlertStore
+from monitor.storage.store import KEEP_SIGHTINGS, Batch, Store
+from monitor.watched import Watchlist, watched_themes
+
+# Headlines that waited for the model, taken up in each cycle beside the new ones.
+_BACKLOG = 2_000
+
+
+class Judge(Protocol):
+    """What gives headlines their scores; `monitor.service.scoring.Scoring` is one."""
+
+    fault: str
+
+    @property
+    def model(self) -> str:
+        """Id of the model; empty while there is none."""
+
+    def score(self, headlines: Sequence[Headline], now: datetime) -> dict[int, Scored]:
+        """Scores by headline id; a headline that could not be scored now is absent."""
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32] | None:
+        """Meanings of texts [texts, width], unit vectors; None while there is no model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What one round of polling brought."""
+
+    checks: int
+    failed: int
+    headlines: int
+    scored: int
+
+
+class Pipeline:
+    """The path with its parts in place. Close it with `aclose`."""
+
+    def __init__(self, settings: Settings, store: Store, stopping: threading.Event | None = None) -> None:
+        """Put the parts in place; nothing is fetched, loaded or sent yet.
+
+        Args:
+            settings: checked settings.
+            store: an open store, which stays the caller's to close.
+            stopping: set when the process should end soon.
+
+        Raises:
+            ChannelUnusable: when a channel's settings cannot work.
+        """
+        self.settings = settings
+        self.store = store
+        self.alerts = AlertStore(store)
+        self.detecting = Detecting(store.database, self.alerts, settings.rules, settings.watch.weights)
+        self.watchlist = Watchlist(settings)
+        self.themes = watched_themes(settings)
+        self.poller = Poller(settings.polling)
+        self.companies = CompanyMatcher(with_own(settings.companies))
+        self.scoring: Judge = Scoring(settings.model, self.themes, stopping, self.companies)
+        self.channels: Mapping[str, Channel] = {one.name: open_channel(one) for one in settings.channels}
+        self.schedule = Schedule()
+        self._naming = Naming(self.themes, with_own(settings.companies))
+        self.teller = Teller(settings, store, self.channels, self.title)
+        self._stories = Stories(self.companies, self)
+
+    @classmethod
+    def begin(cls, settings: Settings, store: Store, now: datetime, stopping: threading.Event | None = None) -> Self:
+        """A pipeline that remembers: stories of the last two days, and which series are watched since when."""
+        pipeline = cls(settings, store, stopping)
+        pipeline._stories.restore(store.recent_titles(now - WINDOW))
+        store.watch(pipeline.series(), now)
+        pipeline.teller.begin(now)
+        # The dashboard reads these: it never sees the settings.
+        store.note("rules", settings.rules.model_dump_json())
+        store.note("names", json.dumps({series: pipeline.title(series) for series in pipeline.series()}))
+        return pipeline
+
+    def series(self) -> list[str]:
+        """Everything that is watched. A company counts as watched whether or not it was ever in the news."""
+        tickers = self.settings.watch.companies or self.companies.tickers
+        return [
+            MARKET,
+            *(f"{Kind.TOPIC}:{topic}" for topic in TOPICS),
+            *(f"{Kind.THEME}:{theme.id}" for theme in self.themes),
+            *(f"{Kind.SECTOR}:{sector}" for sector in sorted(set(sector_of().values()))),
+            *(f"{Kind.COMPANY}:{ticker}" for ticker in tickers),
+        ]
+
+    async def poll(self, now: datetime) -> list[Check]:
+        """Check the feeds that are due, and wait for all of them; nothing is stored yet."""
+        return await self.poller.poll(self._due(now), now)
+
+    def begin_checks(self, now: datetime) -> None:
+        """Begin to check the feeds that are due; `poller.finished` gives the checks as they end."""
+        self.poller.begin(self._due(now), now)
+
+    def _due(self, now: datetime) -> list[tuple[Feed, FeedState]]:
+        feeds, states = self.watchlist.feeds(), self.store.feed_states()
+        if unwatched := paused(feeds, states, now):
+            self.store.remember(unwatched)
+        return due(feeds, states, now, self.settings.polling.retry_after_scope)
+
+    async def ingest(self, now: datetime) -> Ingested:
+        """Poll what is due, and take in what it brought."""
+        return self.take_in(await self.poll(now), now)
+
+    def take_in(self, checks: Sequence[Check], now: datetime) -> Ingested:
+        """Entries to headlines to scores to stored rows, in one transaction."""
+        came = intake(checks, self.store, self.companies, now)
+        self._stories.forget(now - WINDOW)
+        headlines = self._stories.assign(came.headlines)
+        waiting = self.store.unscored(_BACKLOG)
+        scored = self.scoring.score([*headlines, *waiting], now)
+        scores = {h.id: scored[h.id] for h in headlines if h.id in scored}
+        self.store.append(Batch(came.checks, headlines, scores, came.names, came.revisions), now)
+        if caught_up := {h.id: scored[h.id] for h in waiting if h.id in scored}:
+            self.store.add_scores(caught_up, now)
+        failed = sum(not check.outcome.ok for check in checks)
+        return Ingested(len(checks), failed, len(headlines), len(scored))
+
+    def detect(self, now: datetime) -> tuple[Change, ...]:
+        """Windows to spikes to changes of alerts, stored with the deliveries that they call for."""
+        found = self.spikes(now)
+        open_alerts = self.alerts.open_alerts()
+        seen = self.teller.sight(now, self.scoring.fault)
+        changes = advance(open_alerts, found, now, self.settings.rules, self._evidence(found), seen)
+        if changes:
+            self.detecting.keep(changes, found)
+            self.teller.tell(changes, open_alerts, now)
+        return changes
+
+    def oversee(self, now: datetime, stages: Mapping[str, str]) -> None:
+        """Reminders, digests, and news of Squall's own troubles; `stages` says why each stage fails, if it does."""
+        self.teller.oversee(now, self.scoring.fault, stages)
+
+    def spikes(self, now: datetime) -> tuple[Spike, ...]:
+        """The most telling window of every series that has something to tell at `now`."""
+        return self.detecting.spikes(now)
+
+    def deliver(self, channel: str, now: datetime, limit: int = 20) -> int:
+        """Send what is due on one channel, longest due first; the number of attempts made."""
+        self.teller.seal(channel, now)
+        return deliver(LoggedOutbox(self.alerts), self.channels[channel], now, self.schedule, limit=limit)
+
+    def beat(self, now: datetime) -> Attempt:
+        """Tell the heartbeat's channel that the daemon works: once, and never again later."""
+        return self.teller.beat(now)
+
+    def maintain(self, now: datetime) -> None:
+        """Let the store forget what detection no longer looks at."""
+        longest = self.settings.rules.lookback + timedelta(hours=24)
+        self.store.maintain(now, keep_sightings=max(KEEP_SIGHTINGS, longest))
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32] | None:
+        """Meanings of titles, by whatever judges now; None while there is no model."""
+        return self.scoring.embed(texts)
+
+    def title(self, series: str) -> str:
+        """What people call a series; a breaking story by its title."""
+        name, story = self._naming.title(series), story_of(series)
+        told = self.detecting.story_title(story) if story is not None else ""
+        return f"{name}: {told}" if told else name
+
+    async def aclose(self) -> None:
+        """Let connections go."""
+        await self.poller.aclose()
+
+    def _evidence(self, found: Sequence[Spike]) -> dict[str, tuple[Evidence, ...]]:
+        return {
+            # A breaking story is no series that headlines are counted in: it is the market's.
+            spike.series: self.alerts.evidence(
+                MARKET if story_of(spike.series) is not None else spike.series, spike.stories
+            )
+            for spike in found
+            if spike.verdict is Verdict.SURGE
+        }

@@ -1,0 +1,149 @@
+"""How the whole house is doing, read from outside.
+
+takes  a `Reader` of the store, the settings, and `now`
+gives  `Status`, and the words for it
+never  opens the store for writing, and never calls well what it cannot see
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import polars as pl
+
+from monitor.service.stages import Stage, stages_of
+from monitor.settings import Settings
+from monitor.watched import watched_feeds
+
+_SINCE = timedelta(days=1)
+
+
+class Asked(Protocol):
+    """What status asks of a reader."""
+
+    live: bool
+
+    def query(self, name: str, **params: object) -> pl.DataFrame:
+        """The answer to a named query."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedTrouble:
+    """A feed whose last check failed."""
+
+    feed: str
+    outcome: str
+    reason: str
+    failures: int
+    next_check_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelState:
+    """What became of a channel's messages."""
+
+    channel: str
+    delivered: int
+    pending: int
+    dead: int
+    last_outcome: str
+    last_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The state of daemon, feeds, model, alerts and deliveries.
+
+    Attributes:
+        alive: whether a daemon answers now.
+        troubles: everything that needs a look, in words; empty when all is well.
+    """
+
+    alive: bool
+    store: str
+    schema_version: str
+    model: str
+    headlines: int
+    scored: int
+    last_check_at: datetime | None
+    feeds: int
+    feeds_failing: tuple[FeedTrouble, ...]
+    alerts_open: int
+    channels: tuple[ChannelState, ...]
+    stages: tuple[Stage, ...]
+    troubles: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, object]:
+        """Plain values; datetimes stay datetimes."""
+        return asdict(self)
+
+
+def status(reader: Asked, settings: Settings, now: datetime) -> Status:
+    """Look at everything once.
+
+    The store remembers feeds and channels that were taken out of the settings since; they are nobody's trouble.
+    """
+    polled = {feed.id for feed in watched_feeds(settings) if feed.enabled}
+    named = {channel.name for channel in settings.channels}
+    counts = reader.query("status").row(0, named=True)
+    notes = {str(key): str(value) for key, value in reader.query("meta").iter_rows()}
+    feeds = reader.query("feeds", since=now - _SINCE)
+    failing = tuple(
+        FeedTrouble(row["feed"], row["outcome"], row["reason"] or "", row["failures"], row["next_check_at"])
+        for row in feeds.iter_rows(named=True)
+        if row["failures"] and row["feed"] in polled
+    )
+    channels = tuple(
+        ChannelState(
+            row["channel"],
+            row["delivered"],
+            row["pending"],
+            row["dead"],
+            row["last_outcome"] or "",
+            row["last_reason"] or "",
+        )
+        for row in reader.query("channels").iter_rows(named=True)
+        if row["channel"] in named
+    )
+    stages = tuple(stages_of(notes))
+    open_alerts = reader.query("open_alerts").height
+    return Status(
+        alive=reader.live,
+        store=str(settings.store.path),
+        schema_version=notes.get("schema_version", ""),
+        model=counts["model"] or "",
+        headlines=counts["headlines"],
+        scored=counts["scored"],
+        last_check_at=counts["last_check_at"],
+        feeds=len(polled),
+        feeds_failing=failing,
+        alerts_open=open_alerts,
+        channels=channels,
+        stages=stages,
+        troubles=_troubles(reader.live, failing, channels, stages, counts["headlines"] - counts["scored"]),
+    )
+
+
+def _troubles(
+    alive: bool,
+    failing: tuple[FeedTrouble, ...],
+    channels: tuple[ChannelState, ...],
+    stages: tuple[Stage, ...],
+    unscored: int,
+) -> tuple[str, ...]:
+    found = [] if alive else ["no daemon is running: start one with `squall run`"]
+    found += [f"stage {stage.name}: {stage.reason}" for stage in stages if stage.reason]
+    if unscored:
+        found.append(f"{unscored} headlines wait for a score")
+    found += [f"feed {one.feed}: {one.reason}" for one in failing]
+    for one in channels:
+        if one.dead:
+            found.append(
+                f"channel {one.channel}: {one.dead} messages were given up; "
+                "`squall alerts deliveries --dead` lists them, `squall alerts redeliver ID` sends one again"
+            )
+        if one.last_outcome not in ("", "delivered"):
+            found.append(f"channel {one.channel}: {one.last_reason}")
+    return tuple(found)

@@ -1,0 +1,182 @@
+"""Telling people: what bears on a notice is gathered here, decided in `alerts`, and stored in one transaction.
+
+takes  changes of alerts, the state of stages, now
+gives  deliveries in the outbox, decisions on record, conditions that are kept
+never  decides: `alerts.notices`, `alerts.conditions` and `alerts.digests` do
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from alerts.attempt import Attempt
+from alerts.conditions import STAGE, ChannelRecord, Condition, Health, channel_condition, turn
+from alerts.delivery import Channel, Delivery, message_delivery
+from alerts.digests import Digest, bulletin, due
+from alerts.grouping import sealed
+from alerts.lifecycle import Alert, Change, Sight
+from alerts.messages import bulletin_message, heartbeat_message
+from alerts.notices import Situation, Telling, notices, overdue
+from alerts.routes import DEFAULT
+from alerts.sight import Looking, sight, sight_condition
+from monitor.settings import Settings
+from monitor.storage.alert_store import ENDPOINT, AlertStore
+from monitor.storage.desk_store import DeskStore
+from monitor.storage.store import Store
+
+_DIGEST = "digest:"
+
+
+class Teller:
+    """Everything between a change of an alert and the outbox."""
+
+    def __init__(
+        self, settings: Settings, store: Store, channels: Mapping[str, Channel], title: Callable[[str], str]
+    ) -> None:
+        """Put the parts in place.
+
+        Args:
+            settings: routes, digests and limits.
+            store: an open store.
+            channels: by name.
+            title: what people call a series.
+        """
+        self._settings = settings
+        self._store = store
+        self._channels = channels
+        self._title = title
+        self.alerts = AlertStore(store)
+        self.desk = DeskStore(store)
+
+    def begin(self, now: datetime) -> None:
+        """Switch on channels that have a new address, and note since when digests are asked for."""
+        notes = self._store.notes()
+        kept = self.desk.conditions()
+        for name, channel in self._channels.items():
+            known = kept.get(f"channel:{name}")
+            if known is not None and known.health is Health.DISABLED and known.endpoint != channel.endpoint:
+                self.desk.keep_condition(Condition(known.subject, Health.WELL, now))
+            if notes.get(ENDPOINT + name) != channel.endpoint:
+                self._store.note(ENDPOINT + name, channel.endpoint)
+        for digest in self._settings.digests:
+            if _DIGEST + digest.name not in notes:
+                self._store.note(_DIGEST + digest.name, digest.last_end(now).isoformat())
+
+    def sight(self, now: datetime, fault: str) -> Sight:
+        """Whether a series without a surge is calm."""
+        return sight(self._looking(fault), now, self._patience)
+
+    def tell(self, changes: Sequence[Change], before: Sequence[Alert], now: datetime) -> None:
+        """Store changes with the deliveries and decisions that follow from them.
+
+        Args:
+            changes: in order.
+            before: the alerts that were open.
+            now: aware UTC.
+        """
+        if not any(change.notifies for change in changes):
+            self.alerts.commit(changes, ())
+            return
+        after = {alert.id: alert for alert in before} | {change.alert.id: change.alert for change in changes}
+        situation = self._situation(tuple(after.values()), now)
+        telling = self._telling([change.alert.series for change in changes if change.notifies], now)
+        made = notices(changes, situation, now, telling)
+        self.alerts.commit(changes, made.deliveries, made.decisions, made.withdrawn)
+
+    def oversee(self, now: datetime, fault: str, stages: Mapping[str, str]) -> None:
+        """Do what time alone brings: reminders, late notices, digests, and news of Squall's own troubles.
+
+        Args:
+            now: aware UTC.
+            fault: why headlines cannot be scored; empty when they can.
+            stages: why each stage of the daemon fails; empty for one that does not.
+        """
+        situation = self._situation(self.alerts.open_alerts(), now)
+        telling = self._telling([alert.series for alert in situation.open_alerts], now)
+        made = overdue(situation, now, telling)
+        if made.deliveries or made.decisions:
+            self.alerts.commit((), made.deliveries, made.decisions, made.withdrawn)
+        known = self.desk.conditions()
+        seen = [*self._seen(known, now), sight_condition(self._looking(fault), now, self._patience)]
+        seen += [_stage(name, reason, now) for name, reason in stages.items()]
+        patience = timedelta(minutes=self._settings.notify.failing_minutes)
+        turned = turn(known, seen, tuple(self._channels), now, patience)
+        if turned.conditions or turned.deliveries:
+            self.alerts.commit((), turned.deliveries, conditions=turned.conditions)
+        for digest in self._settings.digests:
+            self._digest(digest, situation, now)
+
+    def seal(self, channel: str, now: datetime) -> None:
+        """Make groups of what was held back for this channel, and whose time has come."""
+        if ripe := self.alerts.ripe(channel, now):
+            self.alerts.seal(sealed(ripe, now))
+
+    def beat(self, now: datetime) -> Attempt:
+        """Tell the heartbeat's channel that the daemon works: once, and never again later.
+
+        Raises:
+            KeyError: when the settings name no channel for it.
+        """
+        name = self._settings.notify.heartbeat_channel
+        message = heartbeat_message(now)
+        return self._channels[name].send(message_delivery(message, "heartbeat", now, name, now), now)
+
+    def _digest(self, digest: Digest, situation: Situation, now: datetime) -> None:
+        noted = self._store.notes().get(_DIGEST + digest.name)
+        reach = due(digest, datetime.fromisoformat(noted) if noted else None, now)
+        if reach is None:
+            return
+        since, until = reach
+        period = self.desk.period(since, until)
+        names = {alert.series: self._title(alert.series) for alert in period.alerts}
+        told = bulletin(digest, period, names, self._settings.dashboard.url)
+        message = bulletin_message("digest", told, until)
+        channels = [name for name in digest.channels or self._channels if name not in situation.disabled]
+        deliveries: list[Delivery] = [message_delivery(message, digest.name, until, name, now) for name in channels]
+        # In this order: a crash between the two writes the same deliveries again, which changes nothing.
+        self.alerts.commit((), deliveries)
+        self._store.note(_DIGEST + digest.name, until.isoformat())
+
+    def _situation(self, alerts: Sequence[Alert], now: datetime) -> Situation:
+        conditions = self.desk.conditions()
+        return Situation(
+            channels=tuple(self._channels),
+            routes=self._settings.routes or (DEFAULT,),
+            open_alerts=tuple(alerts),
+            silences=self.desk.silences(now),
+            told=self.desk.told([alert.id for alert in alerts]),
+            held=self.alerts.held(),
+            acknowledged=self.desk.acknowledged(),
+            judged_false=self.desk.judged_false(),
+            disabled={one.channel: one.reason for one in conditions.values() if one.health is Health.DISABLED},
+            inhibited=frozenset(self._settings.notify.inhibit),
+        )
+
+    def _telling(self, series: Sequence[str], now: datetime) -> Telling:
+        return Telling(
+            names={one: self._title(one) for one in series},
+            trends=self.desk.trends(series, now) if series and self._channels else {},
+            dashboard_url=self._settings.dashboard.url,
+        )
+
+    def _seen(self, known: Mapping[str, Condition], now: datetime) -> list[Condition]:
+        records = self.desk.channel_records()
+        unused = {name: ChannelRecord(name, None, "") for name in self._channels}
+        return [
+            channel_condition(record, known.get(f"channel:{name}"), now)
+            for name, record in (unused | records).items()
+            if name in self._channels
+        ]
+
+    def _looking(self, fault: str) -> Looking:
+        asked, answered = self.desk.looked_and_answered()
+        return Looking(asked, answered, fault)
+
+    @property
+    def _patience(self) -> timedelta:
+        return timedelta(hours=self._settings.notify.no_data_hours)
+
+
+def _stage(name: str, reason: str, now: datetime) -> Condition:
+    return Condition(STAGE + name, Health.FAILING if reason else Health.WELL, now, reason)

@@ -1,0 +1,159 @@
+"""What may be asked about alerts, their messages, and what people said of them.
+
+takes  nothing
+gives  `ALERT_QUERIES`: a part of `monitor.storage.queries.QUERIES`
+never  writes, and never puts a caller's value into the text of a statement
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from monitor.storage.query import RANGE, Query
+
+_ALERT_COLUMNS = """
+    a.id, a.series, a.state, a.severity, a.opened_at, a.fired_at, a.last_spike_at, a.resolved_at, a.hours, a.observed,
+    a.expected, a.p_value, a.peak_observed, a.peak_expected, a.peak_p_value, a.peak_at,
+    (SELECT arg_max(r.what, r."at") FROM remarks r WHERE r.alert = a.id AND r.what IN ('true', 'false')) AS judged,
+    (SELECT arg_max(if(r.what = 'acknowledged', r.who, ''), r."at") FROM remarks r
+        WHERE r.alert = a.id AND r.what IN ('acknowledged', 'reopened')) AS acknowledged_by,
+    (SELECT arg_max(r.words, r."at") FROM remarks r WHERE r.alert = a.id AND r.what = 'assigned') AS assigned_to"""
+
+ALERT_QUERIES: dict[str, Query] = {
+    "open_alerts": Query(
+        about="Alerts that are not resolved, gravest first.",
+        sql=f"""
+            SELECT {_ALERT_COLUMNS}
+            FROM alerts a WHERE state <> 'resolved'
+            ORDER BY list_position(['firing', 'pending', 'recovering', 'no_data', 'error'], state),
+                list_position(['critical', 'warning', 'info'], severity), opened_at DESC, id
+        """,  # noqa: S608 - a constant of this file, not a caller's value
+    ),
+    "alerts": Query(
+        about="Alerts that were open at some time in the range, latest first; of one series, or of all when it is ''.",
+        sql=f"""
+            SELECT {_ALERT_COLUMNS}, json_array_length(a.evidence)::BIGINT AS evidence_stories
+            FROM alerts a
+            WHERE opened_at < $until::TIMESTAMPTZ
+                AND coalesce(resolved_at, 'infinity'::TIMESTAMPTZ) >= $since::TIMESTAMPTZ
+                AND ($series::VARCHAR = '' OR series = $series::VARCHAR)
+            ORDER BY opened_at DESC, id LIMIT $limit::BIGINT
+        """,  # noqa: S608 - a constant of this file, not a caller's value
+        params={"series": str, **RANGE, "limit": int},
+    ),
+    "alert": Query(
+        about="One alert with its evidence (a JSON text); no row when there is none of that id.",
+        sql=f"SELECT {_ALERT_COLUMNS}, a.evidence::VARCHAR AS evidence FROM alerts a WHERE id = $alert::VARCHAR",  # noqa: S608 - a constant of this file, not a caller's value
+        params={"alert": str},
+    ),
+    "alert_changes": Query(
+        about="The audit trail of one alert, oldest first.",
+        sql="""
+            SELECT "at", reason, state_before, state_after, severity, observed, expected, p_value
+            FROM changes WHERE alert = $alert::VARCHAR ORDER BY "at"
+        """,
+        params={"alert": str},
+    ),
+    "alert_deliveries": Query(
+        about="The messages of one alert, oldest first, without their payload; one that went in a group has the "
+        "group's state and attempts, and its id as `sent_as`.",
+        sql="""
+            SELECT d.id, d.reason, d.channel, coalesce(g.state, d.state) AS state, d.created_at,
+                coalesce(g.attempts, d.attempts) AS attempts,
+                coalesce(g.next_attempt_at, d.next_attempt_at) AS next_attempt_at,
+                coalesce(g.finished_at, d.finished_at) AS finished_at, coalesce(g.outcome, d.outcome) AS outcome,
+                coalesce(g.id, d.id) AS sent_as
+            FROM deliveries d LEFT JOIN deliveries g ON d.state = 'bundled' AND g.id = d.outcome
+            WHERE d.alert = $alert::VARCHAR ORDER BY d.created_at, d.channel, d.id
+        """,
+        params={"alert": str},
+    ),
+    "alert_decisions": Query(
+        about="Notices of one alert that were not sent, or not at once, with the reason; oldest first.",
+        sql="""
+            SELECT "at", notice, channel, choice, words
+            FROM decisions WHERE alert = $alert::VARCHAR ORDER BY "at", notice, channel, choice
+        """,
+        params={"alert": str},
+    ),
+    "decisions": Query(
+        about="The latest notices that were not sent, or not at once, with the reason; newest first.",
+        sql="""
+            SELECT d."at", d.alert, a.series, d.notice, d.channel, d.choice, d.words
+            FROM decisions d LEFT JOIN alerts a ON a.id = d.alert
+            ORDER BY d."at" DESC, d.alert, d.channel LIMIT $limit::BIGINT
+        """,
+        params={"limit": int},
+    ),
+    "alert_remarks": Query(
+        about="What people said about one alert, oldest first.",
+        sql="""SELECT "at", who, what, words FROM remarks WHERE alert = $alert::VARCHAR ORDER BY "at" """,
+        params={"alert": str},
+    ),
+    "silences": Query(
+        about="Silences that hold at an instant, soonest over first; all that there ever were when `over` is true.",
+        sql="""
+            SELECT id, pattern, created_at, until, who, why, ended_at FROM silences
+            WHERE $over::BOOLEAN OR (until > $now::TIMESTAMPTZ AND ended_at IS NULL) ORDER BY until, id
+        """,
+        params={"now": datetime, "over": bool},
+    ),
+    "conditions": Query(
+        about="How channels, stages and the sight of the news are doing, as far as there was ever trouble.",
+        sql="SELECT subject, state, since, reason, told_at FROM conditions ORDER BY subject",
+    ),
+    "tally": Query(
+        about="Alerts that fired in a range, by what people judged of them, and since when there is history: one row.",
+        sql="""
+            WITH fired AS (
+                SELECT id FROM alerts WHERE fired_at >= $since::TIMESTAMPTZ AND fired_at < $until::TIMESTAMPTZ
+            ), judged AS (
+                SELECT alert, arg_max(what, "at") AS what FROM remarks WHERE what IN ('true', 'false') GROUP BY alert
+            )
+            SELECT count(*) FILTER (j.what = 'true') AS judged_true, count(*) FILTER (j.what = 'false') AS judged_false,
+                count(*) FILTER (j.what IS NULL) AS unjudged,
+                (SELECT min(hour) FROM rollups WHERE series = 'market') AS begun
+            FROM fired f LEFT JOIN judged j ON j.alert = f.id
+        """,
+        params=RANGE,
+    ),
+    "deliveries": Query(
+        about="The latest messages in one state, or in all when it is '', newest first, with the last reason.",
+        sql="""
+            SELECT d.id, d.alert, d.reason, d.channel, d.state, d.created_at, d.attempts, d.next_attempt_at,
+                d.finished_at, d.outcome, coalesce(l.reason, '') AS last_reason
+            FROM deliveries d LEFT JOIN (
+                SELECT delivery, arg_max(reason, "at") AS reason FROM attempts GROUP BY delivery
+            ) l ON l.delivery = d.id
+            WHERE $state::VARCHAR = '' OR d.state = $state::VARCHAR
+            ORDER BY d.created_at DESC, d.id LIMIT $limit::BIGINT
+        """,
+        params={"state": str, "limit": int},
+    ),
+    "alert_attempts": Query(
+        about="Every attempt to send a message of one alert, alone or in a group, oldest first.",
+        sql="""
+            SELECT t.delivery, d.channel, d.reason AS message, t."at", t.outcome, t.reason, t.millis
+            FROM attempts t JOIN deliveries d
+                ON d.id = t.delivery OR (d.state = 'bundled' AND d.outcome = t.delivery)
+            WHERE d.alert = $alert::VARCHAR ORDER BY t."at", d.channel
+        """,
+        params={"alert": str},
+    ),
+    "channels": Query(
+        about="Every channel that was ever written to: messages by state, and the last attempt.",
+        sql="""
+            SELECT d.channel, count(*) FILTER (d.state = 'delivered') AS delivered,
+                count(*) FILTER (d.state = 'pending') AS pending, count(*) FILTER (d.state = 'dead') AS dead,
+                max(d.finished_at) FILTER (d.state = 'delivered') AS last_delivered_at,
+                any_value(l.attempted) AS last_attempt_at,
+                any_value(l.outcome) AS last_outcome, any_value(l.reason) AS last_reason
+            FROM deliveries d LEFT JOIN (
+                SELECT e.channel, max(t."at") AS attempted,
+                    arg_max(t.outcome, t."at") AS outcome, arg_max(t.reason, t."at") AS reason
+                FROM attempts t JOIN deliveries e ON e.id = t.delivery GROUP BY e.channel
+            ) l ON l.channel = d.channel
+            GROUP BY d.channel ORDER BY d.channel
+        """,
+    ),
+}

@@ -1,0 +1,283 @@
+"""What Squall remembers of alerts and of the messages about them.
+
+takes  changes of alerts with their deliveries, and what became of each attempt
+gives  frames for detection, the alerts that are open, and the deliveries that are due
+never  writes a change without its deliveries, or either of them twice
+
+It is the store's side of `alerts.memory.Memory` and `alerts.delivery.Outbox`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import duckdb
+import polars as pl
+
+from alerts.conditions import CHANNEL, Condition, Health
+from alerts.delivery import Attempt, Delivery
+from alerts.evidence import Evidence
+from alerts.grouping import Sealing
+from alerts.lifecycle import Alert, Change
+from alerts.notices import Decision
+from monitor.storage.alert_rows import (
+    DECISIONS,
+    DELIVERIES,
+    alert_frame,
+    alert_of,
+    change_frame,
+    condition_frame,
+    delivery_of,
+)
+from monitor.storage.database import Database
+from monitor.storage.rows import frame_of
+from monitor.storage.store import Store
+
+# What a channel's address was when it was last opened: a digest, under this key of the store's notes.
+ENDPOINT = "endpoint:"
+
+
+class AlertStore:
+    """Alerts, their history and their deliveries in an open store. Safe for many threads."""
+
+    def __init__(self, store: Store) -> None:
+        self._database: Database = store.database
+
+    # What detection asks (alerts.memory.Memory)
+
+    def history(self, since: datetime, until: datetime) -> pl.DataFrame:
+        """Hours from `since` to `until` that hold stories, in the columns of `alerts.windows.HISTORY`."""
+        return self._read(
+            """
+            SELECT series, hour, stories::BIGINT AS stories, negative::BIGINT AS negative FROM rollups
+            WHERE hour >= $since AND hour <= $until AND (stories > 0 OR negative > 0) ORDER BY hour, series
+            """,
+            {"since": since, "until": until},
+        )
+
+    def sightings(self, since: datetime, until: datetime) -> pl.DataFrame:
+        """Stories that may alert and turned negative from `since` to `until`, as `alerts.windows.SIGHTINGS`."""
+        return self._read(
+            """
+            SELECT series, story, negative_at, publishers FROM sightings
+            WHERE fresh AND negative_at >= $since AND negative_at <= $until ORDER BY negative_at, series, story
+            """,
+            {"since": since, "until": until},
+        )
+
+    def watched(self) -> pl.DataFrame:
+        """Every watched series and since when, as `alerts.windows.WATCHED`."""
+        return self._read("SELECT series, since FROM series ORDER BY series")
+
+    def evidence(self, series: str, stories: Sequence[int]) -> tuple[Evidence, ...]:
+        """Each story's first negative headline in this series, and who carries the story, in the order asked for.
+
+        A story that has no negative headline in the series is left out.
+        """
+        with self._database.reading() as cursor:
+            copies: pl.DataFrame = cursor.sql(
+                """
+                SELECT id, story, title, link, publisher, effective AS "at" FROM headlines
+                WHERE story IN (SELECT unnest($stories::UBIGINT[])) AND standing NOT IN ('undated', 'future')
+                ORDER BY fetched, effective, id
+                """,
+                params={"stories": list(stories)},
+            ).pl()
+            # In two steps: in one, DuckDB would search the series of every score. The range lets it skip blocks.
+            opinions: pl.DataFrame = cursor.sql(
+                """
+                SELECT headline AS id, series_negative[list_position(series, $series)] AS counts,
+                    coalesce(towards_negative[list_position(towards, split_part($series, ':', 2))], negative)
+                        AS negative
+                FROM scores
+                WHERE effective >= $since AND effective <= $until AND list_contains(series, $series)
+                    AND headline IN (SELECT unnest($ids::UBIGINT[]))
+                """,
+                params={
+                    "since": copies["at"].min(),
+                    "until": copies["at"].max(),
+                    "series": series,
+                    "ids": copies["id"].to_list(),
+                },
+            ).pl()
+        told = copies.join(opinions, on="id", maintain_order="left")
+        carriers = told.group_by("story").agg(publishers=pl.col("publisher").unique(maintain_order=True))
+        firsts = told.filter("counts").sort("at", "id").unique("story", keep="first", maintain_order=True)
+        found = {
+            row["story"]: Evidence(**{**row, "publishers": tuple(row["publishers"])})
+            for row in firsts.join(carriers, on="story")
+            .select("story", "title", "publishers", "link", "at", "negative")
+            .iter_rows(named=True)
+        }
+        return tuple(found[story] for story in dict.fromkeys(stories) if story in found)
+
+    def open_alerts(self) -> tuple[Alert, ...]:
+        """Alerts that are not resolved, oldest first."""
+        rows = self._read("SELECT * FROM alerts WHERE state <> 'resolved' ORDER BY opened_at, id")
+        return tuple(alert_of(row) for row in rows.iter_rows(named=True))
+
+    def commit(
+        self,
+        changes: Sequence[Change],
+        deliveries: Sequence[Delivery],
+        decisions: Sequence[Decision] = (),
+        withdrawn: Sequence[Delivery] = (),
+        conditions: Sequence[Condition] = (),
+    ) -> None:
+        """Keep alerts as they are after these changes, and all that follows from it: all in one transaction.
+
+        Repeated, it changes nothing: a delivery that is known stays as it is, whatever became of it since, save that
+        one that was withdrawn is taken up again.
+
+        Args:
+            changes: in order; of one alert the last counts.
+            deliveries: new ones.
+            decisions: notices that are not sent, or not at once.
+            withdrawn: held deliveries that are not sent after all; one that was attempted meanwhile stays as it is.
+            conditions: how channels, feeds and stages are doing, in place of what was kept of them.
+
+        Raises:
+            StoreUnavailable: when it cannot be written; nothing is, then.
+        """
+        after = list({change.alert.id: change.alert for change in changes}.values())
+        with self._database.writing(
+            after=alert_frame(after),
+            changed=change_frame(changes),
+            planned=frame_of(deliveries, DELIVERIES),
+            decided=frame_of(decisions, DECISIONS),
+            replaced=frame_of(withdrawn, DELIVERIES),
+            told=condition_frame(conditions),
+        ) as connection:
+            connection.execute("INSERT OR REPLACE INTO alerts BY NAME SELECT * FROM after")
+            connection.execute(
+                'INSERT INTO changes BY NAME SELECT * FROM changed ANTI JOIN changes USING (alert, "at", reason)'
+            )
+            # A notice that a silence took back is told after all, under the id that it had.
+            connection.execute(
+                "INSERT OR REPLACE INTO deliveries BY NAME SELECT p.* FROM planned p "
+                "SEMI JOIN (SELECT id FROM deliveries WHERE state = 'withdrawn') back ON back.id = p.id"
+            )
+            connection.execute("INSERT INTO deliveries BY NAME SELECT * FROM planned ON CONFLICT DO NOTHING")
+            connection.execute(
+                "INSERT INTO decisions BY NAME SELECT * FROM decided "
+                'ANTI JOIN decisions USING (alert, "at", notice, channel, choice)'
+            )
+            _replace_untried(connection)
+            connection.execute("INSERT OR REPLACE INTO conditions BY NAME SELECT * FROM told")
+
+    # What sending asks (alerts.delivery.Outbox)
+
+    def due(self, channel: str, now: datetime, limit: int) -> tuple[Delivery, ...]:
+        """Pending deliveries of one channel, in no bundle, whose time has come; longest due first."""
+        return self._deliveries(
+            "WHERE channel = $channel AND state = 'pending' AND next_attempt_at <= $now AND bundle = '' "
+            "ORDER BY next_attempt_at, created_at, id LIMIT $limit",
+            {"channel": channel, "now": now, "limit": limit},
+        )
+
+    def record(self, delivery: Delivery, attempt: Attempt) -> None:
+        """Keep a delivery as it is after an attempt, and the attempt, in one transaction.
+
+        After an answer that says "never again" the channel is switched off, and what waits for it is given up, to be
+        sent again when the channel is back.
+
+        Raises:
+            StoreUnavailable: when it cannot be written; nothing is, then, and the delivery stays due.
+        """
+        with self._database.writing(delivered=frame_of([delivery], DELIVERIES)) as connection:
+            _replace(connection)
+            connection.execute(
+                'INSERT INTO attempts (delivery, "at", outcome, reason, millis) VALUES (?, ?, ?, ?, ?)',
+                [delivery.id, attempt.at, attempt.outcome.value, attempt.reason, attempt.millis],
+            )
+            if attempt.outcome.final:
+                _switch_off(connection, delivery.channel, attempt)
+
+    def held(self) -> tuple[Delivery, ...]:
+        """Deliveries that wait for the end of quiet hours or of a group."""
+        return self._deliveries("WHERE state = 'pending' AND bundle <> '' ORDER BY created_at, id", {})
+
+    def ripe(self, channel: str, now: datetime) -> tuple[Delivery, ...]:
+        """Held deliveries of one channel whose time has come."""
+        return self._deliveries(
+            "WHERE channel = $channel AND state = 'pending' AND bundle <> '' AND next_attempt_at <= $now "
+            "ORDER BY created_at, id",
+            {"channel": channel, "now": now},
+        )
+
+    def seal(self, sealing: Sealing) -> None:
+        """Keep groups and mark their members as part of them, in one transaction.
+
+        Raises:
+            StoreUnavailable: when it cannot be written; nothing is, then, and the members stay held.
+        """
+        with self._database.writing(
+            planned=frame_of(sealing.groups, DELIVERIES), replaced=frame_of(sealing.members, DELIVERIES)
+        ) as connection:
+            connection.execute("INSERT INTO deliveries BY NAME SELECT * FROM planned ON CONFLICT DO NOTHING")
+            _replace_untried(connection)
+
+    # What people ask
+
+    def update_delivery(self, delivery: Delivery) -> None:
+        """Keep a delivery as it is now, for example a dead letter that is sent again."""
+        with self._database.writing(delivered=frame_of([delivery], DELIVERIES)) as connection:
+            _replace(connection)
+
+    def delivery(self, delivery: str) -> Delivery | None:
+        """The delivery of this id; None when there is none."""
+        return next(iter(self._deliveries("WHERE id = $id", {"id": delivery})), None)
+
+    def dead_letters(self, limit: int) -> tuple[Delivery, ...]:
+        """Deliveries that were given up, the latest first."""
+        return self._deliveries("WHERE state = 'dead' ORDER BY finished_at DESC, id LIMIT $limit", {"limit": limit})
+
+    def alert(self, alert: str) -> Alert | None:
+        """The alert of this id; None when there is none."""
+        rows = self._read("SELECT * FROM alerts WHERE id = $id", {"id": alert})
+        return next((alert_of(row) for row in rows.iter_rows(named=True)), None)
+
+    def alerts(self, since: datetime, limit: int) -> tuple[Alert, ...]:
+        """Alerts that are open, or were resolved since then, the latest first."""
+        rows = self._read(
+            "SELECT * FROM alerts WHERE resolved_at IS NULL OR resolved_at >= $since "
+            "ORDER BY opened_at DESC, id LIMIT $limit",
+            {"since": since, "limit": limit},
+        )
+        return tuple(alert_of(row) for row in rows.iter_rows(named=True))
+
+    def _read(self, query: str, params: Mapping[str, object] | None = None) -> pl.DataFrame:
+        with self._database.reading() as cursor:
+            rows: pl.DataFrame = cursor.sql(query, params=dict(params or {})).pl()
+            return rows
+
+    def _deliveries(self, clauses: str, params: Mapping[str, object]) -> tuple[Delivery, ...]:
+        rows = self._read(f"SELECT * FROM deliveries {clauses}", params)  # noqa: S608 - clauses are constants of this file
+        return tuple(delivery_of(row) for row in rows.iter_rows(named=True))
+
+
+def _replace(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("INSERT OR REPLACE INTO deliveries BY NAME SELECT * FROM delivered")
+
+
+def _replace_untried(connection: duckdb.DuckDBPyConnection) -> None:
+    """Put `replaced` in the place of held deliveries; one that was attempted meanwhile keeps what became of it."""
+    connection.execute(
+        "INSERT OR REPLACE INTO deliveries BY NAME SELECT r.* FROM replaced r "
+        "SEMI JOIN (SELECT id FROM deliveries WHERE state = 'pending' AND attempts = 0) held ON held.id = r.id"
+    )
+
+
+def _switch_off(connection: duckdb.DuckDBPyConnection, channel: str, attempt: Attempt) -> None:
+    noted = connection.sql("SELECT value FROM meta WHERE key = $key", params={"key": ENDPOINT + channel}).fetchall()
+    endpoint = str(noted[0][0]) if noted else ""
+    off = Condition(CHANNEL + channel, Health.DISABLED, attempt.ended, attempt.reason, endpoint=endpoint)
+    connection.register("off", condition_frame([off]))
+    connection.execute("INSERT OR REPLACE INTO conditions BY NAME SELECT * FROM off")
+    connection.unregister("off")
+    connection.execute(
+        "UPDATE deliveries SET state = 'dead', next_attempt_at = NULL, finished_at = ?, outcome = ?, bundle = '' "
+        "WHERE channel = ? AND state = 'pending'",
+        [attempt.ended, attempt.outcome.value, channel],
+    )

@@ -1,0 +1,214 @@
+"""What people said about alerts and asked for, and what each channel was told.
+
+takes  remarks, silences, and questions about alerts, deliveries and conditions
+gives  what `alerts.notices`, `alerts.conditions`, `alerts.digests` and `alerts.judgement` decide on
+never  changes an alert: what people say stands beside it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+import polars as pl
+
+from alerts.conditions import ChannelRecord, Condition
+from alerts.delivery import delivery_id
+from alerts.digests import Period
+from alerts.messages import Trend
+from alerts.notices import Told
+from alerts.silences import Silence
+from monitor.storage.alert_rows import SILENCES, alert_of, condition_frame, condition_of, silence_of
+from monitor.storage.database import Database
+from monitor.storage.rows import frame_of
+from monitor.storage.store import Store
+
+_TREND_DAYS = 7
+_HOURS_PER_BAR = 3
+
+
+class Saying(StrEnum):
+    """What a person says about an alert."""
+
+    ACKNOWLEDGED = "acknowledged"
+    REOPENED = "reopened"  # takes the acknowledgement back
+    NOTE = "note"
+    ASSIGNED = "assigned"  # `words` name to whom
+    TRUE = "true"
+    FALSE = "false"
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """One thing that somebody said about an alert.
+
+    Raises:
+        ValueError: on a naive time, or when nobody said it.
+    """
+
+    alert: str
+    at: datetime
+    who: str
+    what: Saying
+    words: str = ""
+
+    def __post_init__(self) -> None:
+        if self.at.tzinfo is None or not self.who or not self.alert:
+            raise ValueError("a remark needs an alert, an aware time and a name")
+
+
+class DeskStore:
+    """What people and channels have to do with alerts, in an open store. Safe for many threads."""
+
+    def __init__(self, store: Store) -> None:
+        self._database: Database = store.database
+
+    # What people say
+
+    def remark(self, remark: Remark) -> None:
+        """Keep what somebody said."""
+        with self._database.writing() as connection:
+            connection.execute(
+                'INSERT INTO remarks (alert, "at", who, what, words) VALUES (?, ?, ?, ?, ?)',
+                [remark.alert, remark.at, remark.who, remark.what.value, remark.words],
+            )
+
+    def acknowledged(self) -> frozenset[str]:
+        """Alerts that somebody has taken on."""
+        return self._latest(Saying.ACKNOWLEDGED, Saying.REOPENED)
+
+    def judged_false(self) -> frozenset[str]:
+        """Alerts that were called false, and not true since."""
+        return self._latest(Saying.FALSE, Saying.TRUE)
+
+    def silences(self, now: datetime) -> tuple[Silence, ...]:
+        """Silences that hold now, soonest over first."""
+        rows = self._read(
+            "SELECT * FROM silences WHERE until > $now AND ended_at IS NULL ORDER BY until, id", {"now": now}
+        )
+        return tuple(silence_of(row) for row in rows.iter_rows(named=True))
+
+    def silence(self, id_: str) -> Silence | None:
+        """The silence of this id; None when there is none."""
+        rows = self._read("SELECT * FROM silences WHERE id = $id", {"id": id_})
+        return next((silence_of(row) for row in rows.iter_rows(named=True)), None)
+
+    def keep_silence(self, silence: Silence) -> None:
+        """Keep a silence as it is now."""
+        with self._database.writing(kept=frame_of([silence], SILENCES)) as connection:
+            connection.execute("INSERT OR REPLACE INTO silences BY NAME SELECT * FROM kept")
+
+    # What channels were told
+
+    def told(self, alerts: Sequence[str]) -> dict[tuple[str, str], Told]:
+        """What each channel was told of these alerts, by alert and channel; what was withdrawn does not count."""
+        rows = self._read(
+            """
+            SELECT alert, channel, max(if(state = 'delivered', finished_at, created_at)) AS last_at,
+                count(*) FILTER (reason = 'reminded') AS reminders, bool_or(state = 'pending') AS waiting
+            FROM deliveries WHERE list_contains($alerts, alert) AND state <> 'withdrawn' GROUP BY alert, channel
+            """,
+            {"alerts": list(alerts)},
+        )
+        return {
+            (row["alert"], row["channel"]): Told(row["last_at"], row["reminders"], row["waiting"])
+            for row in rows.iter_rows(named=True)
+        }
+
+    def unsent(self) -> frozenset[str]:
+        """Ids of the deliveries that decisions kept from being written."""
+        rows = self._read(
+            'SELECT alert, notice, "at", channel FROM decisions '
+            "WHERE choice NOT IN ('held_quiet', 'held_group', 'superseded')"
+        )
+        return frozenset(delivery_id(*row) for row in rows.iter_rows())
+
+    def trends(self, series: Sequence[str], now: datetime) -> dict[str, Trend]:
+        """Negative stories of the last week in bars of three hours, by series."""
+        last = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+        since = last - timedelta(days=_TREND_DAYS)
+        rows = self._read(
+            """
+            SELECT series, (date_diff('hour', $since::TIMESTAMPTZ, hour) // $step)::INTEGER AS bar,
+                sum(negative)::INTEGER AS negative
+            FROM rollups WHERE hour >= $since AND hour < $last AND list_contains($series, series) GROUP BY ALL
+            """,
+            {"since": since, "last": last, "series": list(series), "step": _HOURS_PER_BAR},
+        )
+        counts = {one: [0] * (_TREND_DAYS * 24 // _HOURS_PER_BAR) for one in series}
+        for name, bar, negative in rows.iter_rows():
+            counts[name][bar] = negative
+        return {
+            one: Trend(since=since, hours_per_bar=_HOURS_PER_BAR, negative=tuple(bars)) for one, bars in counts.items()
+        }
+
+    # How Squall is doing
+
+    def conditions(self) -> dict[str, Condition]:
+        """What people were told of, or will be, by subject."""
+        rows = self._read("SELECT * FROM conditions ORDER BY subject")
+        return {row["subject"]: condition_of(row) for row in rows.iter_rows(named=True)}
+
+    def keep_condition(self, condition: Condition) -> None:
+        """Keep how something is doing, in place of what was kept of it."""
+        with self._database.writing(told=condition_frame([condition])) as connection:
+            connection.execute("INSERT OR REPLACE INTO conditions BY NAME SELECT * FROM told")
+
+    def channel_records(self) -> dict[str, ChannelRecord]:
+        """What the attempts on each channel say, since it was last switched on; channels that were never used lack."""
+        rows = self._read("""
+            WITH tried AS (
+                SELECT d.channel, t."at", t.outcome, t.reason FROM attempts t JOIN deliveries d ON d.id = t.delivery
+                LEFT JOIN conditions c ON c.subject = 'channel:' || d.channel AND c.state = 'well'
+                WHERE t."at" >= coalesce(c.since, '-infinity'::TIMESTAMPTZ)
+            ), arrived AS (
+                SELECT channel, max("at") FILTER (outcome = 'delivered') AS ok_at, arg_max(reason, "at") AS reason
+                FROM tried GROUP BY channel
+            )
+            SELECT a.channel, min(t."at") AS failing_since, any_value(a.reason) AS reason
+            FROM arrived a LEFT JOIN tried t
+                ON t.channel = a.channel AND t."at" > coalesce(a.ok_at, '-infinity'::TIMESTAMPTZ)
+            GROUP BY a.channel
+        """)
+        return {row["channel"]: ChannelRecord(**row) for row in rows.iter_rows(named=True)}
+
+    def looked_and_answered(self) -> tuple[datetime | None, datetime | None]:
+        """When any feed was last asked, and when any last answered as it should, or since when there are feeds."""
+        row = self._read("SELECT max(last_check_at), coalesce(max(last_success_at), min(added_at)) FROM feeds").row(0)
+        return row[0], row[1]
+
+    def period(self, since: datetime, until: datetime) -> Period:
+        """What happened from the one to just before the other, for a digest."""
+        alerts = self._read(
+            "SELECT * FROM alerts WHERE fired_at < $until AND coalesce(resolved_at, 'infinity'::TIMESTAMPTZ) >= $since "
+            "ORDER BY fired_at DESC, id",
+            {"since": since, "until": until},
+        )
+        counts = self._read(
+            "SELECT coalesce(sum(headlines), 0)::BIGINT, coalesce(sum(stories), 0)::BIGINT, "
+            "coalesce(sum(negative), 0)::BIGINT FROM rollups "
+            "WHERE series = 'market' AND hour >= $since AND hour < $until",
+            {"since": since, "until": until},
+        ).row(0)
+        unsent = self._read(
+            'SELECT choice, count(*) AS notices FROM decisions WHERE "at" >= $since AND "at" < $until '
+            "AND choice NOT IN ('held_quiet', 'held_group') GROUP BY choice",
+            {"since": since, "until": until},
+        )
+        told = tuple(alert_of(row) for row in alerts.iter_rows(named=True))
+        headlines, stories, negative = counts
+        return Period(since, until, told, headlines, stories, negative, dict(unsent.iter_rows()))
+
+    def _latest(self, yes: Saying, no: Saying) -> frozenset[str]:
+        rows = self._read(
+            'SELECT alert FROM remarks WHERE what IN ($yes, $no) GROUP BY alert HAVING arg_max(what, "at") = $yes',
+            {"yes": yes.value, "no": no.value},
+        )
+        return frozenset(rows["alert"])
+
+    def _read(self, query: str, params: Mapping[str, object] | None = None) -> pl.DataFrame:
+        with self._database.reading() as cursor:
+            rows: pl.DataFrame = cursor.sql(query, params=dict(params or {})).pl()
+            return rows

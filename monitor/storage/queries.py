@@ -1,0 +1,175 @@
+"""What may be asked of the store from outside: named, parametrised, read-only questions.
+
+takes  nothing
+gives  `QUERIES`: SQL by name, with the parameters that each one wants
+never  writes, and never puts a caller's value into the text of a statement
+
+Every question about headlines is bounded by `effective`, so DuckDB skips the blocks outside the range; trends come
+from the hourly rollups. `rollups.tone` is the sum of tone over the hour's stories: a mean is sum(tone) / sum(stories).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from monitor.storage.alert_queries import ALERT_QUERIES
+from monitor.storage.detection_queries import DETECTION
+from monitor.storage.query import RANGE, Query
+
+__all__ = ["QUERIES", "Query"]
+
+_HEADLINE_COLUMNS = """
+    h.id, h.effective, h.published, h.fetched, h.title, h.link, h.publisher, h.feed, h.language, h.standing, h.story,
+    h.companies, s.sentiment, s.abstention, s.negative, s.neutral, s.positive, s.topics, s.themes, s.model"""
+
+QUERIES: dict[str, Query] = {
+    "status": Query(
+        about="How much there is, how fresh it is, and what waits: one row.",
+        sql="""
+            SELECT
+                (SELECT count(*) FROM headlines) AS headlines,
+                (SELECT count(*) FROM scores) AS scored,
+                (SELECT min(hour) FROM rollups WHERE series = 'market') AS first_hour,
+                (SELECT max(hour) FROM rollups WHERE series = 'market') AS last_hour,
+                (SELECT min(since) FROM series) AS watched_since,
+                (SELECT count(*) FROM series) AS series,
+                (SELECT count(*) FROM feeds) AS feeds,
+                (SELECT count(*) FROM feeds WHERE failures > 0) AS feeds_failing,
+                (SELECT max(last_check_at) FROM feeds) AS last_check_at,
+                (SELECT max(last_success_at) FROM feeds) AS last_success_at,
+                (SELECT max(last_entry_at) FROM feeds) AS last_entry_at,
+                (SELECT min(next_check_at) FROM feeds) AS next_check_at,
+                (SELECT model FROM scores ORDER BY effective DESC LIMIT 1) AS model,
+                (SELECT count(*) FROM deliveries WHERE state = 'pending') AS deliveries_pending,
+                (SELECT count(*) FROM deliveries WHERE state = 'dead') AS deliveries_dead
+        """,
+    ),
+    "meta": Query(
+        about="What the daemon noted about itself: key and value.",
+        sql="SELECT key, value FROM meta ORDER BY key",
+    ),
+    "series": Query(
+        about="Every watched series: since when, its stories and negative stories in the range, and what was usual: "
+        "negative stories that a range of this length saw from `baseline`, or since there is history of it, to "
+        "`since`; null when that is less than a day.",
+        sql="""
+            WITH counted AS (
+                SELECT series,
+                    coalesce(sum(stories) FILTER (hour >= $since::TIMESTAMPTZ), 0)::BIGINT AS stories,
+                    coalesce(sum(negative) FILTER (hour >= $since::TIMESTAMPTZ), 0)::BIGINT AS negative,
+                    coalesce(sum(tone) FILTER (hour >= $since::TIMESTAMPTZ), 0)::DOUBLE AS tone,
+                    coalesce(sum(negative) FILTER (hour < $since::TIMESTAMPTZ), 0)::BIGINT AS past_negative
+                FROM rollups
+                WHERE hour >= $baseline::TIMESTAMPTZ AND hour < $until::TIMESTAMPTZ
+                GROUP BY series
+            ), first_hour AS (
+                SELECT min(hour) AS hour FROM rollups WHERE series = 'market' AND hour >= $baseline::TIMESTAMPTZ
+            ), timed AS (
+                SELECT coalesce(c.series, w.series) AS series, w.since AS watched_since,
+                    coalesce(c.stories, 0) AS stories, coalesce(c.negative, 0) AS negative, c.tone, c.past_negative,
+                    epoch($since::TIMESTAMPTZ)
+                        - epoch(greatest($baseline::TIMESTAMPTZ, w.since, f.hour)) AS past_seconds
+                FROM counted c FULL JOIN series w ON w.series = c.series CROSS JOIN first_hour f
+            )
+            SELECT series, watched_since, stories, negative, tone / nullif(stories, 0) AS tone,
+                CASE WHEN past_seconds >= 86400 THEN
+                    coalesce(past_negative, 0)
+                        * (epoch($until::TIMESTAMPTZ) - epoch($since::TIMESTAMPTZ)) / past_seconds
+                END AS usual_negative
+            FROM timed
+            ORDER BY negative DESC, stories DESC, series
+            LIMIT $limit::BIGINT
+        """,
+        params={**RANGE, "baseline": datetime, "limit": int},
+    ),
+    "trend": Query(
+        about="One series over time: stories, negative stories and mean tone for each 'hour' or 'day' (UTC) with any.",
+        sql="""
+            SELECT date_trunc($step::VARCHAR, hour) AS "at", sum(headlines)::BIGINT AS headlines,
+                sum(stories)::BIGINT AS stories, sum(negative)::BIGINT AS negative,
+                sum(tone) / nullif(sum(stories), 0) AS tone
+            FROM rollups
+            WHERE series = $series::VARCHAR AND hour >= $since::TIMESTAMPTZ AND hour < $until::TIMESTAMPTZ
+            GROUP BY ALL ORDER BY "at"
+        """,
+        params={"series": str, "step": str, **RANGE},
+    ),
+    "headlines": Query(
+        about="The latest scored headlines of one series in a range, newest first; all, or only the counted negatives.",
+        # The few rows are picked from scores; joining on `effective` too lets DuckDB skip blocks of headlines.
+        sql=f"""
+            WITH picked AS (
+                SELECT * EXCLUDE (topic_probabilities, series, series_negative, series_tone) FROM scores
+                WHERE effective >= $since::TIMESTAMPTZ AND effective < $until::TIMESTAMPTZ
+                    AND ($series::VARCHAR = 'market' OR list_contains(series, $series::VARCHAR))
+                    AND (NOT $negative_only::BOOLEAN OR series_negative[list_position(series, $series::VARCHAR)])
+                ORDER BY effective DESC LIMIT $limit::BIGINT
+            )
+            SELECT {_HEADLINE_COLUMNS}
+            FROM picked s JOIN headlines h ON h.id = s.headline AND h.effective = s.effective
+            ORDER BY h.effective DESC, h.id
+        """,  # noqa: S608 - a constant of this file, not a caller's value
+        params={"series": str, **RANGE, "negative_only": bool, "limit": int},
+    ),
+    "search": Query(
+        about="Headlines of one series whose title contains a text (any case), newest first.",
+        sql=f"""
+            WITH found AS (
+                SELECT * FROM headlines
+                WHERE effective >= $since::TIMESTAMPTZ AND effective < $until::TIMESTAMPTZ
+                    AND contains(lower(title), lower($text::VARCHAR))
+            )
+            SELECT {_HEADLINE_COLUMNS}
+            FROM found h JOIN scores s ON s.headline = h.id AND s.effective = h.effective
+            WHERE ($series::VARCHAR = 'market' OR list_contains(s.series, $series::VARCHAR))
+                AND (NOT $negative_only::BOOLEAN OR s.series_negative[list_position(s.series, $series::VARCHAR)])
+            ORDER BY h.effective DESC, h.id LIMIT $limit::BIGINT
+        """,  # noqa: S608 - a constant of this file, not a caller's value
+        params={"text": str, "series": str, **RANGE, "negative_only": bool, "limit": int},
+    ),
+    "drift": Query(
+        about="What each model said by day: headlines, shares of the sentiments and abstentions, mean confidence.",
+        sql="""
+            SELECT date_trunc('day', effective) AS day, model, count(*) AS headlines,
+                avg((sentiment = 'negative')::INTEGER) AS negative, avg((sentiment = 'neutral')::INTEGER) AS neutral,
+                avg((sentiment = 'positive')::INTEGER) AS positive, avg((abstention <> 'none')::INTEGER) AS abstained,
+                avg(greatest(s.negative, s.neutral, s.positive)) AS confidence
+            FROM scores s WHERE effective >= $since::TIMESTAMPTZ AND effective < $until::TIMESTAMPTZ
+            GROUP BY ALL ORDER BY day, model
+        """,
+        params=RANGE,
+    ),
+    "feeds": Query(
+        about="Every feed with its state, and its checks, new headlines and mean answer time since an instant.",
+        sql="""
+            SELECT f.feed, f.name, f.publisher, f.url, f.outcome, f.reason, f.failures, f.added_at, f.first_success_at,
+                f.last_check_at, f.last_success_at, f.last_entry_at, f.next_check_at,
+                coalesce(c.checks, 0) AS checks, coalesce(c.fresh, 0) AS fresh, c.millis
+            FROM feeds f LEFT JOIN (
+                SELECT feed, count(*) AS checks, sum(fresh)::BIGINT AS fresh, avg(millis)::DOUBLE AS millis
+                FROM checks WHERE "at" >= $since::TIMESTAMPTZ GROUP BY feed
+            ) c ON c.feed = f.feed
+            ORDER BY f.failures DESC, f.name, f.feed
+        """,
+        params={"since": datetime},
+    ),
+    "feed_states": Query(
+        about="Everything that is remembered of every feed, for `monitor.feeds.health`.",
+        sql="SELECT * FROM feeds ORDER BY feed",
+    ),
+    "revisions": Query(
+        about="Titles that a headline was given after it was stored, in order of time.",
+        sql='SELECT "at", feed, title FROM revisions WHERE headline = $headline::UBIGINT ORDER BY "at"',
+        params={"headline": int},
+    ),
+    "feed_checks": Query(
+        about="The latest checks of one feed, newest first.",
+        sql="""
+            SELECT "at", outcome, reason, status, entries, fresh, bytes, millis
+            FROM checks WHERE feed = $feed::VARCHAR ORDER BY "at" DESC LIMIT $limit::BIGINT
+        """,
+        params={"feed": str, "limit": int},
+    ),
+    **ALERT_QUERIES,
+    **DETECTION,
+}

@@ -1,0 +1,189 @@
+"""Asking the store from another process.
+
+takes  the path of a store, and the name of a query with its parameters
+gives  polars frames: from the daemon's read service when one answers, else from the file itself
+never  writes, and never keeps the file open: a daemon that starts must find it free
+
+After a restart of the daemon the next query finds the new one by itself.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+import polars as pl
+import pyarrow as pa
+from pyarrow import flight
+
+from monitor.errors import ServiceError, StoreLocked
+from monitor.storage.database import Database
+from monitor.storage.migrating import known_migrations, migrate
+from monitor.storage.queries import QUERIES
+from monitor.storage.readservice import Address, answer, read_address
+
+T = TypeVar("T")
+
+_TIMEOUT_SECONDS = 30.0
+# A daemon that just starts or stops holds the file before or after its service answers.
+_PATIENCE = timedelta(seconds=2)
+_GONE = (flight.FlightUnavailableError, flight.FlightUnauthenticatedError, flight.FlightTimedOutError)
+
+
+class Reader:
+    """A way to the store's content that survives restarts of the daemon. Safe for many threads.
+
+    Attributes:
+        live: whether the last answer came from a running daemon.
+    """
+
+    def __init__(self, store: Path | str) -> None:
+        self._store = str(store)
+        self._lock = threading.Lock()
+        self._address: Address | None = None
+        self._client: flight.FlightClient | None = None
+        self.live = False
+
+    @classmethod
+    def open(cls, store: Path | str) -> Self:
+        """A reader of this store, once one query was answered.
+
+        Raises:
+            StoreUnavailable: there is no store yet.
+            StoreError: the store cannot be read.
+            ServiceError: the daemon holds the store, but does not answer.
+        """
+        reader = cls(store)
+        try:
+            reader.query("meta")
+        except BaseException:
+            reader.close()
+            raise
+        return reader
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let the connection go; a later query makes a new one."""
+        with self._lock:
+            self._drop()
+
+    def query(self, name: str, **params: object) -> pl.DataFrame:
+        """The answer to one of `monitor.storage.queries.QUERIES`; instants are `Datetime("us", "UTC")`.
+
+        Raises:
+            ServiceError: unknown query, wrong parameters, too many rows, or a daemon that does not answer.
+            StoreError: when the file cannot be read.
+        """
+        if name not in QUERIES:
+            raise ServiceError(f"there is no query {name!r}; there are: {', '.join(sorted(QUERIES))}")
+        if objection := QUERIES[name].objection(params):
+            raise ServiceError(objection)
+        ticket = flight.Ticket(json.dumps({"query": name, "params": params}, default=_as_text).encode())
+
+        def ask() -> pa.Table | None:
+            return self._ask(lambda client, options: client.do_get(ticket, options).read_all())
+
+        table = ask()
+        if table is None:
+            try:
+                table = self._from_file(name, params)
+            except StoreLocked as error:
+                table = ask()  # a daemon that was starting may answer by now
+                if table is None:
+                    raise ServiceError(
+                        f"the store {self._store} is held by a squall whose read service does not answer: look at its "
+                        f"log, or stop it ({error})"
+                    ) from error
+        return _frame(table)
+
+    def act(self, name: str, **body: object) -> object:
+        """Ask the daemon to do something.
+
+        Raises:
+            ServiceError: no daemon runs, there is no such action, or it was refused.
+        """
+        action = flight.Action(name, json.dumps(body, default=_as_text).encode())
+        results = self._ask(lambda client, options: list(client.do_action(action, options)))
+        if results is None:
+            raise ServiceError("no daemon is running, so nothing can be done: start one with `squall run`")
+        return json.loads(results[0].body.to_pybytes())
+
+    def _ask(self, call: Callable[[flight.FlightClient, flight.FlightCallOptions], T]) -> T | None:
+        """What the daemon answers; None when none runs. A daemon that was restarted is found at the second try."""
+        for _ in range(2):
+            with self._lock:
+                reached = self._connected()
+            if reached is None:
+                break
+            client, address = reached
+            try:
+                answered = call(client, _options(address.token))
+            except _GONE:
+                with self._lock:
+                    self._drop()
+            except (flight.FlightError, pa.ArrowException) as error:
+                raise ServiceError(_words(error)) from error
+            else:
+                self.live = True
+                return answered
+        self.live = False
+        return None
+
+    def _connected(self) -> tuple[flight.FlightClient, Address] | None:
+        address = read_address(self._store)
+        if address != self._address:
+            self._drop()
+        if address is None:
+            return None
+        if self._client is None:
+            self._client = flight.FlightClient(address.location)
+            self._address = address
+        return self._client, address
+
+    def _drop(self) -> None:
+        # Another thread may still be waiting on the old client: it is left to the garbage collector.
+        self._client = None
+        self._address = None
+
+    def _from_file(self, name: str, params: Mapping[str, object]) -> pa.Table:
+        database = Database(self._store, read_only=True, patience=_PATIENCE)
+        try:
+            with database.reading() as cursor:
+                migrate(cursor, self._store, datetime.now(UTC), known_migrations(), read_only=True)
+            return answer(database, QUERIES[name], params)
+        finally:
+            database.close()
+
+
+def _options(token: str) -> flight.FlightCallOptions:
+    headers = [(b"authorization", f"Bearer {token}".encode())]
+    # The stubs say text; the client takes bytes only.
+    return flight.FlightCallOptions(timeout=_TIMEOUT_SECONDS, headers=headers)  # type: ignore[arg-type]  # see above
+
+
+def _frame(table: pa.Table) -> pl.DataFrame:
+    frame = pl.from_arrow(table)
+    if not isinstance(frame, pl.DataFrame):
+        raise ServiceError("the answer is no table")
+    return frame
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} cannot be sent as JSON")
+
+
+def _words(error: Exception) -> str:
+    """The server's words, without what gRPC puts around them."""
+    return str(error).split(". Detail:")[0].split(". gRPC client debug context:")[0]

@@ -1,0 +1,348 @@
+"""What Squall remembers of feeds, headlines and scores.
+
+takes  a `Batch`: checks of feeds, headlines, and what the models say about them
+gives  rows and hourly counts, in one transaction, and what the poller, the scorer and the stories ask back
+never  counts a story twice in a series, and never loses what it has acknowledged, whenever the process dies
+
+Frames are handed to DuckDB whole and written by set-based SQL; row by row is a hundred times slower.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import polars as pl
+
+from monitor.errors import StoreUnavailable
+from monitor.feeds.feed import Check, FeedState
+from monitor.news.headlines import Headline
+from monitor.news.identity import Known, Revision
+from monitor.series import Scored
+from monitor.storage.database import MEMORY, Database, lent
+from monitor.storage.keeping import await_scores, ids, instant, keep_checks, keep_names, keep_scores, stored
+from monitor.storage.migrating import Migration, known_migrations, migrate
+from monitor.storage.recounting import rebuild, rollup_faults
+from monitor.storage.rows import FEEDS, HEADLINES, frame_of, headline_of, score_frame
+
+__all__ = ["Batch", "Counts", "Scored", "Store"]
+
+PATIENCE = timedelta(seconds=3)
+KEEP_SIGHTINGS = timedelta(hours=72)
+KEEP_CHECKS = timedelta(days=30)
+# What a feed still carries after this long is an archive by its date, whatever name it goes by then.
+KEEP_NAMES = timedelta(days=45)
+KEEP_ATTEMPTS = timedelta(days=90)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one cycle brings.
+
+    Attributes:
+        checks: of feeds; the states in them are remembered, of one feed the last.
+        headlines: each with its story; those that are stored already are passed over.
+        scores: by id of the headline; a headline without one is stored, and counted when `Store.add_scores` brings it.
+        names: (name, id of a headline), as `monitor.news.identity` gives them; those that are stored are passed over.
+        revisions: titles that stored headlines were given since.
+
+    Raises:
+        ValueError: on a score of a headline that is not in the batch.
+    """
+
+    checks: Sequence[Check] = ()
+    headlines: Sequence[Headline] = ()
+    scores: Mapping[int, Scored] = field(default_factory=dict)
+    names: Sequence[tuple[int, int]] = ()
+    revisions: Sequence[Revision] = ()
+
+    def __post_init__(self) -> None:
+        if strangers := self.scores.keys() - {headline.id for headline in self.headlines}:
+            raise ValueError(f"scores of headlines that are not in the batch: {sorted(strangers)[:3]}")
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How much the store holds."""
+
+    headlines: int
+    awaiting_score: int
+    sightings: int
+    rollups: int
+    feeds: int
+    open_alerts: int
+    pending_deliveries: int
+    dead_deliveries: int
+
+
+class Store:
+    """The store, held by this process until it is closed. Safe for many threads.
+
+    `Store.open` makes one; alerts and their deliveries are reached through `monitor.storage.alert_store.AlertStore`.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    @classmethod
+    def open(
+        cls,
+        path: Path | str,
+        now: datetime,
+        *,
+        read_only: bool = False,
+        memory_limit: str = "1GB",
+        threads: int = 2,
+        patience: timedelta = PATIENCE,
+        migrations: tuple[Migration, ...] | None = None,
+    ) -> Self:
+        """Open the file, create it where there is none, and bring its tables up to date.
+
+        Args:
+            path: of the file, in a folder that exists, or ":memory:".
+            read_only: hold it for reading only; nothing is created or brought up to date then.
+            memory_limit, threads: most that the engine may use.
+            patience: how long to try while another process holds the file; a reader holds it for a moment when no
+                daemon runs.
+            migrations: the steps of the schema; those that ship with this Squall when None.
+
+        Raises:
+            StoreLocked: another process holds the file.
+            StoreTooNew: a newer Squall wrote it.
+            StoreDamaged: the file is no Squall store, or broken.
+            StoreUnavailable: it cannot be created, read or written.
+        """
+        if str(path) != MEMORY and not Path(path).parent.is_dir():
+            raise StoreUnavailable(f"the store {path} cannot be created: make the folder {Path(path).parent} first")
+        database = Database(path, read_only=read_only, memory_limit=memory_limit, threads=threads, patience=patience)
+        steps = known_migrations() if migrations is None else migrations
+        try:
+            with database.reading() as cursor:
+                migrate(cursor, database.path, now, steps, read_only=read_only)
+        except BaseException:
+            database.close()
+            raise
+        return cls(database)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let the file go; a second time does nothing."""
+        self.database.close()
+
+    def reopen(self, patience: timedelta = timedelta(0)) -> None:
+        """Open the file anew after `StoreUnavailable`; everything that was acknowledged is there.
+
+        Raises:
+            StoreError: when it still cannot be used; try again later.
+        """
+        self.database.reopen(patience)
+
+    # What comes in
+
+    def append(self, batch: Batch, now: datetime) -> tuple[int, ...]:
+        """Remember a batch in one transaction: all of it or, on an error, nothing.
+
+        A headline that is stored already is passed over, however often it comes; a score that it was still waiting
+        for is taken.
+
+        Returns:
+            Ids of the headlines that are new, in the order of the batch.
+
+        Raises:
+            StoreUnavailable: when it cannot be written; after a fatal error `reopen` first.
+        """
+        by_id: dict[int, Headline] = {}
+        for headline in batch.headlines:
+            by_id.setdefault(headline.id, headline)
+        arrived = frame_of(list(by_id.values()), HEADLINES)
+        states = frame_of(list({check.feed: check.state for check in batch.checks}.values()), FEEDS)
+        with self.database.writing(arrived=arrived, states=states) as connection:
+            new = ids(
+                connection,
+                "INSERT INTO headlines BY NAME SELECT * FROM arrived ON CONFLICT DO NOTHING RETURNING id",
+            )
+            keep_checks(connection, batch.checks, Counter(by_id[each].feed for each in new))
+            keep_names(connection, batch.names, batch.revisions, now)
+            connection.execute("INSERT OR REPLACE INTO feeds BY NAME SELECT * FROM states")
+            await_scores(connection, new - batch.scores.keys())
+            keep_scores(connection, {each: by_id[each] for each in new}, batch.scores, now)
+            if late := batch.scores.keys() - new:
+                keep_scores(connection, stored(connection, late), batch.scores, now)
+        return tuple(each for each in by_id if each in new)
+
+    def add_scores(self, scores: Mapping[int, Scored], now: datetime) -> tuple[int, ...]:
+        """Remember scores of headlines that were stored without, and count them now; in one transaction.
+
+        Returns:
+            Ids of the headlines that were scored by this call; a headline that has a score keeps it.
+
+        Raises:
+            ValueError: on the id of a headline that is not stored; nothing is written then.
+        """
+        with self.database.writing() as connection:
+            headlines = stored(connection, scores.keys())
+            if strangers := scores.keys() - headlines.keys():
+                raise ValueError(f"scores of headlines that are not stored: {sorted(strangers)[:3]}")
+            kept = keep_scores(connection, headlines, scores, now)
+        return tuple(each for each in scores if each in kept)
+
+    def replace_scores(self, scores: Mapping[int, Scored]) -> None:
+        """Put a new model's opinion in the place of an old one; `rebuild_rollups` afterwards, the counts are stale.
+
+        Raises:
+            ValueError: on the id of a headline that is not stored; nothing is written then.
+        """
+        with self.database.writing() as connection:
+            headlines = stored(connection, scores.keys())
+            if strangers := scores.keys() - headlines.keys():
+                raise ValueError(f"scores of headlines that are not stored: {sorted(strangers)[:3]}")
+            with lent(connection, replaced=score_frame(headlines.values(), scores)):
+                connection.execute("DELETE FROM scores WHERE headline IN (SELECT headline FROM replaced)")
+                connection.execute("INSERT INTO scores BY NAME SELECT * FROM replaced")
+                connection.execute("DELETE FROM awaiting WHERE headline IN (SELECT headline FROM replaced)")
+
+    def watch(self, series: Sequence[str], now: datetime) -> None:
+        """Register series as watched since now; one that is watched already keeps its beginning."""
+        named = pl.DataFrame({"series": list(dict.fromkeys(series))}, schema={"series": pl.String})
+        with self.database.writing(named=named.with_columns(since=instant(now))) as connection:
+            connection.execute("INSERT INTO series BY NAME SELECT * FROM named ON CONFLICT DO NOTHING")
+
+    def note(self, key: str, value: str) -> None:
+        """Remember a fact about the daemon itself, shown to people as key and value; replaces the former one.
+
+        Raises:
+            ValueError: on a key that the store itself owns.
+        """
+        if key in {"schema_version", "written_by", "created_at"}:
+            raise ValueError(f"{key} belongs to the store: choose another key")
+        with self.database.writing() as connection:
+            connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", [key, value])
+
+    # What is asked back
+
+    def feed_states(self) -> dict[str, FeedState]:
+        """What is remembered of every feed, by its id."""
+        rows = self._read("SELECT * FROM feeds ORDER BY feed").to_dicts()
+        return {row["feed"]: FeedState(**row) for row in rows}
+
+    def known(self, ids: Sequence[int]) -> set[int]:
+        """Which of these headlines are stored."""
+        asked = {"ids": list(ids)}
+        return set(self._read("SELECT id FROM headlines WHERE id IN (SELECT unnest($ids::UBIGINT[]))", asked)["id"])
+
+    def named(self, names: Collection[int]) -> dict[int, Known]:
+        """Whom these names belong to: by name, for those that are stored."""
+        rows = self._read(
+            "SELECT n.name, h.id, h.title FROM names n JOIN headlines h ON h.id = n.headline "
+            "WHERE n.name IN (SELECT unnest($names::UBIGINT[]))",
+            {"names": list(names)},
+        )
+        return {name: Known(headline, title) for name, headline, title in rows.rows()}
+
+    def remember(self, states: Sequence[FeedState]) -> None:
+        """Remember states of feeds that were not checked."""
+        with self.database.writing(states=frame_of(states, FEEDS)) as connection:
+            connection.execute("INSERT OR REPLACE INTO feeds BY NAME SELECT * FROM states")
+
+    def unscored(self, limit: int) -> list[Headline]:
+        """Headlines that wait for a score, the latest first: they are what may alert."""
+        rows = self._read(
+            "SELECT * FROM headlines WHERE id IN (SELECT headline FROM awaiting) "
+            "ORDER BY effective DESC, id LIMIT $limit",
+            {"limit": limit},
+        )
+        return [headline_of(row) for row in rows.iter_rows(named=True)]
+
+    def outdated(self, model: str, limit: int) -> list[Headline]:
+        """Headlines whose score is another model's than this one, the latest first."""
+        rows = self._read(
+            "SELECT h.* FROM headlines h JOIN scores s ON s.headline = h.id "
+            "WHERE s.model <> $model ORDER BY h.effective DESC, h.id LIMIT $limit",
+            {"model": model, "limit": limit},
+        )
+        return [headline_of(row) for row in rows.iter_rows(named=True)]
+
+    def recent_titles(self, since: datetime) -> list[tuple[int, str, str, datetime, str]]:
+        """(story, title, summary, effective, publisher) of every headline from then on: for `Stories.restore`."""
+        query = "SELECT story, title, summary, effective, publisher FROM headlines WHERE effective >= $since"
+        return self._read(query, {"since": since}).rows()
+
+    def notes(self) -> dict[str, str]:
+        """Facts about the store and the daemon, by key."""
+        return dict(self._read("SELECT key, value FROM meta ORDER BY key").iter_rows())
+
+    def counts(self) -> Counts:
+        """How much the store holds."""
+        rows = self._read("""
+            SELECT (SELECT count(*) FROM headlines) AS headlines, (SELECT count(*) FROM awaiting) AS awaiting_score,
+                (SELECT count(*) FROM sightings) AS sightings, (SELECT count(*) FROM rollups) AS rollups,
+                (SELECT count(*) FROM feeds) AS feeds,
+                (SELECT count(*) FROM alerts WHERE state <> 'resolved') AS open_alerts,
+                (SELECT count(*) FROM deliveries WHERE state = 'pending') AS pending_deliveries,
+                (SELECT count(*) FROM deliveries WHERE state = 'dead') AS dead_deliveries
+        """)
+        return Counts(**rows.row(0, named=True))
+
+    # Upkeep
+
+    def maintain(
+        self,
+        now: datetime,
+        *,
+        keep_sightings: timedelta = KEEP_SIGHTINGS,
+        keep_checks: timedelta = KEEP_CHECKS,
+        keep_attempts: timedelta = KEEP_ATTEMPTS,
+        keep_names: timedelta = KEEP_NAMES,
+    ) -> None:
+        """Forget what is no longer asked for, and fold the log into the file.
+
+        Args:
+            keep_sightings: how long after its last change a story is remembered in a series; not less than the
+                longest window of detection, nor than the time within which headlines join a story.
+            keep_checks: how long checks of feeds are kept.
+            keep_attempts: how long attempts of messages that arrived are kept; those of the others stay.
+            keep_names: how long a headline is recognised under another guid.
+
+        Raises:
+            StoreUnavailable: for example on a full disk; `reopen` then.
+        """
+        with self.database.writing() as connection:
+            connection.execute("DELETE FROM sightings WHERE changed_at < ?", [now - keep_sightings])
+            connection.execute('DELETE FROM checks WHERE "at" < ?', [now - keep_checks])
+            connection.execute('DELETE FROM names WHERE "at" < ?', [now - keep_names])
+            connection.execute(
+                'DELETE FROM attempts WHERE "at" < ? '
+                "AND delivery IN (SELECT id FROM deliveries WHERE state = 'delivered')",
+                [now - keep_attempts],
+            )
+        self.database.checkpoint()
+
+    def rebuild_rollups(self, since: datetime | None = None) -> None:
+        """Count anew, from headlines and scores, every hour from `since` on (or all), and the kept sightings."""
+        with self.database.writing() as connection:
+            rebuild(connection, since)
+
+    def rollup_faults(self, since: datetime | None = None) -> pl.DataFrame:
+        """Hours whose counts differ from a recount of headlines and scores; empty when all is well.
+
+        Returns:
+            series, hour, then headlines, stories, negative and tone as stored, and each as counted (`counted_*`);
+            null where one side has no row.
+        """
+        with self.database.reading() as cursor:
+            return rollup_faults(cursor, since)
+
+    def _read(self, query: str, params: Mapping[str, object] | None = None) -> pl.DataFrame:
+        with self.database.reading() as cursor:
+            rows: pl.DataFrame = cursor.sql(query, params=dict(params or {})).pl()
+            return rows
