@@ -307,7 +307,7 @@ def count(data: Path) -> None:
             texts += [row["text"] for row in csv.DictReader(file)]
     counts = Counter(stem for text in texts for stem in stems(text))
     kept = sorted(((stem, held) for stem, held in counts.items() if held >= 12), key=lambda item: (-item[1], item[0]))
-    path = Path(__file__).parents[1] / "monitor" / "word_counts.csv"
+    path = Path(__file__).parents[1] / "monitor" / "news" / "word_counts.csv"
     head = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("#")]
     path.write_text("\n".join([*head, "stem,texts", *(f"{s},{n}" for s, n in kept), ""]), encoding="utf-8")
     print(f"{len(texts)} texts, {len(kept)} stems in {path}")

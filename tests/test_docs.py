@@ -223,12 +223,12 @@ def test_no_page_holds_a_place_left_open(path: Path) -> None:
 
 def test_the_architecture_page_names_every_table_and_room() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text()
-    schema = "".join(path.read_text() for path in sorted((ROOT / "monitor" / "migrations").glob("*.sql")))
+    schema = "".join(path.read_text() for path in sorted((ROOT / "monitor" / "storage" / "migrations").glob("*.sql")))
     for table in re.findall(r"^CREATE TABLE (\w+)", schema, re.MULTILINE):
         assert f"`{table}`" in page, table
     for room in ("monitor", "models", "alerts", "dashboard"):
         assert f"| `{room}` |" in page
-    assert len(page.splitlines()) <= 150
+    assert len(page.splitlines()) <= 180
 
 
 def test_the_changelog_has_this_version() -> None:
