@@ -18,9 +18,12 @@ import torch
 from torch import Tensor
 
 from models.data.datasets import UNLABELLED, Example, Part
+from models.errors import DataUnusable
 
 REWORDED = "reworded"
 _WORD = re.compile(r"[A-Za-z]{3,}")
+# Share of the words that are replaced: fewer teach nothing new, more leave no headline.
+_FEWEST, _MOST = 0.15, 0.35
 
 
 def neighbours(vocabulary: Mapping[str, int], vectors: Tensor, count: int = 12) -> dict[str, tuple[str, ...]]:
@@ -40,17 +43,39 @@ def neighbours(vocabulary: Mapping[str, int], vectors: Tensor, count: int = 12) 
     return found
 
 
+def variants(asked: Sequence[str]) -> dict[str, int]:
+    """How many variants of each text of a source: `tfns:7` says seven of each text of tfns.
+
+    Raises:
+        DataUnusable: naming what is no such pair.
+    """
+    found: dict[str, int] = {}
+    for one in asked:
+        source, _, count = one.partition(":")
+        if not source or not count.isdecimal():
+            raise DataUnusable(f"the recipe's reworded {one!r} is no source and number, such as 'tfns:7'")
+        found[source] = int(count)
+    return found
+
+
 def reworded(
-    examples: Sequence[Example], copies: int, near: Mapping[str, Sequence[str]], seed: int, share: float = 0.25
+    examples: Sequence[Example], copies: Mapping[str, int], near: Mapping[str, Sequence[str]], seed: int
 ) -> list[Example]:
-    """`copies` variants of every labelled sentiment text, about a `share` of the known words replaced in each."""
+    """Variants of the training texts without a company, between 15 and 35 % of the known words replaced in each.
+
+    Args:
+        examples: of all parts; a variant that happens to be one of their texts is left out.
+        copies: variants per text, by source.
+        near: words that may replace a word, from `neighbours`.
+        seed: same seed, same variants.
+    """
     chance = random.Random(seed)
     made: dict[str, None] = {}
     for one in examples:
-        if one.task != "sentiment" or one.label == UNLABELLED or one.part is not Part.TRAIN:
+        if one.part is not Part.TRAIN or one.company or one.label == UNLABELLED:
             continue
-        for _ in range(copies):
-            made.setdefault(_variant(one.text, near, chance, share))
+        for _ in range(copies.get(one.source, 0)):
+            made.setdefault(_variant(one.text, near, chance, chance.uniform(_FEWEST, _MOST)))
     known = {one.text for one in examples}
     return [Example(text, UNLABELLED, "sentiment", REWORDED, Part.TRAIN) for text in made if text not in known and text]
 

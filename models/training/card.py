@@ -133,6 +133,12 @@ def _data(settings: AdapterSettings, recipe: Mapping[str, Any]) -> list[str]:
             "(models/data/augmentation.py).",
             "",
         ]
+    if recipe.get("reworded"):
+        lines += [
+            f"Variants of training texts with some words replaced ({', '.join(recipe['reworded'])} per text) were",
+            "judged by the larger model alone (models/data/rewording.py).",
+            "",
+        ]
     if recipe["teacher"]:
         lines += [
             f"Beside the labels it learned the opinion of a larger model (`{recipe['teacher']}`, same data), with",

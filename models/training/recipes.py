@@ -58,6 +58,9 @@ class Recipe:
     masking: float = 0.12
     # Sentences of figures that rise, fall or stand (models/data/augmentation.py), made once.
     figures: int = 3000
+    # Variants of training texts with words replaced (models/data/rewording.py), for the teacher alone to judge: how
+    # many of each text, by source, such as "tfns:7".
+    reworded: tuple[str, ...] = ()
     # Share of the company rows that speak of another company in each epoch; and of all texts with a slip of the
     # keyboard in them.
     renaming: float = 0.25

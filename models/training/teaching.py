@@ -17,6 +17,7 @@ from safetensors.numpy import load_file, save_file
 
 from models.adapters import find_adapter
 from models.data.datasets import UNLABELLED, Example
+from models.data.rewording import REWORDED
 from models.errors import AdapterMissing
 from models.score import TASKS
 from models.training.objective import softened
@@ -76,7 +77,10 @@ def taught_by(recipe: Recipe, examples: Sequence[Example], log: Callable[[str], 
     paired = [index for index, one in enumerate(examples) if one.company]
     if alone:
         sentiment, topic = teacher.probabilities([examples[index].text for index in alone])
-        foreign = np.array([examples[index].label == UNLABELLED for index in alone])
+        # Variants of tweets are tweets still: the bias is for news.
+        foreign = np.array(
+            [examples[index].label == UNLABELLED and examples[index].source != REWORDED for index in alone]
+        )
         sentiment[foreign] = shifted(sentiment[foreign], recipe.teacher_bias)
         for index, s, t in zip(
             alone, softened(sentiment, recipe.teacher_softness), softened(topic, recipe.teacher_softness), strict=True

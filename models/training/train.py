@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -23,7 +24,9 @@ from torch import nn
 from models.adapters import AdapterSettings, find_adapter, save_adapter
 from models.data.augmentation import figures, other_companies, with_slips
 from models.data.datasets import CLASSES, UNLABELLED, Example, Part, of_part
+from models.data.rewording import neighbours, reworded, variants
 from models.encoder import find_encoder, load_encoder
+from models.errors import DataUnusable
 from models.running.batching import batches
 from models.running.network import HeadlineNet, Heads, autocast
 from models.score import TASKS
@@ -38,6 +41,9 @@ from models.training.report import report
 from models.training.rows import Row, Taught, Tokenizer, encoded, hidden, mini_batches, padded
 from models.training.teaching import opinions
 from models.trust.metrics import Metrics, measure
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 # Validation rows that a temperature can be fitted on anew where a fitted one is known already.
 _CALIBRATING = 200
@@ -82,7 +88,7 @@ def train(
 
     Raises:
         AdapterMissing: when the recipe names a teacher or a start that is not there.
-        DataUnusable: when a kept state belongs to another recipe.
+        DataUnusable: when a kept state belongs to another recipe, or the recipe rewords texts without a teacher.
     """
     # --- set-up -----------------------------------------------------------------------------------------
     random.seed(recipe.seed)
@@ -95,6 +101,8 @@ def train(
     labelled += figures(recipe.figures, names, recipe.seed) if "sentiment" in recipe.tasks else []
     encoder = find_encoder(recipe.encoder)
     base, tokenizer = load_encoder(encoder)
+    if recipe.reworded:
+        labelled += _reworded(recipe, examples, base, tokenizer)
     run, fingerprint = folder.with_name(folder.name + ".run"), _fingerprint(recipe, labelled)
     asked = folder.with_name(f"{folder.name}.{fingerprint[:16]}.safetensors")
     taught = opinions(recipe, labelled, asked, log)
@@ -179,6 +187,17 @@ def train(
     asked.unlink(missing_ok=True)
     log("test " + _line(results))
     return results
+
+
+def _reworded(
+    recipe: Recipe, examples: Sequence[Example], base: PreTrainedModel, tokenizer: PreTrainedTokenizerFast
+) -> list[Example]:
+    """Variants of training texts, which only a teacher can judge."""
+    if not recipe.teacher:
+        raise DataUnusable("the recipe rewords texts, which have no labels: name a teacher, or leave reworded out")
+    vectors = cast("nn.Embedding", base.get_input_embeddings()).weight.detach()
+    near = neighbours(tokenizer.get_vocab(), vectors)
+    return reworded(examples, variants(recipe.reworded), near, recipe.seed)
 
 
 def _of_epoch(
