@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 SHARED ?= ../shared
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run dashboard test nightly lint format bench teacher train ablation screenshots lock clean
+.PHONY: help setup demo run dashboard test nightly lint format bench teacher train ablation screenshots audit sbom lock clean
 
 help: ## Show what there is.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -33,14 +33,16 @@ dashboard: $(READY) ## Serve the dashboard alone.
 test: $(READY) ## Run the tests.
 	$(BIN)/pytest $(ARGS)
 
-nightly: $(READY) ## Kill the monitor a hundred times while it tells of alerts.
-	SQUALL_KILLS=100 $(BIN)/pytest tests/test_kills.py $(ARGS)
+nightly: $(READY) ## Kill the monitor a hundred times while it tells of alerts, the daemon two hundred times, and a cluster.
+	SQUALL_KILLS=100 SQUALL_DAEMON_KILLS=200 SQUALL_RAY_ROWS=50000 \
+		$(BIN)/pytest tests/test_kills.py tests/test_crash.py tests/test_ray_cluster.py $(ARGS)
 
 lint: $(READY) ## Format check, lint, types, and the one-way rule between rooms.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@$(MAKE) --no-print-directory audit
 
 format: $(READY) ## Format the code.
 	$(BIN)/ruff format .
@@ -52,6 +54,7 @@ bench: $(READY) ## Measure the model on every public set, scoring speed, precisi
 	$(BIN)/python benchmarks/scoring.py --data $(SHARED)/data
 	$(BIN)/python benchmarks/stories.py --data $(SHARED)/data
 	$(BIN)/python benchmarks/companies.py --data $(SHARED)/data
+	$(BIN)/python benchmarks/few_shot.py --data $(SHARED)/data
 	$(BIN)/python benchmarks/precision.py --data $(SHARED)/data
 	$(BIN)/python benchmarks/explanation.py --data $(SHARED)/data --figure docs/images/deletion.svg
 
@@ -68,6 +71,24 @@ ablation: $(READY) ## Train once for each part of the recipe, and say what it is
 
 screenshots: $(READY) ## Take the pictures of the dashboard for README and docs.
 	$(BIN)/python benchmarks/screenshots.py $(ARGS)
+
+audit: $(READY) ## Hold the environment against itself, and the pins against known holes where those are at hand.
+	$(BIN)/pip check
+	@if ! test -x $(BIN)/pip-audit; then \
+		echo "known holes: not looked for, since pip-audit is not installed ($(BIN)/pip install pip-audit)"; \
+	elif ! $(BIN)/python -c "from urllib.request import urlopen; urlopen('https://pypi.org/simple/', timeout=10)" 2>/dev/null; then \
+		echo "known holes: not looked for, since pypi.org does not answer"; \
+	else \
+		$(BIN)/pip-audit --requirement requirements.lock --no-deps --disable-pip; \
+	fi
+
+sbom: $(READY) ## Write dist/squall.cdx.json: everything that is installed, with versions and licences (CycloneDX).
+	$(PYTHON) -m venv .venv-sbom
+	.venv-sbom/bin/pip install --quiet --disable-pip-version-check "cyclonedx-bom==7.5.0"
+	mkdir -p dist
+	.venv-sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+		--output-file dist/squall.cdx.json $(BIN)/python
+	rm -rf .venv-sbom
 
 lock: ## Pin what pyproject.toml allows today.
 	$(PYTHON) -m venv .venv-lock

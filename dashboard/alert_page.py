@@ -1,26 +1,26 @@
-"""Alerts: the list, and one alert with everything behind it.
+"""Alerts: the list with its filters, silences, and the way to one alert.
 
 takes  a `Moment`; the address names an alert by `?alert=ID`
-gives  the list, or the alert's evidence, history and messages
+gives  the list, or the alert that the address names (`alert_detail`)
 never  shows a title as anything but text
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import polars as pl
 import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
-from dashboard import charts, frame, reads, texts
+from dashboard import acting, alert_detail, frame, reads, texts
+from dashboard.zones import Zone
 
 _PARAMETER, _TURN, _SHOWN = "alert", "alerts_turn", "alerts_shown"
-_OPEN = ("pending", "firing", "recovering")
+_OPEN = ("pending", "firing", "recovering", "no_data", "error")
 _RANGES = {"Open now": None, "30 days": 30, "1 year": 365, "All": 36500}
-_MOST_STORIES = 25
-_BEFORE, _AFTER = timedelta(days=4), timedelta(days=1)
+_JUDGED = {"true": "True alert", "false": "False alert"}
+_UNJUDGED = "Not judged"
 
 
 def draw(moment: frame.Moment) -> None:
@@ -28,6 +28,7 @@ def draw(moment: frame.Moment) -> None:
     wanted = st.query_params.get(_PARAMETER)
     if wanted is None:
         _list(moment)
+        _silences(moment)
         return
     st.button("All alerts", icon=":material/arrow_back:", on_click=_back, type="tertiary")
     found = moment.reader.query("alert", alert=wanted)
@@ -36,7 +37,7 @@ def draw(moment: frame.Moment) -> None:
             "No such alert", "This store knows no alert of that name. It may belong to another store.", "search_off"
         )
         return
-    _one(moment, found.row(0, named=True))
+    alert_detail.draw(moment, found.row(0, named=True))
 
 
 def _back() -> None:
@@ -47,18 +48,24 @@ def _back() -> None:
 
 def _list(moment: frame.Moment) -> None:
     st.subheader("Alerts", anchor=False)
-    chosen = st.segmented_control("Show", list(_RANGES), default="30 days", required=True, key=_SHOWN)
+    chosen = st.segmented_control(
+        "Show", list(_RANGES), default="30 days", required=True, key=_SHOWN, label_visibility="collapsed"
+    )
     days = _RANGES[chosen or "30 days"]
     now = moment.now
     since = datetime(1970, 1, 1, tzinfo=UTC) if days is None or days > 10000 else now - timedelta(days=days)
-    found = reads.alerts(moment.reader, since, now + timedelta(days=1))
+    every = reads.alerts(moment.reader, since, now + timedelta(days=1))
     if days is None:
-        found = found.filter(pl.col("state").is_in(_OPEN))
-    if found.is_empty():
+        every = every.filter(pl.col("state").is_in(_OPEN))
+    if every.is_empty():
         words = "No alert is open." if days is None else "There was no alert in this time."
         st.success(
             f"{words} A surge of negative news appears here as soon as it is seen.", icon=":material/check_circle:"
         )
+        return
+    found = filtered(every, *_filters(every))
+    if found.is_empty():
+        st.info("No alert fits these filters. Take one out to see others.", icon=":material/filter_alt_off:")
         return
     ids = found["id"].to_list()
     # The key holds the rows: a selection is a position, and must not slide to another alert when a new one comes.
@@ -72,7 +79,7 @@ def _list(moment: frame.Moment) -> None:
     st.dataframe(
         table(found, now),
         hide_index=True,
-        column_config=_columns(),
+        column_config=_columns(moment.zone, now),
         selection_mode="single-row",
         on_select=opened,
         key=key,
@@ -82,21 +89,61 @@ def _list(moment: frame.Moment) -> None:
     st.caption("Choose a row (the box at its left) to see the evidence.")
 
 
-def table(found: pl.DataFrame, now: datetime) -> pl.DataFrame:
-    """Query `alerts` as people read it; state and severity are lists of one, which are shown as chips."""
+def _filters(every: pl.DataFrame) -> tuple[list[str], list[str], list[str], list[str]]:
+    """What was chosen of severities, states, kinds and judgements; an empty choice lets everything through."""
+    words = _words(every)
+    asked = []
+    with st.container(horizontal=True, gap="small"):
+        for column, label in (("severity", "Severity"), ("state", "State"), ("kind", "Kind"), ("judged", "Judged")):
+            options = words[column].unique(maintain_order=True).to_list()
+            # What was chosen stays an option, or a refresh that takes the last such alert away would forget it.
+            kept = st.session_state.get(f"alerts_{column}", [])
+            asked.append(
+                st.multiselect(label, sorted({*options, *kept}), key=f"alerts_{column}", placeholder="All", width=172)
+            )
+    severity, state, kind, judged = asked
+    return severity, state, kind, judged
 
-    state = pl.struct("state", "fired_at").map_elements(
+
+def filtered(
+    every: pl.DataFrame, severities: list[str], states: list[str], kinds: list[str], judged: list[str]
+) -> pl.DataFrame:
+    """Query `alerts`, those whose words are among the chosen ones; an empty list lets everything through."""
+    words = _words(every)
+    keep = pl.Series([True] * every.height, dtype=pl.Boolean)
+    for column, chosen in (("severity", severities), ("state", states), ("kind", kinds), ("judged", judged)):
+        if chosen:
+            keep &= words[column].is_in(chosen)
+    return every.filter(keep)
+
+
+def _words(every: pl.DataFrame) -> pl.DataFrame:
+    return every.select(
+        severity=pl.col("severity").map_elements(
+            lambda one: texts.look(texts.SEVERITIES, one).word, return_dtype=pl.String
+        ),
+        state=_state(),
+        kind=pl.col("series").map_elements(texts.series_kind, return_dtype=pl.String),
+        judged=pl.col("judged").replace_strict(_JUDGED, default=_UNJUDGED, return_dtype=pl.String),
+    )
+
+
+def _state() -> pl.Expr:
+    return pl.struct("state", "fired_at").map_elements(
         lambda row: texts.alert_look(row["state"], fired=row["fired_at"] is not None).word, return_dtype=pl.String
     )
+
+
+def table(found: pl.DataFrame, now: datetime) -> pl.DataFrame:
+    """Query `alerts` as people read it; state and severity are lists of one, which are shown as chips."""
     severity = pl.col("severity").map_elements(
         lambda one: texts.look(texts.SEVERITIES, one).word, return_dtype=pl.String
     )
-
     length = pl.struct("opened_at", "resolved_at").map_elements(
         lambda row: texts.span((row["resolved_at"] or now) - row["opened_at"]), return_dtype=pl.String
     )
     return found.select(
-        pl.concat_list(state).alias("state"),
+        pl.concat_list(_state()).alias("state"),
         pl.concat_list(severity).alias("severity"),
         pl.col("series").map_elements(texts.series_title, return_dtype=pl.String),
         pl.col("opened_at"),
@@ -105,21 +152,26 @@ def table(found: pl.DataFrame, now: datetime) -> pl.DataFrame:
         pl.col("peak_expected").map_elements(texts.amount, return_dtype=pl.String),
         pl.format("{} h", "hours").alias("hours"),
         pl.col("peak_p_value").map_elements(texts.chance, return_dtype=pl.String),
+        pl.col("acknowledged_by").fill_null("").map_elements(texts.cell, return_dtype=pl.String),
+        pl.col("judged").replace_strict({"true": "True", "false": "False"}, default="", return_dtype=pl.String),
     )
 
 
-def _columns() -> dict[str, ColumnConfig]:
+def _columns(zone: Zone, now: datetime) -> dict[str, ColumnConfig]:
     column = st.column_config
+    since = f"Open since ({zone.mark(now)})"
     return {
         "state": _chips("State", texts.STATES, 110),
         "severity": _chips("Severity", texts.SEVERITIES, 95),
-        "series": column.TextColumn("Series", width=230),
-        "opened_at": column.DatetimeColumn("Open since (UTC)", format="D MMM YYYY, HH:mm", timezone="UTC", width=150),
+        "series": column.TextColumn("Series", width=220),
+        "opened_at": column.DatetimeColumn(since, format="D MMM YYYY, HH:mm", timezone=zone.name, width=150),
         "length": column.TextColumn("Length", width=80),
-        "peak_observed": column.NumberColumn("Seen at peak", width=100),
-        "peak_expected": column.TextColumn("Usual", width=70, alignment="right"),
+        "peak_observed": column.NumberColumn("Seen at peak", width=95),
+        "peak_expected": column.TextColumn("Usual", width=65, alignment="right"),
         "hours": column.TextColumn("Window", width=70, alignment="right"),
-        "peak_p_value": column.TextColumn("By chance", width=170),
+        "peak_p_value": column.TextColumn("By chance", width=160),
+        "acknowledged_by": column.TextColumn("Taken on by", width=110),
+        "judged": column.TextColumn("Judged", width=70),
     }
 
 
@@ -128,134 +180,23 @@ def _chips(label: str, looks: dict[str, texts.Look], width: int) -> ColumnConfig
     return st.column_config.MultiselectColumn(label, options=words, color=colours, width=width)
 
 
-def _one(moment: frame.Moment, alert: dict[str, Any]) -> None:
-    state = texts.alert_look(alert["state"], fired=alert["fired_at"] is not None)
-    severity = texts.look(texts.SEVERITIES, alert["severity"])
-    st.subheader(texts.literal(texts.series_title(alert["series"])), anchor=False)
-    st.markdown(f"{severity.badge} {state.badge} {state.meaning}")
-    _figures(alert, moment.now)
-    _chart(moment, alert)
-    left, right = st.columns([3, 2], gap="large")
-    with left:
-        _evidence(alert, moment.now)
-    with right:
-        _history(moment, alert)
-        _messages(moment, alert)
-
-
-def _figures(alert: dict[str, Any], now: datetime) -> None:
-    observed, expected, hours = alert["observed"], alert["expected"], alert["hours"]
-    st.markdown(f"**{texts.surge(alert['series'], observed, expected, hours)}.**")
-    ended = alert["resolved_at"]
-    with frame.figures():
-        what = "Publishers" if texts.series_kind(alert["series"]) == "Story" else "Negative stories"
-        st.metric(f"{what} in {hours} h", f"{observed:,}", width=frame.FIGURE)
-        st.metric(
-            "Usual",
-            texts.amount(expected),
-            help="What this series has at this time of the week, as learned.",
-            width=frame.FIGURE,
-        )
-        st.metric(
-            "By chance",
-            texts.chance(alert["p_value"]),
-            help=f"How often ordinary days alone would bring as many or more (p = {alert['p_value']:.2g}).",
-            width=frame.WIDE_FIGURE,
-        )
-        st.metric(
-            "Lasted" if ended else "Open for", texts.span((ended or now) - alert["opened_at"]), width=frame.FIGURE
-        )
-    fired = f"fired {texts.utc(alert['fired_at'])}" if alert["fired_at"] else "did not fire"
-    resolved = f"resolved {texts.utc(ended)}" if ended else f"surge last seen {texts.utc(alert['last_spike_at'])}"
-    st.caption(
-        f"Seen first {texts.utc(alert['opened_at'])}, {fired}, {resolved}. Peak: "
-        f"{texts.counted(alert['series'], alert['peak_observed'])}, "
-        f"{texts.utc(alert['peak_at'])} ({texts.chance(alert['peak_p_value'])} by chance)."
-    )
-
-
-def _chart(moment: frame.Moment, alert: dict[str, Any]) -> None:
-    opened = alert["opened_at"]
-    ended = alert["resolved_at"] or max(moment.now, opened + timedelta(hours=1))
-    step = "hour" if ended - opened <= timedelta(days=8) else "day"
-    over = reads.Period(opened - _BEFORE, min(ended + _AFTER, max(moment.now, ended)), step)
-    points = reads.trend(moment.reader, alert["series"], over)
-    if points.is_empty():
+def _silences(moment: frame.Moment) -> None:
+    found = moment.reader.query("silences", now=moment.now, over=False)
+    acting.tell()
+    if found.is_empty():
         return
-    marked = reads.alerts(moment.reader, over.since, over.until, name=alert["series"]).filter(
-        pl.col("id") == alert["id"]
-    )
-    st.altair_chart(charts.volume(points, marked, over), alt=f"Stories per {step} around the alert")
-
-
-def _evidence(alert: dict[str, Any], now: datetime) -> None:
-    found = reads.stories(alert["evidence"])
-    st.markdown(f"##### Evidence: {texts.count(len(found), 'story', 'stories')}")
-    if not found:
-        st.caption("No story was noted with this alert.")
-    for story in found[:_MOST_STORIES]:
-        _story(story, now)
-    if more := found[_MOST_STORIES:]:
-        with st.expander(texts.count(len(more), "earlier story", "earlier stories")):
-            for story in more:
-                _story(story, now)
-
-
-def _story(story: reads.Story, now: datetime) -> None:
-    with st.container(gap=None):
-        link = texts.linked(story.title, story.link)
-        if link is None:
-            # No address to lead to, so no Markdown either: as it stands.
-            st.text(story.title)
-        else:
-            st.markdown(link)
-        publishers = ", ".join(texts.literal(one) for one in story.publishers)
-        st.caption(
-            f"{publishers} · {texts.clock(story.at)} ({texts.ago(story.at, now)}) · {story.negative:.0%} negative"
-        )
-
-
-def _history(moment: frame.Moment, alert: dict[str, Any]) -> None:
-    st.markdown("##### What happened")
-    changes = moment.reader.query("alert_changes", alert=alert["id"])
-    if changes.is_empty():
-        st.caption("No change was recorded.")
-    for row in changes.iter_rows(named=True):
-        after = texts.look(texts.STATES, row["state_after"])
-        severity = texts.look(texts.SEVERITIES, row["severity"])
-        with st.container(gap=None):
+    st.markdown("##### Silences")
+    allowed = acting.leave(moment)
+    for row in found.iter_rows(named=True):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            why = f" · {texts.literal(row['why'])}" if row["why"] else ""
             st.markdown(
-                f":{after.colour}[:material/{after.icon}:] **{texts.change(row['reason'])}**, {severity.word.lower()}"
+                f":material/notifications_off: **{texts.literal(row['pattern'])}** until "
+                f"{moment.zone.clock(row['until'])} · by {texts.literal(row['who'])}{why}",
+                width="content",
             )
-            st.caption(f"{texts.clock(row['at'])} · {row['observed']} seen, {texts.amount(row['expected'])} usual")
-
-
-def _messages(moment: frame.Moment, alert: dict[str, Any]) -> None:
-    st.markdown("##### Messages")
-    deliveries = moment.reader.query("alert_deliveries", alert=alert["id"])
-    if deliveries.is_empty():
-        st.caption("No message was sent: there is no channel in the settings, or none was due.")
-        return
-    attempts = moment.reader.query("alert_attempts", alert=alert["id"])
-    for row in deliveries.iter_rows(named=True):
-        state = texts.look(texts.DELIVERY_STATES, row["state"])
-        with st.container(gap=None):
-            st.markdown(f"{state.badge} **{texts.literal(row['channel'])}** · {texts.change(row['reason']).lower()}")
-            tried = texts.count(row["attempts"], "attempt")
-            after = f", next {texts.ago(row['next_attempt_at'], moment.now)}" if row["next_attempt_at"] else ""
-            last = attempts.filter(pl.col("delivery") == row["id"]).tail(1)
-            words = texts.literal(last["reason"].item()) if last.height else ""
-            st.caption(f"{texts.clock(row['created_at'])} · {tried}{after}" + (f" · {words}" if words else ""))
-    if attempts.height:
-        with st.expander("Every attempt"):
-            st.dataframe(_attempts(attempts), hide_index=True, alt="Attempts to deliver")
-
-
-def _attempts(attempts: pl.DataFrame) -> pl.DataFrame:
-    return attempts.select(
-        pl.col("at").dt.strftime("%-d %b, %H:%M:%S").alias("Time (UTC)"),
-        pl.col("channel").map_elements(texts.cell, return_dtype=pl.String).alias("Channel"),
-        pl.col("outcome").map_elements(texts.outcome, return_dtype=pl.String).alias("Outcome"),
-        pl.col("reason").map_elements(texts.cell, return_dtype=pl.String).alias("Reason"),
-        pl.col("millis").alias("Milliseconds"),
-    )
+            if allowed.given:
+                request = acting.Request(
+                    "unsilence", {"silence": row["id"]}, f"Notices of {row['pattern']} are sent again."
+                )
+                acting.button(moment, "End it", request, f"unsilence_{row['id']}", type="tertiary")

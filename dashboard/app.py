@@ -1,24 +1,49 @@
 """The dashboard's entry: `squall dashboard` starts it, or `streamlit run dashboard/app.py -- --store PATH`.
 
 takes  the path of the store on the command line; for a demo, the moment to take for now
-gives  three pages: overview, alerts, feeds
+gives  the pages of `PLACES`, each a module with `draw(moment)`
 never  writes
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
+import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import streamlit as st
 
-from dashboard import alert_page, feed_health, frame, overview
+from dashboard import frame, roles
 
 # A file of our own: a Material icon would be fetched from a font server for the browser's tab.
 _ICON = Path(__file__).with_name("squall.svg")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One page: its title, a Material icon, the last part of its address, and the module of this room that draws it."""
+
+    title: str
+    icon: str
+    path: str
+    module: str
+
+
+PLACES = (
+    Place("Overview", "storm", "", "overview"),
+    Place("Series", "show_chart", "series", "series_page"),
+    Place("Alerts", "notifications", "alerts", "alert_page"),
+    Place("Stories", "article", "stories", "stories_page"),
+    Place("Feeds", "rss_feed", "feeds", "feed_health"),
+    Place("Deliveries", "outgoing_mail", "deliveries", "delivery_page"),
+    Place("Model", "psychology", "model", "model_page"),
+    Place("Settings", "tune", "settings", "settings_page"),
+)
 
 
 def told(arguments: Sequence[str]) -> tuple[Path | None, datetime | None]:
@@ -41,24 +66,26 @@ def main() -> None:
         st.error("The dashboard was not told which store to read.", icon=":material/error:")
         st.markdown("Start it with `squall dashboard`, or with `streamlit run dashboard/app.py -- --store PATH`.")
         return
+    if roles.here().role is roles.Role.OUTSIDE:
+        roles.sign_in()
+        return
+    pages: dict[str, st.Page] = {}
 
-    def alerts() -> None:
-        frame.show(store, alert_page.draw, as_of)
+    def shown(place: Place) -> Callable[[], None]:
+        def page() -> None:
+            frame.show(
+                store, lambda moment: importlib.import_module(f"dashboard.{place.module}").draw(moment), as_of, pages
+            )
 
-    def feeds() -> None:
-        frame.show(store, feed_health.draw, as_of)
+        return page
 
-    alerts_page = st.Page(alerts, title="Alerts", icon=":material/notifications:", url_path="alerts")
-
-    def home() -> None:
-        frame.show(store, lambda moment: overview.draw(moment, alerts_page), as_of)
-
-    pages = [
-        st.Page(home, title="Overview", icon=":material/storm:", default=True),
-        alerts_page,
-        st.Page(feeds, title="Feeds", icon=":material/rss_feed:", url_path="feeds"),
-    ]
-    st.navigation(pages, position="top").run()
+    for place in PLACES:
+        if importlib.util.find_spec(f"dashboard.{place.module}") is not None:
+            icon = f":material/{place.icon}:"
+            pages[place.path] = st.Page(
+                shown(place), title=place.title, icon=icon, url_path=place.path or None, default=not place.path
+            )
+    st.navigation(list(pages.values()), position="top").run()
 
 
 if __name__ == "__main__":

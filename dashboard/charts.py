@@ -1,30 +1,20 @@
 """Charts: what a page draws.
 
 takes  polars frames as monitor/storage/queries.py gives them
-gives  Altair charts, every time in UTC
+gives  Altair charts, every time in the period's zone: UTC, or that of the browser
 never  reads the store, and never draws text that came from a feed
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import altair as alt
 import polars as pl
 
-from dashboard import texts
-from dashboard.reads import Period
+from dashboard import marks, texts
+from dashboard.marks import BETTER, COUNTS, NEGATIVE, OTHER, POINT, SPAN, TONE
+from dashboard.periods import Period
 
-# Readable on white and on near-black alike.
-NEGATIVE = "#d1493f"
-OTHER = "#8fa6b8"
-TONE = "#4a90c2"
-_SEVERITY_COLOURS = {"critical": "#d1493f", "warning": "#e08a2e", "info": "#4a90c2"}
-# Midnights by their date, other hours on a 24-hour clock.
-_LABELS = "utcFormat(datum.value, utchours(datum.value) || utcminutes(datum.value) ? '%H:%M' : '%-d %b')"
-_STEPS = {"hour": "1h", "day": "1d", "month": "1mo"}
-_SMOOTH = {"hour": "6h", "day": "3d", "month": "1mo"}
-_TIME_FORMATS = {"hour": "%a %-d %b %Y, %H:%M UTC", "day": "%a %-d %b %Y (UTC)", "month": "%B %Y (UTC)"}
+__all__ = ["POINT", "SPAN", "heatmap", "moves", "negatives", "tone", "volume"]
 
 
 def volume(trend: pl.DataFrame, marked: pl.DataFrame, over: Period) -> alt.LayerChart:
@@ -36,12 +26,12 @@ def volume(trend: pl.DataFrame, marked: pl.DataFrame, over: Period) -> alt.Layer
         over: the period that the chart spans, whether or not there is data at its ends.
     """
     drawn = (
-        alt.Chart(_stacked(trend, over))
+        alt.Chart(marks.stacked(trend, over))
         .mark_rect()
         .encode(
-            x=_time("at", over),
+            x=marks.time_axis("at", over),
             x2="edge:T",
-            y=alt.Y("low:Q", title=None, axis=alt.Axis(tickMinStep=1, tickCount=4)),
+            y=alt.Y("low:Q", title=None, axis=COUNTS),
             y2="high:Q",
             color=alt.Color(
                 "kind:N",
@@ -56,16 +46,52 @@ def volume(trend: pl.DataFrame, marked: pl.DataFrame, over: Period) -> alt.Layer
             ],
         )
     )
-    layers = alt.LayerChart(layer=[*_alert_marks(marked, over), drawn], height=260)
+    layers = alt.LayerChart(layer=[*marks.alert_marks(marked, over), drawn], height=260)
     # Severities and kinds of story are two scales: shared, each legend would list both.
     apart: alt.LayerChart = layers.resolve_scale(color="independent")
     return apart
 
 
-def tone(trend: pl.DataFrame, marked: pl.DataFrame, over: Period) -> alt.LayerChart:
-    """Mean tone: a dot for each step, larger with more stories, and a line that averages the last few steps."""
-    dots = _smoothed(_timed(trend, over), over)
-    x = _time("middle", over)
+def negatives(trend: pl.DataFrame, usual: pl.DataFrame, marked: pl.DataFrame, over: Period) -> alt.LayerChart:
+    """Bars of negative stories over the band in which nine steps of ten lie, with every alert behind them.
+
+    A click on a step, or a stretch drawn with the pointer, is told as selection `POINT` or `SPAN` of the field `at`.
+
+    Args:
+        trend: query `trend`.
+        usual: `alerts.bands.BAND`; no row when the usual is not known.
+        marked: query `alerts`: those to draw.
+        over: the period that the chart spans.
+    """
+    timed = marks.timed(trend, over).join(usual, on="at", how="left")
+    x = marks.time_axis("at", over)
+    bars = (
+        alt.Chart(timed.filter(pl.col("negative") > 0))
+        .mark_rect(color=NEGATIVE)
+        .encode(x=x, x2="edge:T", y=alt.Y("zero:Q", title=None, axis=COUNTS), y2="negative:Q")
+    )
+    layers = [
+        *marks.alert_marks(marked, over),
+        *marks.band(usual, over, "low", "high", "expected"),
+        bars,
+        marks.targets(timed, over),
+    ]
+    apart: alt.LayerChart = alt.LayerChart(layer=layers, height=240).resolve_scale(color="independent")
+    return apart
+
+
+def tone(
+    trend: pl.DataFrame, marked: pl.DataFrame, over: Period, usual: pl.DataFrame | None = None, height: int = 170
+) -> alt.LayerChart:
+    """Mean tone: a dot for each step, larger with more stories, and a line that averages the last few steps.
+
+    Args:
+        trend, marked, over: as in `negatives`.
+        usual: the band to draw behind it; none when None.
+        height: in pixels.
+    """
+    dots = marks.smoothed(marks.timed(trend, over), over)
+    x = marks.time_axis("middle", over)
     y = alt.Y(
         "tone:Q",
         title=None,
@@ -88,136 +114,89 @@ def tone(trend: pl.DataFrame, marked: pl.DataFrame, over: Period) -> alt.LayerCh
         .mark_line(color=TONE, strokeWidth=2, interpolate="monotone")
         .encode(x=x, y=alt.Y("smooth:Q", title=None))
     )
-    return alt.LayerChart(layer=[*_alert_marks(marked, over), zero, points, line], height=170)
+    behind = [] if usual is None else marks.band(usual, over, "tone_low", "tone_high", "tone_usual")
+    return alt.LayerChart(layer=[*marks.alert_marks(marked, over), *behind, zero, points, line], height=height)
 
 
-def movers(found: pl.DataFrame) -> alt.LayerChart:
-    """Negative stories of the series that stand out (bars), against what is usual for each (ticks)."""
-    named = found.with_columns(
+def heatmap(found: pl.DataFrame, over: Period, most: int = 20) -> alt.Chart:
+    """A row for each series, a column for each stretch of time: the redder, the more above the usual.
+
+    A click on a cell is told as selection `POINT` of the fields `series`, `start` and `end` (milliseconds).
+
+    Args:
+        found: `dashboard.reads.heat`.
+        over: the period that the chart spans.
+        most: rows at most: those that stand out most.
+    """
+    loudest = found.group_by("series").agg(pl.col("surplus").max().fill_null(0.0), pl.col("negative").sum())
+    kept = loudest.sort("surplus", "negative", "series", descending=[True, True, False]).head(most)["series"]
+    named = found.filter(pl.col("series").is_in(kept.implode())).with_columns(
         name=pl.col("series").map_elements(texts.series_name, return_dtype=pl.String),
-        kind=pl.col("series").map_elements(texts.series_kind, return_dtype=pl.String),
-        usual=pl.col("usual_negative").map_elements(texts.amount, return_dtype=pl.String, skip_nulls=False),
-    ).with_columns(
-        label=pl.when(pl.col("name").is_duplicated()).then(pl.format("{} ({})", "name", "kind")).otherwise("name")
-    )
-    y = alt.Y(
-        "label:N", sort=named["label"].to_list(), title=None, axis=alt.Axis(labelLimit=190, ticks=False, domain=False)
+        usual_words=pl.col("usual").map_elements(texts.amount, return_dtype=pl.String, skip_nulls=False),
+        # Where nothing is known of the usual, a negative story is mildly red by itself.
+        heat=pl.col("surplus").fill_null(pl.min_horizontal(pl.col("negative") / 2, 1.5)).clip(-2, 6),
+        when=marks.when("at", over, "hour"),
+        start=pl.col("at").dt.epoch("ms"),
+        end=pl.col("until").dt.epoch("ms"),
     )
     tooltip = [
-        alt.Tooltip("label:N", title="Series"),
-        alt.Tooltip("kind:N", title="Kind"),
+        alt.Tooltip("name:N", title="Series"),
+        alt.Tooltip("when:N", title="From"),
         alt.Tooltip("negative:Q", title="Negative stories"),
-        alt.Tooltip("usual:N", title="Usual"),
+        alt.Tooltip("usual_words:N", title="Usual"),
         alt.Tooltip("stories:Q", title="All stories"),
+        alt.Tooltip("tone:Q", title="Mean tone", format="+.2f"),
     ]
-    bars = (
-        alt.Chart(named)
-        .mark_bar(color=NEGATIVE, height=12, cornerRadiusEnd=2)
-        .encode(x=alt.X("negative:Q", title=None, axis=alt.Axis(tickMinStep=1, tickCount=4)), y=y, tooltip=tooltip)
-    )
-    ticks = (
-        alt.Chart(named.drop_nulls("usual_negative"))
-        .mark_tick(color=OTHER, thickness=3, height=20)
-        .encode(x="usual_negative:Q", y=y, tooltip=tooltip)
-    )
-    return alt.LayerChart(layer=[bars, ticks], height=30 * named.height + 24)
-
-
-def _timed(trend: pl.DataFrame, over: Period) -> pl.DataFrame:
-    """The trend with the end and middle of each step, its time in words and the share of negatives."""
-    end = pl.min_horizontal(pl.col("at").dt.offset_by(_STEPS[over.step]), pl.lit(over.until))
-    return trend.with_columns(
-        end=end,
-        when=pl.col("at").dt.strftime(_TIME_FORMATS[over.step]),
-        share=pl.when(pl.col("stories") > 0).then(pl.col("negative") / pl.col("stories")),
-    ).with_columns(
-        middle=pl.col("at") + (pl.col("end") - pl.col("at")) / 2,
-        # A little short of the next step, so that bars stay apart.
-        edge=pl.col("at") + (pl.col("end") - pl.col("at")) * 0.86,
-    )
-
-
-def _stacked(trend: pl.DataFrame, over: Period) -> pl.DataFrame:
-    """Two rows a step, `Negative` from zero up and `Other` above: Vega-Lite does not stack bars that span a time.
-
-    A story that turns negative later counts as negative in a later hour than as a story, so negatives of an hour may
-    outnumber its stories: no bar is drawn downwards then.
-    """
-    timed = _timed(trend, over)
-    top = pl.max_horizontal("stories", "negative")
-    zero = pl.lit(0, dtype=pl.Int64)
-    return pl.concat(
-        [
-            timed.with_columns(kind=pl.lit("Negative"), low=zero, high=pl.col("negative")),
-            timed.with_columns(kind=pl.lit("Other"), low=pl.col("negative"), high=top),
-        ]
-    ).filter(pl.col("high") > pl.col("low"))
-
-
-def _smoothed(timed: pl.DataFrame, over: Period) -> pl.DataFrame:
-    """Adds `smooth`: the mean tone of the stories of the last few steps."""
-    window = _SMOOTH[over.step]
-    known = timed.filter(pl.col("tone").is_not_null()).sort("at")
-    weighed = (pl.col("tone") * pl.col("stories")).rolling_sum_by("at", window_size=window)
-    return known.with_columns(smooth=weighed / pl.col("stories").rolling_sum_by("at", window_size=window))
-
-
-def _alert_marks(marked: pl.DataFrame, over: Period) -> list[alt.Chart]:
-    """A line where each alert opened; a band to its resolution too when all are of one series (many would hide all)."""
-    if marked.is_empty():
-        return []
-    bands = marked.select(
-        opened=pl.max_horizontal("opened_at", pl.lit(over.since)),
-        ended=pl.min_horizontal(pl.col("resolved_at").fill_null(over.until), pl.lit(over.until)),
-        began_inside=pl.col("opened_at") >= over.since,
-        severity="severity",
-        series=pl.col("series").map_elements(texts.series_title, return_dtype=pl.String),
-        what=pl.format(
-            "{} alert, {}",
-            pl.col("severity").map_elements(lambda one: texts.look(texts.SEVERITIES, one).word, return_dtype=pl.String),
-            pl.col("state").map_elements(
-                lambda one: texts.look(texts.STATES, one).word.lower(), return_dtype=pl.String
-            ),
-        ),
-        since=pl.col("opened_at").map_elements(texts.utc, return_dtype=pl.String),
-    )
     colour = alt.Color(
-        "severity:N",
-        scale=alt.Scale(domain=list(_SEVERITY_COLOURS), range=list(_SEVERITY_COLOURS.values())),
+        "heat:Q",
+        scale=alt.Scale(
+            domain=[-2, 0, 1, 3, 6], range=["#7fb2d8", "#c9d3db", "#efc9b0", "#dd7a5c", "#a81f1f"], clamp=True
+        ),
         legend=None,
     )
+    y = alt.Y(
+        "name:N",
+        sort="ascending",
+        title=None,
+        axis=alt.Axis(labelLimit=170, labelOverlap=False, ticks=False, domain=False),
+    )
+    point = alt.selection_point(POINT, fields=["series", "start", "end"])
+    drawn: alt.Chart = (
+        alt.Chart(named)
+        .mark_rect(stroke="#80808040", strokeWidth=0.6, cursor="pointer")
+        .encode(x=marks.time_axis("at", over), x2="until:T", y=y, color=colour, tooltip=tooltip)
+        .add_params(point)
+        .properties(height=alt.Step(19))
+    )
+    return drawn
+
+
+def moves(found: pl.DataFrame) -> alt.LayerChart:
+    """Companies whose tone changed: from the usual (tick) to now (dot), those that changed most first.
+
+    Args:
+        found: query `moves`.
+    """
+    named = found.with_columns(
+        name=pl.col("series").map_elements(texts.series_name, return_dtype=pl.String),
+        way=pl.when(pl.col("tone") < pl.col("usual_tone")).then(pl.lit("worse")).otherwise(pl.lit("better")),
+    )
+    y = alt.Y(
+        "name:N", sort=named["name"].to_list(), title=None, axis=alt.Axis(labelLimit=190, ticks=False, domain=False)
+    )
+    scale = alt.Scale(domain=[-1, 1], nice=False)
+    x = alt.X("tone:Q", title="tone, from −1 to +1", scale=scale, axis=alt.Axis(format="+.1f", tickCount=4))
+    colour = alt.Color("way:N", scale=alt.Scale(domain=["worse", "better"], range=[NEGATIVE, BETTER]), legend=None)
     tooltip = [
-        alt.Tooltip("series:N", title="Series"),
-        alt.Tooltip("what:N", title="Alert"),
-        alt.Tooltip("since:N", title="Open since"),
+        alt.Tooltip("name:N", title="Company"),
+        alt.Tooltip("tone:Q", title="Tone now", format="+.2f"),
+        alt.Tooltip("usual_tone:Q", title="Tone before", format="+.2f"),
+        alt.Tooltip("stories:Q", title="Stories now"),
+        alt.Tooltip("negative:Q", title="Negative ones"),
+        alt.Tooltip("past_stories:Q", title="Stories before"),
     ]
-    x = _time("opened", over)
-    band = alt.Chart(bands).mark_rect(opacity=0.13).encode(x=x, x2="ended:T", color=colour, tooltip=tooltip)
-    line = (
-        alt.Chart(bands.filter("began_inside"))
-        .mark_rule(strokeWidth=1.5, strokeDash=[5, 3])
-        .encode(x=x, color=colour, tooltip=tooltip)
-    )
-    return [band, line] if marked["series"].n_unique() == 1 else [line]
-
-
-def _time(field: str, over: Period) -> alt.X:
-    scale = alt.Scale(type="utc", domain=[_instant(over.since), _instant(over.until)], nice=False)
-    axis = alt.Axis(
-        title="UTC",
-        titleAnchor="end",
-        titleFontSize=10,
-        titlePadding=2,
-        labelExpr=_LABELS,
-        labelOverlap=True,
-        tickCount=10,
-        grid=False,
-    )
-    return alt.X(f"{field}:T", scale=scale, axis=axis)
-
-
-def _instant(at: datetime) -> alt.DateTime:
-    there = at.astimezone(UTC)
-    return alt.DateTime(
-        year=there.year, month=there.month, date=there.day, hours=there.hour, minutes=there.minute, utc=True
-    )
+    drawn = alt.Chart(named)
+    span = drawn.mark_rule(strokeWidth=3, opacity=0.5).encode(x=x, x2="usual_tone:Q", y=y, color=colour)
+    ticks = drawn.mark_tick(color=OTHER, thickness=3, height=14).encode(x="usual_tone:Q", y=y, tooltip=tooltip)
+    dots = drawn.mark_circle(size=110, opacity=1).encode(x=x, y=y, color=colour, tooltip=tooltip)
+    return alt.LayerChart(layer=[span, ticks, dots], height=28 * named.height + 24)

@@ -1,117 +1,200 @@
-"""Feeds: which answer, which do not and why, and whether messages get out.
+"""Feeds: how each is doing and why, its history, and a way to add, mute and check one.
 
-takes  a `Moment`
-gives  the health of every feed, the latest checks of one, and the state of every channel
+takes  a `Moment`; the address names a feed by `?feed=ID`
+gives  the health of every feed, the latest checks of one with a picture, and buttons
 never  shows what a feed said as anything but text
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import polars as pl
 import streamlit as st
 
-from dashboard import frame, reads, texts
+from dashboard import acting, feed_buttons, feed_charts, frame, links, texts
+from monitor.feeds.feed import Feed, FeedState
+from monitor.feeds.health import Health, HealthState, health
 
 _DAY = timedelta(days=1)
-_MOST_CHECKS = 100
+_MOST_CHECKS = 300
+# What is shown of each state: the worst stands first.
+LOOKS: dict[HealthState, texts.Look] = {
+    HealthState.FAILING: texts.Look("Failing", "red", "error", "its last check failed"),
+    HealthState.SILENT: texts.Look("Silent", "orange", "volume_off", "answers, and publishes nothing of late"),
+    HealthState.EMPTY: texts.Look("Empty", "orange", "inbox", "answers, and carries nothing"),
+    HealthState.UNDATED: texts.Look("Undated", "orange", "event_busy", "its dates are worth nothing"),
+    HealthState.RENAMING: texts.Look("Renaming", "yellow", "drive_file_rename_outline", "renames what it published"),
+    HealthState.SLOW: texts.Look("Slow", "yellow", "hourglass_top", "takes long to answer"),
+    HealthState.NEW: texts.Look("New", "blue", "fiber_new", "not checked yet"),
+    HealthState.OK: texts.Look("Answers", "green", "check", "all is well"),
+    HealthState.MUTED: texts.Look("Muted", "gray", "notifications_off", "is not checked"),
+}
+_ORDER = {state: place for place, state in enumerate(LOOKS)}
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """One feed with how it is doing, and what it brought in a day."""
+
+    feed: Feed
+    state: FeedState | None
+    health: Health
+    fresh: int
+    checks: int
 
 
 def draw(moment: frame.Moment) -> None:
     """The whole page."""
     st.subheader("Feeds", anchor=False)
-    feeds = moment.reader.query("feeds", since=moment.now - _DAY)
-    if feeds.is_empty():
+    acting.tell()
+    allowed = acting.leave(moment)
+    found = watched(moment)
+    if not allowed.given and found:
+        st.caption(f":material/visibility: You may only look. {texts.literal(allowed.reason)}")
+    if allowed.given:
+        feed_buttons.adding(moment)
+    if not found:
         frame.empty(
             "No feed yet",
             "The monitor has not checked a feed with this store. `squall run` starts it with the default feeds; your "
             "own come from the settings.",
             "rss_feed",
         )
+        return
+    _figures(found)
+    _table(found, moment)
+    _one(moment, found, allowed)
+
+
+def watched(moment: frame.Moment) -> list[Watched]:
+    """Every watched feed, the ones that need a look first.
+
+    The daemon knows what is watched, also what was added a moment ago; without one, or where its settings name none
+    (a demo that is over), it is what the store remembers.
+    """
+    states = {row["feed"]: FeedState(**row) for row in moment.reader.query("feed_states").iter_rows(named=True)}
+    counts = {
+        row["feed"]: (row["fresh"], row["checks"])
+        for row in moment.reader.query("feeds", since=moment.now - _DAY).iter_rows(named=True)
+    }
+    told = acting.answer(moment, "watched") if moment.live else ""
+    if isinstance(told, str) or not told["rows"]:
+        feeds = [_remembered(state) for state in states.values()]
     else:
-        _figures(feeds)
-        _table(feeds, moment.now)
-        _checks(moment.reader, feeds)
-    _channels(moment)
+        feeds = [Feed.model_validate(one) for one in told["rows"]]
+    found = [
+        Watched(feed, states.get(feed.id), health(feed, states.get(feed.id), moment.now), *counts.get(feed.id, (0, 0)))
+        for feed in feeds
+    ]
+    return sorted(found, key=lambda one: (_ORDER[one.health.state], one.feed.name.lower(), one.feed.id))
 
 
-def _figures(feeds: pl.DataFrame) -> None:
-    failing = feeds.filter(pl.col("failures") > 0).height
-    unchecked = feeds.filter(pl.col("last_check_at").is_null()).height
+def _remembered(state: FeedState) -> Feed:
+    return Feed(
+        id=state.feed, url=state.url, name=state.name, publisher=state.publisher, enabled=state.paused_at is None
+    )
+
+
+def _figures(found: list[Watched]) -> None:
+    states = [one.health.state for one in found]
+    well = sum(state is HealthState.OK for state in states)
+    muted = states.count(HealthState.MUTED)
+    new = states.count(HealthState.NEW)
     with frame.figures():
-        st.metric("Answering", feeds.height - failing - unchecked, width=frame.FIGURE)
-        st.metric("Failing", failing, width=frame.FIGURE)
-        st.metric("Not checked yet", unchecked, width=frame.FIGURE)
-        st.metric("New headlines, 24 h", f"{int(feeds['fresh'].sum()):,}", width=frame.FIGURE)
+        st.metric("All well", well, width=frame.FIGURE)
+        st.metric("Need a look", len(found) - well - muted - new, width=frame.FIGURE)
+        st.metric("Not checked yet", new, width=frame.FIGURE)
+        st.metric("Muted", muted, width=frame.FIGURE)
+        st.metric("New headlines, 24 h", f"{sum(one.fresh for one in found):,}", width=frame.FIGURE)
 
 
-def _table(feeds: pl.DataFrame, now: datetime) -> None:
+def _table(found: list[Watched], moment: frame.Moment) -> None:
     column = st.column_config
+    words, colours = [one.word for one in LOOKS.values()], [one.colour for one in LOOKS.values()]
     st.dataframe(
-        table(feeds, now),
+        table(found, moment.now),
         hide_index=True,
-        height="content" if feeds.height <= 14 else 520,
+        height="content" if len(found) <= 14 else 520,
         column_config={
-            "Feed": column.TextColumn(width=180),
-            "State": column.TextColumn(width=190),
+            "Feed": column.TextColumn(width=190),
+            "State": column.MultiselectColumn(options=words, color=colours, width=105),
+            "Reason": column.TextColumn(width=380),
             "Last success": column.TextColumn(width=110),
-            "Failures": column.NumberColumn(width=75, help="Failed checks since the last success."),
             "Next check": column.TextColumn(width=100),
             "New, 24 h": column.NumberColumn(width=80),
-            "Reason": column.TextColumn(width=330),
         },
         alt="Health of every feed",
     )
 
 
-def table(feeds: pl.DataFrame, now: datetime) -> pl.DataFrame:
-    """Query `feeds` as people read it; the failing ones first."""
-
-    def state(row: dict[str, object]) -> str:
-        mark = "○" if row["outcome"] is None else "▼" if row["failures"] else "●"
-        return f"{mark} {texts.outcome(None if row['outcome'] is None else str(row['outcome']))}"
-
-    def since(column: str) -> pl.Expr:
-        return pl.col(column).map_elements(lambda at: texts.ago(at, now), return_dtype=pl.String, skip_nulls=False)
-
-    next_check = pl.col("next_check_at").map_elements(
-        lambda at: "due" if at is None or at <= now else texts.ago(at, now), return_dtype=pl.String, skip_nulls=False
-    )
-    return feeds.select(
-        pl.col("name").map_elements(texts.cell, return_dtype=pl.String).alias("Feed"),
-        pl.struct("outcome", "failures").map_elements(state, return_dtype=pl.String).alias("State"),
-        pl.col("reason").fill_null("").map_elements(texts.cell, return_dtype=pl.String).alias("Reason"),
-        pl.col("failures").alias("Failures"),
-        since("last_success_at").alias("Last success"),
-        next_check.alias("Next check"),
-        pl.col("fresh").alias("New, 24 h"),
-        pl.col("publisher").map_elements(texts.cell, return_dtype=pl.String).alias("Publisher"),
-        pl.col("url").map_elements(texts.cell, return_dtype=pl.String).alias("Address"),
+def table(found: list[Watched], now: datetime) -> pl.DataFrame:
+    """Feeds as people read them, in the order given."""
+    return pl.DataFrame(
+        {
+            "Feed": [texts.cell(one.feed.name) for one in found],
+            "State": [[LOOKS[one.health.state].word] for one in found],
+            "Reason": [texts.cell(one.health.reason) for one in found],
+            "Last success": [texts.ago(one.state.last_success_at if one.state else None, now) for one in found],
+            "Next check": [_next(one.health.next_check_at, one.health.state, now) for one in found],
+            "New, 24 h": [one.fresh for one in found],
+            "Publisher": [texts.cell(one.feed.publisher) for one in found],
+            "Address": [texts.cell(one.feed.url) for one in found],
+        },
+        schema_overrides={"State": pl.List(pl.String), "New, 24 h": pl.Int64},
     )
 
 
-def _checks(reader: reads.Reader, feeds: pl.DataFrame) -> None:
-    st.markdown("##### Latest checks of one feed")
-    names = dict(zip(feeds["feed"].to_list(), feeds["name"].to_list(), strict=True))
+def _next(at: datetime | None, state: HealthState, now: datetime) -> str:
+    if state is HealthState.MUTED and at is None:
+        return "never"
+    return "due" if at is None or at <= now else texts.ago(at, now)
+
+
+def _one(moment: frame.Moment, found: list[Watched], allowed: acting.Leave) -> None:
+    st.markdown("##### One feed")
+    by_id = {one.feed.id: one for one in found}
+    links.heed("feed", "feeds_chosen", lambda text: text if text in by_id else None)
     chosen = st.selectbox(
         "Feed",
-        sorted(names, key=lambda one: str(names[one]).lower()),
-        format_func=lambda one: str(names.get(one, one)),
+        sorted(by_id, key=lambda one: by_id[one].feed.name.lower()),
+        format_func=lambda one: by_id[one].feed.name if one in by_id else one,
         key="feeds_chosen",
         label_visibility="collapsed",
     )
-    found = reader.query("feed_checks", feed=chosen, limit=_MOST_CHECKS)
-    if found.is_empty():
+    links.tell("feed", chosen, key="feeds_chosen")
+    one = by_id[chosen]
+    look = LOOKS[one.health.state]
+    reason = texts.literal(one.health.reason or look.meaning)
+    st.markdown(f":{look.colour}-badge[:material/{look.icon}: {look.word}] {reason}")
+    if one.health.next_check_at is not None:
+        pace = f", {texts.literal(one.health.pace)}" if one.health.pace else ""
+        st.caption(f"Next check {moment.zone.full(one.health.next_check_at)}{pace}.")
+    if allowed.given:
+        feed_buttons.one(moment, one.feed)
+    checks = moment.reader.query("feed_checks", feed=chosen, limit=_MOST_CHECKS)
+    if checks.is_empty():
         st.caption("This feed has not been checked yet, or its checks are older than what is kept.")
         return
-    st.dataframe(checks(found), hide_index=True, height="content" if found.height <= 10 else 390, alt="Latest checks")
+    st.altair_chart(feed_charts.history(checks, moment.zone), alt=f"Checks of this feed: {checks.height}")
+    st.dataframe(
+        history(checks),
+        hide_index=True,
+        height="content" if checks.height <= 10 else 390,
+        column_config={
+            "at": st.column_config.DatetimeColumn(
+                f"Time ({moment.zone.mark(moment.now)})", format="D MMM, HH:mm:ss", timezone=moment.zone.name
+            )
+        },
+        alt="Latest checks",
+    )
 
 
-def checks(found: pl.DataFrame) -> pl.DataFrame:
+def history(checks: pl.DataFrame) -> pl.DataFrame:
     """Query `feed_checks` as people read it."""
-    return found.select(
-        pl.col("at").dt.strftime("%-d %b, %H:%M:%S").alias("Time (UTC)"),
+    return checks.select(
+        pl.col("at"),
         pl.col("outcome").map_elements(texts.outcome, return_dtype=pl.String).alias("Outcome"),
         pl.col("status").alias("HTTP status"),
         pl.col("entries").alias("Entries"),
@@ -119,36 +202,4 @@ def checks(found: pl.DataFrame) -> pl.DataFrame:
         pl.col("millis").alias("Milliseconds"),
         (pl.col("bytes") / 1024).round(1).alias("KiB"),
         pl.col("reason").map_elements(texts.cell, return_dtype=pl.String).alias("Reason"),
-    )
-
-
-def _channels(moment: frame.Moment) -> None:
-    st.subheader("Messages", anchor=False)
-    found = moment.reader.query("channels")
-    if found.is_empty():
-        st.caption("No message was written yet. Channels (mail, webhook, chat) are set up in the settings.")
-        return
-    now = moment.now
-    for row in found.iter_rows(named=True):
-        if row["dead"]:
-            given_up = texts.count(row["dead"], "message was", "messages were")
-            st.warning(
-                f"{given_up} given up on channel **{texts.literal(row['channel'])}**. When the channel works again, "
-                "`squall alerts redeliver` sends them again.",
-                icon=":material/cancel:",
-            )
-    st.dataframe(
-        found.select(
-            pl.col("channel").map_elements(texts.cell, return_dtype=pl.String).alias("Channel"),
-            pl.col("delivered").alias("Delivered"),
-            pl.col("pending").alias("Waiting"),
-            pl.col("dead").alias("Given up"),
-            pl.col("last_delivered_at")
-            .map_elements(lambda at: texts.ago(at, now), return_dtype=pl.String, skip_nulls=False)
-            .alias("Last delivered"),
-            pl.col("last_outcome").map_elements(texts.outcome, return_dtype=pl.String).alias("Last outcome"),
-            pl.col("last_reason").fill_null("").map_elements(texts.cell, return_dtype=pl.String).alias("Reason"),
-        ),
-        hide_index=True,
-        alt="Messages by channel",
     )

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import streamlit as st
 
-from dashboard import reads, texts
+from dashboard import links, reads, roles, texts
+from dashboard.zones import UTC_ZONE, Zone, zone_named
 from monitor.errors import MonitorError, StoreDamaged, StoreLocked, StoreTooNew
 from monitor.service.stages import stages_of
 from monitor.storage.reading import Reader
@@ -24,6 +25,8 @@ from monitor.storage.reading import Reader
 FIGURE, WIDE_FIGURE = 160, 260
 REFRESH = timedelta(seconds=15)
 _STALE = timedelta(hours=1)
+_ZONE, _ZONE_SWITCH = "zone", "zone_switch"
+_LOCAL = "Local"
 _LOG = logging.getLogger(__name__)
 
 
@@ -37,6 +40,10 @@ class Moment:
         notes: what the daemon noted about itself.
         live: whether the daemon answers; False when the file is read.
         now: aware UTC.
+        store: the store's path, for `monitor.desk`.
+        zone: in which times are shown.
+        pages: the pages of this app by the last part of their address; "" is the overview.
+        visitor: who looks, and whether they may act.
     """
 
     reader: reads.Reader
@@ -44,14 +51,44 @@ class Moment:
     notes: Mapping[str, str]
     live: bool
     now: datetime
+    store: Path = Path()
+    zone: Zone = UTC_ZONE
+    pages: Mapping[str, st.Page] = field(default_factory=dict)
+    visitor: roles.Visitor = roles.AT_THIS_MACHINE
+
+    def link(self, page: str, label: str, icon: str = "", *, fill: bool = False, **asked: str) -> None:
+        """Draw a link to another page of this app, with what its address asks for (`alert="alert_…"`).
+
+        Args:
+            page: last part of its address; "" is the overview. A page that this app does not have is left out.
+            label: our own words, or `texts.literal` of others'.
+            icon: a Material icon's name.
+            fill: as wide as its container.
+        """
+        if page in self.pages:
+            st.page_link(
+                self.pages[page],
+                label=label,
+                icon=f":material/{icon}:" if icon else None,
+                query_params={name: value for name, value in asked.items() if value},
+                width="stretch" if fill else "content",
+            )
 
 
-def show(store: Path, draw: Callable[[Moment], None], as_of: datetime | None = None) -> None:
+def show(
+    store: Path,
+    draw: Callable[[Moment], None],
+    as_of: datetime | None = None,
+    pages: Mapping[str, st.Page] | None = None,
+) -> None:
     """Draw a page, and again every few seconds: only the page's own part runs again, so selections stay.
 
     Args:
         as_of: the moment to take for now, aware UTC; the machine's clock when None.
+        pages: those of the app, to lead to.
     """
+    # Only the first drawing says that it is under way: at a refresh the page that is there stays readable.
+    drawn: list[datetime] = []
 
     @st.fragment(run_every=REFRESH)
     def page() -> None:
@@ -60,11 +97,15 @@ def show(store: Path, draw: Callable[[Moment], None], as_of: datetime | None = N
             _first_run(store)
             return
         try:
-            reader = _reader(store)
-            known = reads.status(reader)
-            moment = Moment(reader, known, reads.notes(reader), reader.live, now)
-            _head(moment)
-            draw(moment)
+            with nullcontext() if drawn else st.spinner("Reading the store"):
+                reader = _reader(store)
+                known = reads.status(reader)
+                zone = _zone()
+                who = roles.here()
+                moment = Moment(reader, known, reads.notes(reader), reader.live, now, store, zone, pages or {}, who)
+                _head(moment)
+                draw(moment)
+            drawn[:] = [now]
         except MonitorError as error:
             _trouble(error)
         except Exception as error:
@@ -122,17 +163,48 @@ def _trouble(error: MonitorError) -> None:
     st.markdown(words)
 
 
+def _zone() -> Zone:
+    """The zone that the visitor chose, on whichever page: UTC until then."""
+    if told := st.query_params.get("tz", ""):
+        st.session_state[_ZONE] = told
+    local = zone_named(st.context.timezone)
+    return local if st.session_state.get(_ZONE) == "local" and local is not None else UTC_ZONE
+
+
+def _zone_switch(zone: Zone) -> None:
+    local = zone_named(st.context.timezone)
+    if local is None:
+        return
+
+    def changed() -> None:
+        st.session_state[_ZONE] = "local" if st.session_state[_ZONE_SWITCH] == _LOCAL else "utc"
+        links.tell("tz", "local" if st.session_state[_ZONE] == "local" else "")
+
+    st.session_state[_ZONE_SWITCH] = "UTC" if zone.utc else _LOCAL
+    st.segmented_control(
+        "Time zone",
+        ["UTC", _LOCAL],
+        required=True,
+        key=_ZONE_SWITCH,
+        on_change=changed,
+        label_visibility="collapsed",
+        help=f"Local is what your browser says: {local.name}.",
+    )
+
+
 def _head(moment: Moment) -> None:
     """One line on top of every page: who answers, and how fresh the data are. Beneath it, what needs a hand."""
-    known, now = moment.status, moment.now
+    known, now, zone = moment.status, moment.now, moment.zone
     badge = (
         ":green-badge[:material/sensors: Monitor running]"
         if moment.live
         else ":orange-badge[:material/sensors_off: Monitor not running]"
     )
-    age = f"Data as of **{texts.utc(known.as_of)}** ({texts.ago(known.as_of, now)})" if known.as_of else "No data yet"
+    age = f"Data as of **{zone.full(known.as_of)}** ({texts.ago(known.as_of, now)})" if known.as_of else "No data yet"
     counted = f"{texts.count(known.headlines, 'headline')}, {texts.count(known.feeds, 'feed')}"
-    st.markdown(f"{badge} {age} · {counted} · all times in UTC")
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
+        st.markdown(f"{badge} {age} · {counted} · all times in {zone.words(now)}", width="content")
+        _zone_switch(zone)
     if not moment.live:
         st.warning(
             "The monitor is not running: no feed is checked and no alert is sent. Start it with `squall run`.",

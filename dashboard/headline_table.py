@@ -1,45 +1,44 @@
-"""The latest headlines as a table.
+"""Headlines as a table.
 
-takes  a reader, a series and a period
-gives  the table, with a filter for negatives and for words of the title
+takes  headlines (query `latest`), the zone of times, the series that they are shown for
+gives  the table
 never  shows a title as anything but text
 """
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import polars as pl
 import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
-from dashboard import reads, texts
+from dashboard import texts
+from dashboard.zones import Zone
 
-_LIMIT = 200
-_SENTIMENTS = {"negative": "Negative", "neutral": "Neutral", "positive": "Positive"}
-_COLOURS = {"Negative": "red", "Neutral": "gray", "Positive": "green", "Unsure": "yellow", "Unknown": "gray"}
+_COLOURS = {**{look.word: look.colour for look in texts.TONES.values()}, "Unknown": "gray"}
+_SENTIMENTS = {name: look.word for name, look in texts.TONES.items() if name != "unsure"}
 
 
-def headline_table(reader: reads.Reader, name: str, over: reads.Period) -> None:
-    """Draw the table for one series."""
-    st.markdown("##### Latest headlines")
-    left, right = st.columns([2, 1], vertical_alignment="bottom", gap="large")
-    with left:
-        text = st.text_input("Words in the title", key="headline_text", placeholder="for example: deposits")
-    with right:
-        negative_only = st.toggle("Only negative", key="headline_negative")
-    found = reads.headlines(reader, name, over, text=text, negative_only=negative_only, limit=_LIMIT)
-    if found.is_empty():
-        st.info("No headline fits. Choose a longer range, or another filter.", icon=":material/filter_alt_off:")
-        return
+def draw(found: pl.DataFrame, zone: Zone, now: datetime, series: str = "market") -> None:
+    """Draw the table."""
     st.dataframe(
-        table(found), hide_index=True, column_config=_columns(), height=430, placeholder="", alt="Latest headlines"
+        table(found, series),
+        hide_index=True,
+        column_config=_columns(zone, now, series),
+        height="content" if found.height <= 12 else 520,
+        placeholder="",
+        alt="Headlines",
     )
-    if found.height == _LIMIT:
-        st.caption(f"The latest {_LIMIT} of this range; a filter or a shorter range shows others.")
 
 
-def table(found: pl.DataFrame) -> pl.DataFrame:
-    """Query `headlines` as people read it: words for codes, percent for probabilities, only web links."""
-    return found.select(
+def table(found: pl.DataFrame, series: str = "market") -> pl.DataFrame:
+    """Query `latest` as people read it: words for codes, percent for probabilities, only web links.
+
+    Args:
+        series: of a company, the sentiment towards it is shown in a column of its own.
+    """
+    shown = found.select(
         pl.col("effective"),
         pl.when(pl.col("abstention") == "unsure")
         .then(pl.lit("Unsure"))
@@ -50,21 +49,55 @@ def table(found: pl.DataFrame) -> pl.DataFrame:
         pl.col("link").map_elements(texts.web_link, return_dtype=pl.String),
         pl.col("publisher").map_elements(texts.cell, return_dtype=pl.String),
         (pl.col("negative") * 100).alias("negative"),
+        _towards().alias("towards"),
         pl.col("themes").list.eval(pl.element().map_elements(texts.sentence_case, return_dtype=pl.String)),
         pl.col("topics"),
         pl.col("companies"),
+        toned=pl.col("tone_in"),
+    )
+    left_out = [] if series.startswith("company:") else ["toned"]
+    # A column that says nothing takes the room of those that do.
+    if not shown["towards"].list.len().sum():
+        left_out.append("towards")
+    return shown.drop(left_out)
+
+
+def _towards() -> pl.Expr:
+    """What the model says towards each company that it was asked about: `JPM 91 % negative`, the stronger side."""
+
+    def words(row: dict[str, list[object]]) -> list[str]:
+        told = zip(row["towards"] or (), row["towards_negative"] or (), row["towards_positive"] or (), strict=False)
+        return [
+            _opinion(str(ticker), float(str(negative)), float(str(positive))) for ticker, negative, positive in told
+        ]
+
+    return pl.struct("towards", "towards_negative", "towards_positive").map_elements(
+        words, return_dtype=pl.List(pl.String)
     )
 
 
-def _columns() -> dict[str, ColumnConfig]:
+def _opinion(ticker: str, negative: float, positive: float) -> str:
+    if max(negative, positive) < 1 - negative - positive:
+        return f"{ticker} neutral"
+    share, side = (negative, "negative") if negative >= positive else (positive, "positive")
+    return f"{ticker} {share:.0%} {side}"
+
+
+def _columns(zone: Zone, now: datetime, series: str) -> dict[str, ColumnConfig]:
     column = st.column_config
     return {
-        "effective": column.DatetimeColumn("Time (UTC)", format="D MMM, HH:mm", timezone="UTC", width=105),
-        "sentiment": column.MultiselectColumn("Tone", options=[*_COLOURS], color=[*_COLOURS.values()], width=105),
-        "title": column.TextColumn("Headline", width=470),
+        "effective": column.DatetimeColumn(
+            f"Time ({zone.mark(now)})", format="D MMM YYYY, HH:mm", timezone=zone.name, width=140
+        ),
+        "sentiment": column.MultiselectColumn("Tone", options=[*_COLOURS], color=[*_COLOURS.values()], width=95),
+        "title": column.TextColumn("Headline", width=430),
         "link": column.LinkColumn("Link", display_text=":material/open_in_new:", width=45),
         "publisher": column.TextColumn("Publisher", width=110),
-        "negative": column.ProgressColumn("Negative", format="%.0f %%", min_value=0, max_value=100, width=100),
+        "negative": column.ProgressColumn("Negative", format="%.0f %%", min_value=0, max_value=100, width=95),
+        "toned": column.NumberColumn(
+            f"Tone towards {series.partition(':')[2]}", format="%+.2f", width=120, help="From −1 to +1."
+        ),
+        "towards": column.ListColumn("Towards", width=180),
         "themes": column.ListColumn("Themes", width=140),
         "topics": column.ListColumn("Topics", width=190),
         "companies": column.ListColumn("Companies", width=110),

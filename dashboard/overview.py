@@ -1,87 +1,101 @@
-"""The overview: risk now, trends, what stands out, and the latest headlines.
+"""The overview: in five seconds whether something is wrong, in thirty where.
 
-takes  a `Moment` and the page of alerts to lead to
-gives  the page
+takes  a `Moment`
+gives  open alerts, the market's tone against its usual band, heat of topics and themes, movers, latest negative stories
 never  decides what is a surge: it shows what the monitor decided
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import polars as pl
 import streamlit as st
 
-from dashboard import charts, frame, reads, texts
-from dashboard.headline_table import headline_table
+from dashboard import charts, choosing, frame, reads, texts
 
-_SERIES, _RANGE = "overview_series", "overview_range"
+_RANGE = "overview_range"
 _MOST_CARDS = 4
-_MOST_MOVERS = 10
+_MOST_STORIES = 8
+_CHOICES = (reads.Choice.DAY, reads.Choice.WEEK, reads.Choice.MONTH)
 
 
-def draw(moment: frame.Moment, alert_page: st.Page) -> None:
+def draw(moment: frame.Moment) -> None:
     """The whole page."""
-    _risk_now(moment, alert_page)
+    _risk_now(moment)
     if moment.status.last_hour is None:
         _nothing_counted(moment)
         return
-    name, over = _chosen(moment)
-    counted = reads.series(moment.reader, over)
-    # Drawn where its place is, above the choice's results, though it needs what the choice says.
-    _figures(name, counted, over)
+    over = choosing.period(moment, _RANGE, reads.Choice.WEEK, among=_CHOICES)
     left, right = st.columns([2, 1], gap="large")
     with left:
-        _trends(moment, name, over)
+        _market(moment, over)
     with right:
-        _standing_out(counted, over)
-    headline_table(moment.reader, name, over)
+        _movers(moment, over)
+    counted = reads.series(moment.reader, over)
+    left, right = st.columns(2, gap="large")
+    with left:
+        _heat(moment, over, counted, "theme", "Themes")
+        _heat(moment, over, counted, "sector", "Sectors")
+    with right:
+        _heat(moment, over, counted, "topic", "Topics")
+    st.caption(
+        "Each cell is a stretch of time: the redder, the further its negative stories are above the usual of the four "
+        "weeks before; blue is below. Choose a cell to see its stories."
+    )
+    _latest(moment, over)
 
 
-def _risk_now(moment: frame.Moment, alert_page: st.Page) -> None:
-    st.subheader("Risk now", anchor=False)
+def _risk_now(moment: frame.Moment) -> None:
     opened = moment.reader.query("open_alerts")
+    st.subheader("Risk now", anchor=False)
     if opened.is_empty():
         _quiet(moment)
         return
+    st.markdown(_tally(opened))
     shown = opened.head(_MOST_CARDS)
     for column, row in zip(st.columns(shown.height), shown.iter_rows(named=True), strict=True):
         with column, st.container(border=True, gap="xsmall", height="stretch"):
-            _card(row, moment, alert_page)
+            _card(row, moment)
     if opened.height > shown.height:
         more = texts.count(opened.height - shown.height, "more open alert")
-        st.page_link(alert_page, label=more, icon=":material/more_horiz:")
+        moment.link("alerts", more, "more_horiz")
 
 
-def _card(row: dict[str, Any], moment: frame.Moment, alert_page: st.Page) -> None:
+def _tally(opened: pl.DataFrame) -> str:
+    """`2 firing · 1 pending`, the gravest severity of each as its colour."""
+    parts = []
+    for state, among in opened.group_by("state", maintain_order=True):
+        gravest = next((one for one in texts.SEVERITIES if one in among["severity"]), "info")
+        look, colour = texts.look(texts.STATES, str(state[0])), texts.look(texts.SEVERITIES, gravest).colour
+        parts.append(f":{colour}[**{among.height}** {look.word.lower()}]")
+    return " · ".join(parts)
+
+
+def _card(row: Mapping[str, Any], moment: frame.Moment) -> None:
     state, severity = texts.look(texts.STATES, row["state"]), texts.look(texts.SEVERITIES, row["severity"])
     st.markdown(f"{severity.badge} {state.badge}")
     st.markdown(f"##### {texts.literal(texts.series_name(row['series']))}")
     seen = texts.counted(row["series"], row["observed"])
     st.markdown(f"**{seen}** in {row['hours']} h, {texts.amount(row['expected'])} usual")
     since = row["opened_at"]
-    st.caption(f"Open for {texts.span(moment.now - since)}, since {texts.clock(since)}")
-    st.page_link(
-        alert_page,
-        label="Evidence",
-        icon=":material/arrow_forward:",
-        icon_position="right",
-        query_params={"alert": row["id"]},
-        width="stretch",
-    )
+    taken = f" · taken on by {texts.literal(row['acknowledged_by'])}" if row["acknowledged_by"] else ""
+    st.caption(f"Open for {texts.span(moment.now - since)}, since {moment.zone.clock(since)}{taken}")
+    moment.link("alerts", "Evidence", "arrow_forward", fill=True, alert=row["id"])
 
 
 def _quiet(moment: frame.Moment) -> None:
     """No open alert: whether that means quiet, or that nothing may alert yet."""
-    since, needed = moment.status.watched_since, reads.learning_days(moment.notes)
+    since, needed = moment.status.watched_since, reads.rules(moment.notes).learning_days
     watched = texts.count(moment.status.series, "series", "series")
     if since is None:
         st.info("Nothing is watched yet: no headline has been counted.", icon=":material/school:")
     elif (left := since + timedelta(days=needed) - moment.now) > timedelta(0) and moment.live:
         st.info(
-            f"**Learning.** Squall is measuring what is usual, since {texts.utc(since)}. The first alerts are possible "
-            f"in {texts.span(left)}; trends and headlines are complete already.",
+            f"**Learning.** Squall is measuring what is usual, since {moment.zone.full(since)}. The first alerts are "
+            f"possible in {texts.span(left)}; trends and headlines are complete already.",
             icon=":material/school:",
         )
     elif moment.live:
@@ -100,89 +114,120 @@ def _nothing_counted(moment: frame.Moment) -> None:
     frame.empty("No headlines yet", words, "newspaper")
 
 
-def _chosen(moment: frame.Moment) -> tuple[str, reads.Period]:
-    """The series and the period that the reader of the page wants."""
-    held = str(st.session_state.get(_SERIES) or "market")
-    everything = reads.period(reads.Choice.MONTH, moment.status, moment.now, live=moment.live)
-    left, right = st.columns([2, 1], gap="large", vertical_alignment="bottom")
-    with left:
-        name = st.selectbox(
-            "Series",
-            reads.choices(reads.series(moment.reader, everything), held),
-            format_func=lambda one: texts.series_name(one) if one == "market" else _option(one),
-            key=_SERIES,
-        )
-    with right:
-        choice = st.segmented_control(
-            "Range", list(reads.Choice), default=reads.Choice.WEEK, required=True, key=_RANGE, width="stretch"
-        )
-    wanted = choice or reads.Choice.WEEK
-    return name or "market", reads.period(wanted, moment.status, moment.now, live=moment.live)
+def _market(moment: frame.Moment, over: reads.Period) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown("##### Market", width="content")
+        moment.link("series", "Open the series", "arrow_forward", range=_asked(over))
+    points = reads.trend(moment.reader, "market", over)
+    usual = reads.usual(moment.reader, "market", over, reads.rules(moment.notes))
+    _figures(points, usual, over)
+    if points.is_empty():
+        st.info("No story in this range. Choose a longer one.", icon=":material/bar_chart_off:")
+        return
+    marked = reads.alerts(moment.reader, over.since, over.until)
+    st.altair_chart(
+        charts.tone(points, marked, over, usual, height=190),
+        alt="Tone of the market over time, against the band in which nine steps of ten usually lie",
+    )
+    band = "Shaded: where nine of ten usually lie. " if usual.height else "The usual band is not known yet. "
+    st.caption(f"Mean tone per {over.step}. {band}Dashed uprights: an alert opened; red is critical, orange a warning.")
 
 
-def _option(series: str) -> str:
-    return f"{texts.series_kind(series)}: {texts.series_name(series)}"
-
-
-def _figures(name: str, counted: pl.DataFrame, over: reads.Period) -> None:
-    found = counted.filter(pl.col("series") == name)
-    nothing: dict[str, Any] = {"stories": 0, "negative": 0, "tone": None, "usual_negative": None}
-    row = found.row(0, named=True) if found.height else nothing
-    share = f"{row['negative'] / row['stories']:.0%}" if row["stories"] else "none"
-    usual = row["usual_negative"]
+def _figures(points: pl.DataFrame, usual: pl.DataFrame, over: reads.Period) -> None:
+    stories, negative = int(points["stories"].sum()), int(points["negative"].sum())
+    weighed = points.select((pl.col("tone") * pl.col("stories")).sum()).item() or 0.0
+    expected = float(usual["expected"].sum()) if usual.height else None
+    tone = weighed / stories if stories else None
+    mean = float(usual["tone_usual"].head(1).item()) if usual.height else None
     with frame.figures():
         st.metric(
-            "Stories",
-            f"{row['stories']:,}",
-            help="Distinct stories: copies of one story count once.",
+            "Tone",
+            "unknown" if tone is None else f"{tone:+.2f}",
+            delta=None if mean is None else f"usual: {mean:+.2f}",
+            delta_arrow="off",
+            delta_color="off",
+            help="Probability of positive less that of negative, from −1 to +1: the mean over the range's stories.",
             width=frame.FIGURE,
         )
         st.metric(
             "Negative stories",
-            f"{row['negative']:,}",
-            delta=None if usual is None else f"usual: {texts.amount(usual)}",
+            f"{negative:,}",
+            delta=None if expected is None else f"usual: {texts.amount(expected)}",
             delta_arrow="off",
             delta_color="off",
-            help=f"Usual: the mean of a range of this length in the 28 days before {texts.utc(over.since)}.",
+            help="Distinct stories: copies of one story count once. Usual: what detection expects, hour by hour.",
             width=frame.FIGURE,
         )
-        st.metric("Share negative", share, width=frame.FIGURE)
-        st.metric(
-            "Mean tone",
-            "unknown" if row["tone"] is None else f"{row['tone']:+.2f}",
-            help="Probability of positive less that of negative, from −1 to +1.",
-            width=frame.FIGURE,
-        )
+        st.metric("Stories", f"{stories:,}", width=frame.FIGURE)
 
 
-def _trends(moment: frame.Moment, name: str, over: reads.Period) -> None:
-    st.markdown(f"##### Stories per {over.step}: {texts.literal(texts.series_name(name))}")
-    points = reads.trend(moment.reader, name, over)
-    if points.is_empty():
-        st.info(
-            f"No story between {texts.utc(over.since)} and {texts.utc(over.until)}. Choose a longer range.",
-            icon=":material/bar_chart_off:",
-        )
-        return
-    # On the market all alerts are drawn: what happened in its parts explains its own line.
-    marked = reads.alerts(moment.reader, over.since, over.until, name="" if name == "market" else name)
-    st.altair_chart(charts.volume(points, marked, over), alt=f"Stories per {over.step}, negative ones on top")
-    st.markdown("##### Tone")
-    st.altair_chart(charts.tone(points, marked, over), alt="Mean tone over time")
-    st.caption(
-        "Tone: each dot is the mean of one step, the line an average over the last few. "
-        "Dashed: an alert opened; shaded: it lasted. Red for critical, orange for warning, blue for info."
-    )
-
-
-def _standing_out(counted: pl.DataFrame, over: reads.Period) -> None:
-    st.markdown("##### Where negative news stands out")
-    found = reads.standing_out(counted, _MOST_MOVERS)
+def _movers(moment: frame.Moment, over: reads.Period) -> None:
+    st.markdown("##### Companies whose tone changed")
+    found = reads.moves(moment.reader, over)
     if found.is_empty():
-        st.info("No series has more negative stories than usual in this range.", icon=":material/check:")
+        st.caption("No company has four stories or more in this range and in the four weeks before it.")
         return
-    st.altair_chart(charts.movers(found), alt="Negative stories by series against the usual number")
-    st.caption(
-        "Bar: negative stories in this range. Mark: what is usual there, where a day or more of history tells. "
-        f"{texts.clock(over.since)} to {texts.clock(over.until)}."
+    st.altair_chart(charts.moves(found), alt="Companies whose tone changed most: tone now against the usual")
+    st.caption("Dot: tone now, red where worse. Mark: tone in the four weeks before. At least four stories in each.")
+
+
+def _heat(moment: frame.Moment, over: reads.Period, counted: pl.DataFrame, kind: str, title: str) -> None:
+    found = reads.heat(moment.reader, kind, over, counted)
+    if found.is_empty():
+        return
+    st.markdown(f"##### {title}")
+    key = f"overview_heat_{kind}"
+
+    def chosen() -> None:
+        points = st.session_state[key].selection.get(charts.POINT) or []
+        if points:
+            st.session_state[f"{key}_cell"] = dict(points[0])
+
+    st.altair_chart(
+        charts.heatmap(found, over),
+        key=key,
+        on_select=chosen,
+        selection_mode=charts.POINT,
+        alt=f"{title} over time: negative stories against the usual",
     )
+    cell = st.session_state.get(f"{key}_cell")
+    if cell:
+        begun, ended = (datetime.fromtimestamp(cell[end] / 1000, UTC) for end in ("start", "end"))
+        words = f"{texts.series_name(cell['series'])}: {moment.zone.clock(begun)} to {moment.zone.clock(ended)}"
+        asked = {"series": cell["series"], "from": f"{begun:%Y-%m-%dT%H:%M}", "to": f"{ended:%Y-%m-%dT%H:%M}"}
+        moment.link("series", texts.literal(words), "arrow_forward", **asked)
+
+
+def _latest(moment: frame.Moment, over: reads.Period) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown("##### Latest negative stories", width="content")
+        moment.link("stories", "All headlines", "arrow_forward", tone="negative")
+    found = reads.headlines(moment.reader, "market", over, reads.Sift(negative_only=True), limit=_MOST_STORIES * 5)
+    stories = reads.distinct(found).head(_MOST_STORIES)
+    if stories.is_empty():
+        st.info("No negative story in this range.", icon=":material/check:")
+        return
+    for row in stories.iter_rows(named=True):
+        _line(row, moment)
+
+
+def _line(row: Mapping[str, Any], moment: frame.Moment) -> None:
+    with st.container(gap=None):
+        link = texts.linked(row["title"], row["link"])
+        if link is None:
+            st.text(row["title"])
+        else:
+            st.markdown(link)
+        publishers = ", ".join(texts.literal(one) for one in row["publishers"][:4])
+        about = [texts.series_name(f"theme:{one}") for one in row["themes"]]
+        about += [texts.series_name(f"company:{one}") for one in row["companies"]]
+        st.caption(
+            f"{publishers} · {moment.zone.clock(row['effective'])} ({texts.ago(row['effective'], moment.now)}) · "
+            f"{row['negative']:.0%} negative" + "".join(f" · {texts.literal(one)}" for one in about[:4])
+        )
+
+
+def _asked(over: reads.Period) -> str:
+    """The choice that a range of this length is, for a link to another page."""
+    days = round((over.until - over.since) / timedelta(days=1))
+    return str(reads.Choice.DAY if days <= 1 else reads.Choice.WEEK if days <= 7 else reads.Choice.MONTH)

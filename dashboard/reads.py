@@ -11,18 +11,26 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from typing import Protocol
 
 import polars as pl
+from pydantic import ValidationError
 
+from alerts.bands import BAND, band
 from alerts.rules import Rules
+from dashboard.periods import Choice, Period, between, period, told_time
+from monitor.storage.words import wanted
+
+__all__ = ["Choice", "Period", "between", "period", "told_time"]
 
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
 _BASELINE = timedelta(days=28)
 _MOST_SERIES = 2000
-_LEAST_SURPLUS = 1.0
+# A band is learned from a year at most.
+_LONGEST_BASELINE = timedelta(days=364)
+# First the last 64th of a range, then the last eighth, then all of it.
+_PARTS = (64, 8, 1)
 
 
 class Reader(Protocol):
@@ -81,55 +89,12 @@ def notes(reader: Reader) -> dict[str, str]:
     return {str(key): str(value) for key, value in reader.query("meta").iter_rows()}
 
 
-def learning_days(noted: Mapping[str, str]) -> float:
-    """Days of history that a series needs before it may alert, as the daemon noted them; else the default."""
+def rules(noted: Mapping[str, str]) -> Rules:
+    """The rules that the daemon noted; the default ones when it noted none, or ones that are not understood."""
     try:
-        return float(json.loads(noted["rules"])["learning_days"])
-    except (KeyError, TypeError, ValueError):
-        return Rules().learning_days
-
-
-class Choice(StrEnum):
-    """The time ranges that a page offers."""
-
-    DAY = "24 hours"
-    WEEK = "7 days"
-    MONTH = "28 days"
-    ALL = "All"
-
-
-@dataclass(frozen=True, slots=True)
-class Period:
-    """A range of time, `until` left out, and the step in which it is shown: 'hour', 'day' or 'month'."""
-
-    since: datetime
-    until: datetime
-    step: str
-
-    def __post_init__(self) -> None:
-        if self.since.tzinfo is None or self.until.tzinfo is None or self.since >= self.until:
-            raise ValueError(f"a period needs aware times in order, not {self.since} to {self.until}")
-
-
-def period(choice: Choice, known: Status, now: datetime, *, live: bool) -> Period:
-    """The range that a choice means.
-
-    It ends with the current hour. When nobody writes, it ends with the last hour that holds headlines: yesterday's
-    file shows yesterday, not an empty page.
-    """
-    until = _floor_hour(now) + _HOUR
-    if not live and known.last_hour is not None:
-        until = min(until, _floor_hour(known.last_hour) + _HOUR)
-    if choice is Choice.DAY:
-        return Period(until - _DAY, until, "hour")
-    if choice is Choice.WEEK:
-        return Period(until - 7 * _DAY, until, "hour")
-    if choice is Choice.MONTH or known.first_hour is None:
-        return Period(_floor_day(until - 28 * _DAY), until, "day")
-    since = _floor_day(min(known.first_hour, until - _HOUR))
-    return Period(
-        since, until, "hour" if until - since <= 8 * _DAY else "day" if until - since <= 800 * _DAY else "month"
-    )
+        return Rules.model_validate_json(noted["rules"])
+    except (KeyError, ValidationError):
+        return Rules()
 
 
 def series(reader: Reader, over: Period) -> pl.DataFrame:
@@ -141,23 +106,98 @@ def series(reader: Reader, over: Period) -> pl.DataFrame:
 
 def trend(reader: Reader, name: str, over: Period) -> pl.DataFrame:
     """One series over the period, a row for each step that saw a story."""
-    return reader.query("trend", series=name, step=over.step, since=over.since, until=over.until)
+    return reader.query("trend", series=name, step=over.step, zone=over.zone.name, since=over.since, until=over.until)
 
 
-def headlines(
-    reader: Reader, name: str, over: Period, *, text: str, negative_only: bool, limit: int = 200
-) -> pl.DataFrame:
-    """The latest headlines of a series in the period; those that contain `text` when it is not empty."""
-    asked: Mapping[str, object] = {
+def usual(reader: Reader, name: str, over: Period, known: Rules) -> pl.DataFrame:
+    """What was usual in each step of the period (`alerts.bands.BAND`); no row while that is not known."""
+    watched = reader.query("watched_since", series=name)
+    if watched.is_empty() or over.step == "month":
+        return pl.DataFrame(schema=BAND)
+    since = max(min(over.since, over.until - known.baseline_days * _DAY), over.until - _LONGEST_BASELINE)
+    counts = reader.query("hours", series=name, since=since, until=over.until)
+    return band(counts, name, watched["since"].item(), [at for at in over.steps if at >= since], known)
+
+
+@dataclass(frozen=True, slots=True)
+class Sift:
+    """Which headlines are wanted: words of the title, a tone ('negative', ..., 'unsure'), a publisher; '' is any."""
+
+    text: str = ""
+    tone: str = ""
+    publisher: str = ""
+    negative_only: bool = False
+
+
+_ANY = Sift()
+
+
+def headlines(reader: Reader, name: str, over: Period, sift: Sift = _ANY, *, limit: int = 200) -> pl.DataFrame:
+    """The latest headlines of a series in the period that pass, newest first; columns of query `latest`.
+
+    A short range is asked first: it is answered fast, and where much is written it holds enough.
+    """
+    words = wanted(" ".join([sift.text, *([f"${ticker}"] if (ticker := _ticker(name)) else [])]))
+    asked: dict[str, object] = {
         "series": name,
-        "since": over.since,
-        "until": over.until,
-        "negative_only": negative_only,
+        "negative_only": sift.negative_only,
+        "tone": sift.tone,
+        "publisher": sift.publisher,
         "limit": limit,
     }
-    if wanted := text.strip():
-        return reader.query("search", text=wanted, **asked)
-    return reader.query("headlines", **asked)
+    if sift.text.strip() and not wanted(sift.text).ranges:
+        return reader.query("latest", **{**asked, "since": over.since, "until": over.until, "limit": 0})
+    query, more = ("latest", {}) if words.empty else ("search", words.params())
+    for part in _PARTS:
+        since = max(over.since, over.until - (over.until - over.since) / part)
+        found = reader.query(query, **asked, **more, since=since, until=over.until)
+        if found.height >= limit or since <= over.since:
+            break
+    return found
+
+
+def distinct(found: pl.DataFrame) -> pl.DataFrame:
+    """Headlines (query `latest`) by story: a row each, that of its most negative headline, with all who carry it.
+
+    Columns: those of the query, `publishers` (first to carry it first), `copies`, `first_at`; newest story first.
+    """
+    if found.is_empty():
+        return found.with_columns(
+            publishers=pl.lit(None, pl.List(pl.String)), copies=pl.lit(None, pl.UInt32), first_at=pl.col("effective")
+        )
+    about = found.group_by("story").agg(
+        publishers=pl.col("publisher").sort_by("effective").unique(maintain_order=True),
+        copies=pl.len(),
+        first_at=pl.col("effective").min(),
+        last_at=pl.col("effective").max(),
+    )
+    worst = found.sort("negative", "effective", "id", descending=[True, False, False]).unique("story", keep="first")
+    return worst.join(about, on="story").sort("last_at", "id", descending=[True, False]).drop("last_at")
+
+
+def heat(reader: Reader, kind: str, over: Period, counted: pl.DataFrame, cells: int = 28) -> pl.DataFrame:
+    """Every series of a kind in up to `cells` equal stretches of time, against what it had before the period.
+
+    Args:
+        counted: `series` of the same period.
+
+    Columns: series, at, stories, negative, tone, usual (negative stories; null without history), surplus: how far
+    negative stories are above usual, in standard deviations of a chance that knows no more.
+    """
+    hours = max(1, -(-int((over.until - over.since) / _HOUR) // cells))
+    found = reader.query("heat", kind=kind, hours=hours, since=over.since, until=over.until)
+    before = counted.select("series", usual=pl.col("usual_negative") * hours / ((over.until - over.since) / _HOUR))
+    surplus = (pl.col("negative") - pl.col("usual")) / (pl.col("usual") + 1).sqrt()
+    return found.join(before, on="series", how="left").with_columns(
+        surplus=surplus, until=pl.min_horizontal(pl.col("at") + pl.duration(hours=hours), pl.lit(over.until))
+    )
+
+
+def moves(reader: Reader, over: Period, *, least: int = 4, limit: int = 8) -> pl.DataFrame:
+    """Companies whose tone changed most against the four weeks before, with at least `least` stories in both."""
+    return reader.query(
+        "moves", least=least, baseline=over.since - _BASELINE, since=over.since, until=over.until, limit=limit
+    )
 
 
 def alerts(reader: Reader, since: datetime, until: datetime, *, name: str = "", limit: int = 500) -> pl.DataFrame:
@@ -165,28 +205,16 @@ def alerts(reader: Reader, since: datetime, until: datetime, *, name: str = "", 
     return reader.query("alerts", series=name, since=since, until=until, limit=limit)
 
 
-def standing_out(counted: pl.DataFrame, most: int) -> pl.DataFrame:
-    """Series with more negative stories than usual, those that stand out most first; the market is not among them."""
-    surplus = (pl.col("negative") - pl.col("usual_negative")) / (pl.col("usual_negative") + 1).sqrt()
-    return (
-        counted.filter(pl.col("series") != "market", pl.col("negative") > pl.col("usual_negative").fill_null(0.0))
-        .with_columns(surplus=surplus.fill_null(0.0))
-        .filter((pl.col("surplus") >= _LEAST_SURPLUS) | pl.col("usual_negative").is_null())
-        .sort("surplus", "negative", "series", descending=[True, True, False])
-        .head(most)
-    )
-
-
-def choices(counted: pl.DataFrame, chosen: str, companies: int = 60) -> list[str]:
-    """Series to choose from: the market, topics, themes, and the companies with the most stories.
+def choices(counted: pl.DataFrame, chosen: str, companies: int = 200) -> list[str]:
+    """Series to choose from: the market, topics, themes, sectors, and the companies with the most stories.
 
     Sorted by kind and name, so that an option keeps its place while counts change.
     """
     kind = pl.col("series").str.split(":").list.first()
     busy = counted.filter(kind == "company").sort("stories", "series", descending=[True, False]).head(companies)
     named = set(counted.filter(~kind.is_in(["company", "market"]))["series"].to_list()) | set(busy["series"].to_list())
-    order = {"topic": 0, "theme": 1, "company": 3}
-    rest = sorted((named | {chosen}) - {"market"}, key=lambda one: (order.get(one.partition(":")[0], 2), one.lower()))
+    order = {"topic": 0, "theme": 1, "sector": 2, "company": 4}
+    rest = sorted((named | {chosen}) - {"market"}, key=lambda one: (order.get(one.partition(":")[0], 3), one.lower()))
     return ["market", *rest]
 
 
@@ -215,9 +243,6 @@ def stories(evidence: str) -> tuple[Story, ...]:
     return tuple(sorted(found, key=lambda story: story.at, reverse=True))
 
 
-def _floor_hour(at: datetime) -> datetime:
-    return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-
-
-def _floor_day(at: datetime) -> datetime:
-    return _floor_hour(at).replace(hour=0)
+def _ticker(name: str) -> str:
+    kind, _, ticker = name.partition(":")
+    return ticker if kind == "company" else ""

@@ -42,6 +42,8 @@ STATES: dict[str, Look] = {
     "pending": Look("Pending", "yellow", "hourglass_top", "a surge was seen; it fires when it lasts"),
     "firing": Look("Firing", "red", "notifications_active", "the surge goes on"),
     "recovering": Look("Recovering", "blue", "trending_down", "no surge at the moment; it resolves when that lasts"),
+    "no_data": Look("No data", "violet", "signal_disconnected", "no news is seen, so nobody knows whether it goes on"),
+    "error": Look("Not tested", "violet", "error", "detection fails, so nobody knows whether it goes on"),
     "resolved": Look("Resolved", "green", "check_circle", "the surge is over"),
     "learning": Look("Learning", "gray", "school", "the usual rate is not known yet"),
     "quiet": Look("Quiet", "green", "check", "nothing unusual"),
@@ -56,6 +58,8 @@ DELIVERY_STATES: dict[str, Look] = {
     "pending": Look("Waiting", "yellow", "schedule_send"),
     "delivered": Look("Delivered", "green", "check_circle"),
     "dead": Look("Given up", "red", "cancel"),
+    "bundled": Look("Bundled", "blue", "stacks", "it goes, or went, together with others"),
+    "withdrawn": Look("Withdrawn", "gray", "undo", "it was held back, and something later took its place"),
 }
 _OUTCOMES = {
     "new": "Answers",
@@ -87,6 +91,15 @@ _CHANGES = {
     "returned": "Came back",
     "resolved": "Resolved",
     "faded": "Faded before it fired",
+    "lost": "Lost sight: no news came",
+    "regained": "News is seen again",
+    "reminded": "Reminder: it still fires",
+}
+TONES: dict[str, Look] = {
+    "negative": Look("Negative", "red", "sentiment_dissatisfied"),
+    "neutral": Look("Neutral", "gray", "sentiment_neutral"),
+    "positive": Look("Positive", "green", "sentiment_satisfied"),
+    "unsure": Look("Unsure", "yellow", "question_mark", "the model gave no opinion"),
 }
 _KINDS = {"market": "Market", "topic": "Topic", "theme": "Theme", "company": "Company", "sector": "Sector"}
 
@@ -115,6 +128,12 @@ def sentence_case(name: str) -> str:
     """`one_publisher` or `bank-stress` as people write it: One publisher, Bank stress."""
     words = re.sub(r"[-_\s]+", " ", name).strip()
     return words[:1].upper() + words[1:]
+
+
+def sentence(words: str) -> str:
+    """Words of an error as a sentence: a capital first, a full stop at the end."""
+    flat = words.strip()
+    return flat[:1].upper() + flat[1:] + ("" if not flat or flat[-1] in ".!?" else ".")
 
 
 def series_kind(series: str) -> str:

@@ -21,6 +21,7 @@ from monitor import __version__
 _COMMANDS = {
     "run": ("run", "Run the daemon: poll, score, detect, deliver."),
     "once": ("run", "Run one cycle, then exit."),
+    "reload": ("reload", "Let the running daemon read its settings anew."),
     "status": ("status", "Say how the daemon, feeds, model and deliveries are."),
     "dashboard": ("dashboard", "Open the dashboard."),
     "demo": ("demo", "Play three invented weeks through the real path, offline."),
@@ -29,13 +30,18 @@ _COMMANDS = {
     "themes": ("themes", "List risk themes, try them on a headline."),
     "config": ("config", "Check or show the settings."),
     "backtest": ("backtest", "Run history through the detectors."),
-    "score": ("score", "Score headlines from a file or standard input."),
+    "score": ("score", "Score headlines from a file, standard input, or a whole archive."),
+    "backfill": ("backfill", "Take a scored archive into the store."),
     "explain": ("explain", "Show which words made the model say what it says."),
     "evaluate": ("evaluate", "Measure the model on labelled headlines."),
     "train": ("train", "Train an adapter."),
     "label": ("label", "Label headlines, for training and measurement."),
     "models": ("models", "List, compare, promote and roll back models."),
     "rescore": ("rescore", "Score stored headlines again with the present model."),
+    "doctor": ("doctor", "Look for what keeps Squall from its work, and say what to do."),
+    "backup": ("backup", "Copy the store, while the daemon runs or not."),
+    "restore": ("backup", "Put a backup in the place of the store."),
+    "compact": ("backup", "Give space of the store back to the disk."),
 }
 
 
@@ -78,11 +84,38 @@ class _Lazy(click.Group):
     envvar="SQUALL_CONFIG",
     help="Settings file; else ./squall.toml, then squall/squall.toml in your config folder.",
 )
-@click.version_option(__version__, prog_name="squall")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=lambda ctx, _, asked: _tell_version(ctx) if asked else None,
+    help="Print the version, with those of the store's schema and of the model that would score.",
+)
 @click.pass_context
 def squall(ctx: click.Context, config: Path | None) -> None:
     """Watch financial news, and tell people when it turns."""
     ctx.obj = config
+
+
+def _tell_version(ctx: click.Context) -> None:
+    """Version, schema and model by the settings in the usual places; a model that cannot be had is told in words."""
+    from models.errors import ModelError
+    from monitor.chosen_model import chosen_adapter
+    from monitor.errors import SettingsUnusable
+    from monitor.settings import ModelSettings, find_settings, load_settings
+    from monitor.storage.migrating import known_migrations
+
+    try:
+        settings = load_settings(find_settings(ctx.params.get("config"))).model
+    except SettingsUnusable:
+        settings = ModelSettings()
+    try:
+        model = chosen_adapter(settings).model
+    except ModelError as error:
+        model = f"none ({error})"
+    click.echo(f"squall {__version__}, schema {len(known_migrations())}, model {model}")
+    ctx.exit()
 
 
 def main() -> None:

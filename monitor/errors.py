@@ -9,6 +9,8 @@
     │   ├── StoreTooNew      the store was written by a newer version
     │   ├── StoreDamaged     the file is no store, or broken
     │   └── StoreUnavailable the file cannot be created, read or written now (rights, full disk)
+    ├── DiskNearlyFull       there is no room for what would be fetched
+    ├── ModelLost            the model's process died, or did not answer in time
     └── ServiceError         the read service refuses or does not answer
 
 A dead feed is no error: it is a `Check` with an outcome and a reason.
@@ -51,6 +53,14 @@ class StoreDamaged(StoreError):
 
 class StoreUnavailable(StoreError):
     """The file cannot be created, read or written at the moment."""
+
+
+class ModelLost(MonitorError):
+    """The process that runs the model died, or did not answer in time."""
+
+
+class DiskNearlyFull(MonitorError):
+    """There is no room for what would be fetched."""
 
 
 class ServiceError(MonitorError):

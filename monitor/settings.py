@@ -49,6 +49,22 @@ class StoreSettings(Section):
         "2GB", pattern=r"^\d+(\.\d+)?\s?(MB|GB|MiB|GiB)$", description="Most memory that DuckDB may take."
     )
     threads: int = Field(2, ge=1, le=64, description="Threads that DuckDB may use.")
+    keep_days: int = Field(
+        400,
+        ge=0,
+        le=36500,
+        description="Days that headlines stay in the store; then their month moves to a Parquet file. 0 keeps all. "
+        "Counts and alerts stay for ever.",
+    )
+    archive: Path | None = Field(
+        None, description="Folder of those files; without it the store's name with .archive, beside the store."
+    )
+
+    @model_validator(mode="after")
+    def _kept_long_enough(self) -> StoreSettings:
+        if 0 < self.keep_days < 90:
+            raise ValueError("keep_days must be 0, for ever, or at least 90: what is usual is learned from two months")
+        return self
 
 
 class ModelSettings(Section):
@@ -79,6 +95,16 @@ class ModelSettings(Section):
     )
     token_budget: int = Field(
         0, ge=0, le=10_000_000, description="Most padded tokens in one batch; 0 picks one for the device."
+    )
+    own_process: bool = Field(
+        True,
+        description="The daemon runs it in a process of its own: what kills the model then leaves the daemon alone.",
+    )
+    answer_seconds: float = Field(
+        120,
+        gt=0,
+        le=3600,
+        description="Most time for 256 headlines; a process of its own is ended then, and begun anew.",
     )
 
 
@@ -114,6 +140,22 @@ class DashboardSettings(Section):
     )
     port: int = Field(8501, ge=1, le=65535, description="Port of the dashboard.")
     url: str = Field("", description="Address under which people reach the dashboard, for links in alerts.")
+    may_act: tuple[str, ...] = Field(
+        (),
+        description="With a login: mail addresses whose owners may act, * stands for any part; all others may only "
+        "look. Without a login, whoever reaches the dashboard on loopback may act.",
+    )
+
+
+class MetricsSettings(Section):
+    """What other programs may ask of the running daemon, on loopback only."""
+
+    port: int = Field(
+        9177,
+        ge=0,
+        le=65535,
+        description="Port of /metrics, /healthz and /readyz on 127.0.0.1; 0 switches them off.",
+    )
 
 
 class LogSettings(Section):
@@ -139,6 +181,7 @@ class Settings(Section):
     notify: NotifySettings = NotifySettings()
     dashboard: DashboardSettings = DashboardSettings()
     log: LogSettings = LogSettings()
+    metrics: MetricsSettings = MetricsSettings()
     feeds: tuple[Feed, ...] = Field(
         (), description="Your own feeds; one that bears the id of a shipped feed replaces it."
     )

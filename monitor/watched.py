@@ -1,7 +1,7 @@
 """What is watched: the shipped feeds and themes, and the user's own.
 
 takes  settings, and the changes that `squall feeds` made
-gives  feeds and themes, each id once
+gives  feeds, themes and series, each id once
 never  fetches or matches
 """
 
@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import structlog
 
+from models.score import TOPICS
 from models.themes import Theme, default_themes
 from monitor.errors import FeedListUnusable
 from monitor.feeds.added import applied, changes_file, read_changes
 from monitor.feeds.feed import Feed
 from monitor.feeds.lists import default_feeds
+from monitor.news.own_companies import with_own
+from monitor.series import MARKET, Kind, sector_of
 from monitor.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -73,3 +76,15 @@ def watched_themes(settings: Settings) -> tuple[Theme, ...]:
     shipped = default_themes() if settings.watch.default_themes else ()
     own = {theme.id for theme in settings.themes}
     return (*settings.themes, *(theme for theme in shipped if theme.id not in own))
+
+
+def watched_series(settings: Settings) -> list[str]:
+    """Everything that is watched. A company counts as watched whether or not it was ever in the news."""
+    tickers = settings.watch.companies or tuple(one.ticker for one in with_own(settings.companies))
+    return [
+        MARKET,
+        *(f"{Kind.TOPIC}:{topic}" for topic in TOPICS),
+        *(f"{Kind.THEME}:{theme.id}" for theme in watched_themes(settings)),
+        *(f"{Kind.SECTOR}:{sector}" for sector in sorted(set(sector_of().values()))),
+        *(f"{Kind.COMPANY}:{ticker}" for ticker in tickers),
+    ]

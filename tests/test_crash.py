@@ -1,8 +1,9 @@
-"""The daemon is killed twenty times in the middle of a crisis: nothing is lost, nothing repeated, everybody is told."""
+"""The daemon is killed again and again in the middle of a crisis: nothing is lost or repeated, everybody is told."""
 
 from __future__ import annotations
 
 import itertools
+import os
 import random
 import runpy
 import shutil
@@ -28,7 +29,9 @@ Answer, Desk, House, Item, Press = (SCENE[name] for name in ("Answer", "Desk", "
 prefill, rss, serving, surge, until, utc_now = (
     SCENE[name] for name in ("prefill", "rss", "serving", "surge", "until", "utc_now")
 )
-SEED = 20
+# As many as continuous integration can afford; `make nightly` asks for two hundred.
+KILLS = int(os.environ.get("SQUALL_DAEMON_KILLS", "12"))
+SEED = int(os.environ.get("SQUALL_DAEMON_SEED", "20"))
 PUBLISHERS = ("quillon", "marlow", "tessel", "orrin")
 DESKS = 10  # feeds of each publisher
 TOLD = ("fired", "escalated", "resolved")
@@ -59,14 +62,14 @@ class Newsroom:
 
 
 def moments(random_: random.Random) -> list[tuple[str, float]]:
-    """Twenty times: what to wait for, and how many seconds from there to the kill."""
-    early = [("", random_.uniform(0, 1)) for _ in range(4)] + [("started", random_.uniform(0, 3)) for _ in range(5)]
-    late = [("polled", random_.uniform(0, 2)) for _ in range(9)]
-    first, second = early[:5], early[5:] + late
-    random_.shuffle(first)
-    random_.shuffle(second)
+    """So many times: what to wait for, and how many seconds from there to the kill."""
+    kinds = (("", 1.0), ("started", 3.0), ("polled", 2.0), ("scored", 1.0), ("polled", 2.0))
+    others = [kinds[number % len(kinds)] for number in range(KILLS - 2)]
+    found = [(event, random_.uniform(0, most)) for event, most in others]
+    random_.shuffle(found)
     # At the moment when an alert fires, and in the middle of telling of it.
-    return [*first, ("alert_changed", 0.0), ("post", 0.0), *second]
+    quarter = len(found) // 4
+    return [*found[:quarter], ("alert_changed", 0.0), ("post", 0.0), *found[quarter:]]
 
 
 def kill_at(daemon: Any, desk: Any, event: str, delay: float) -> None:
@@ -147,8 +150,8 @@ def check_notices(store: Path, posts: Sequence[Any]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_twenty_kills_lose_nothing_and_repeat_nothing(tmp_path: Path) -> None:
+@pytest.mark.timeout(9000)
+def test_kills_lose_nothing_and_repeat_nothing(tmp_path: Path) -> None:
     with serving(Press()) as press, serving(Desk()) as desk:
         newsroom = Newsroom(press)
         house = House(tmp_path)

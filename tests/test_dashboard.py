@@ -82,23 +82,17 @@ def test_with_a_daemon_the_overview_says_so(live_scene: Path, monkeypatch: pytes
     assert not [one for one in app.warning if "not running" in one.value]
 
 
-def test_another_series_and_range_change_the_figures(scene: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_overview_shows_where_and_what(scene: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = opened(scene, monkeypatch)
-    app.selectbox(key="overview_series").select("theme:bank-stress").run()
-    stories = next(one for one in app.metric if one.label == "Stories")
-    assert stories.value == "20"
-    app.button_group(key="overview_range").set_value([reads.Choice.ALL]).run()
-    assert app.session_state["overview_series"] == "theme:bank-stress", "another range keeps the series"
+    words = said(app)
+    assert ":red[**1** firing]" in words
+    assert "##### Themes" in words
+    assert "##### Topics" in words
+    assert "[Bank 1 in trouble](<https://news.example/1?a=%28b%29>)" in words
+    assert next(one for one in app.metric if one.label == "Negative stories").value in {"31", "32"}
+    app.button_group(key="overview_range").set_value(reads.Choice.DAY).run()
+    assert next(one for one in app.metric if one.label == "Negative stories").value == "20"
     assert not app.exception
-
-
-def test_headlines_can_be_searched(scene: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    app = opened(scene, monkeypatch)
-    assert not app.error
-    app.text_input(key="headline_text").input("bank 7 ").run()
-    assert app.dataframe[-1].value["title"].to_list() == ["Bank 7 in trouble"]
-    app.text_input(key="headline_text").input("nothing like it").run()
-    assert any("No headline fits" in one.value for one in app.info)
 
 
 def test_one_alert_shows_its_evidence_history_and_messages(scene: Path) -> None:
@@ -136,23 +130,6 @@ def test_the_list_names_state_and_severity_and_tells_a_faded_alert(scene: Path) 
     listed = page.dataframe[0].value
     assert [list(one) for one in listed["state"]] == [["Firing"], ["Faded"]]
     assert listed["series"].to_list() == ["Bank stress (theme)", "Macro (topic)"]
-
-
-def _feeds_page(store: str) -> None:
-    from pathlib import Path
-
-    from dashboard import feed_health, frame
-
-    frame.show(Path(store), feed_health.draw)
-
-
-def test_feeds_say_what_is_wrong_with_them(scene: Path) -> None:
-    page = AppTest.from_function(_feeds_page, kwargs={"store": str(scene)}, default_timeout=30).run()
-    assert not page.error
-    feeds = page.dataframe[0].value
-    assert feeds["Feed"].to_list() == ["Sick Post", "Calm Wire"]
-    assert feeds["Reason"].to_list() == ["404: correct the url of sick-post", ""]
-    assert "squall alerts redeliver" in said(page)
 
 
 def test_without_a_store_the_page_says_how_to_begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -327,14 +304,14 @@ def test_a_period_must_be_in_order() -> None:
 
 
 def test_the_choice_of_series_keeps_its_order_and_what_was_chosen() -> None:
-    counted = pl.DataFrame(
-        {"series": ["company:B", "market", "topic:Z", "theme:a", "topic:A", "company:A"], "stories": [9, 9, 9, 9, 9, 1]}
-    )
+    names = ["company:B", "market", "topic:Z", "sector:Energy", "theme:a", "topic:A", "company:A"]
+    counted = pl.DataFrame({"series": names, "stories": [9, 9, 9, 9, 9, 9, 1]})
     assert reads.choices(counted, "company:A", companies=1) == [
         "market",
         "topic:A",
         "topic:Z",
         "theme:a",
+        "sector:Energy",
         "company:A",
         "company:B",
     ]
@@ -361,20 +338,6 @@ def test_charts_are_in_utc_and_hold_every_story() -> None:
     assert charts.tone(trend, none, over).to_dict()["layer"]
 
 
-def test_what_stands_out_is_more_than_usual_and_not_the_market() -> None:
-    counted = pl.DataFrame(
-        {
-            "series": ["market", "topic:A", "topic:B", "company:NEW"],
-            "stories": [99, 50, 20, 3],
-            "negative": [50, 30, 12, 3],
-            "usual_negative": [40.0, 31.0, 2.0, None],
-        }
-    )
-    found = reads.standing_out(counted, 10)
-    assert found["series"].to_list() == ["topic:B", "company:NEW"]
-    assert charts.movers(found).to_dict()["layer"]
-
-
 def test_the_table_of_headlines_has_only_web_links() -> None:
     at = datetime(2026, 3, 10, tzinfo=UTC)
     found = pl.DataFrame(
@@ -386,13 +349,21 @@ def test_the_table_of_headlines_has_only_web_links() -> None:
             "link": ["javascript:alert(1)", "https://news.example/"],
             "publisher": ["a", "b"],
             "negative": [0.9, 0.4],
+            "tone_in": [-0.85, 0.0],
+            "towards": [["GS", "JPM"], []],
+            "towards_negative": [[0.9, 0.2], []],
+            "towards_positive": [[0.05, 0.1], []],
             "themes": [["bank-stress"], []],
             "topics": [["Macro"], []],
             "companies": [["GS"], []],
         },
-        schema_overrides={"themes": pl.List(pl.String), "topics": pl.List(pl.String), "companies": pl.List(pl.String)},
+        schema_overrides={name: pl.List(pl.String) for name in ("themes", "topics", "companies", "towards")}
+        | {name: pl.List(pl.Float32) for name in ("towards_negative", "towards_positive")},
     )
     shown = headline_table.table(found)
     assert shown["link"].to_list() == [None, "https://news.example/"]
     assert shown["sentiment"].to_list() == [["Negative"], ["Unsure"]]
     assert shown["themes"].to_list() == [["Bank stress"], []]
+    assert shown["towards"].to_list() == [["GS 90% negative", "JPM neutral"], []]
+    assert "toned" not in shown.columns
+    assert headline_table.table(found, "company:GS")["toned"].to_list() == [-0.85, 0.0]

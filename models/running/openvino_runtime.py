@@ -50,6 +50,9 @@ class OpenVinoRuntime:
             "INFERENCE_PRECISION_HINT": hint,
             # Pinned to its cores, a second Squall or the dashboard would wait where others stand idle.
             "ENABLE_CPU_PINNING": False,
+            # It keeps code for every shape of batch that it has met, by default for 5,000: a month of news would take
+            # a gigabyte. With 64 memory settles; 144 odd small batches cost 8 % more time.
+            "CPU_RUNTIME_CACHE_CAPACITY": 64,
         }
         try:
             compiled = open_openvino().Core().compile_model(graph, "CPU", options)

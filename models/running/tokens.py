@@ -20,6 +20,8 @@ from models.running.batching import Batch
 from models.running.runtime import Padded
 
 TokenIds = list[list[int]]
+# Names and inflected words fall into two or three pieces; in four and more the encoder spells rather than reads.
+STRANGE_PIECES = 4
 
 
 class Query(NamedTuple):
@@ -77,6 +79,12 @@ class Tokens:
             return list(self._tokenizer.encode_batch_fast([given])[0].ids)
         except Exception:
             return list(self._tight.encode_batch_fast([given])[0].ids)
+
+    def strange(self, words: Sequence[str], pieces: int = STRANGE_PIECES) -> list[bool]:
+        """Of each word whether the vocabulary lacks it: it is unknown, or falls into so many pieces or more."""
+        unknown = {self._tokenizer.token_to_id(token) for token in ("[UNK]", "<unk>")} - {None}
+        found = self._tokenizer.encode_batch_fast(list(words), add_special_tokens=False)
+        return [len(one.ids) >= pieces or not unknown.isdisjoint(one.ids) for one in found]
 
     def framed(self, query: Query) -> Framed:
         """One query with the place of every token, for explanations."""

@@ -22,7 +22,7 @@ from models.training.card import card
 from models.training.recipes import Recipe
 from models.trust.behaviours import behaviours, bias, noisy, passed, reworded
 from models.trust.evaluation import probabilities
-from models.trust.metrics import Metrics, measure
+from models.trust.metrics import Metrics, measure, reliability
 
 _SLIPS_SEED = 7
 # Rows of a set that are read again with changes, at most: enough for a standard error of a point.
@@ -49,10 +49,12 @@ def report(folder: Path, recipe: Recipe, examples: Sequence[Example], *, encoder
     results: dict[str, Metrics] = {}
     robust: dict[str, dict[str, float]] = {}
     covered: dict[str, dict[str, float]] = {}
+    calibration: dict[str, list[dict[str, float]]] = {}
     for source, rows in sets.items():
         found = probabilities(scorer, rows).astype(np.float64)
         labels = np.array([one.label for one in rows])
         results[source] = measure(labels.tolist(), found, CLASSES[rows[0].task])
+        calibration[source] = reliability(labels.tolist(), found)
         if rows[0].task == "sentiment":
             robust[source] = _robustness(scorer, rows, results[source].accuracy)
             sure = found.max(1) >= scorer.adapter.settings.abstain_below
@@ -66,6 +68,7 @@ def report(folder: Path, recipe: Recipe, examples: Sequence[Example], *, encoder
         "tasks": sorted(scorer.tasks),
         "recipe": asdict(_told(recipe)),
         "test": {source: one.as_dict() for source, one in results.items()},
+        "calibration": calibration,
         "abstention": _rounded(covered),
         "robustness": _rounded(robust),
     }

@@ -62,6 +62,34 @@ def measure(labels: Sequence[int], probabilities: NDArray[np.floating], classes:
     return Metrics(truth.size, accuracy, float(np.mean(list(f1.values()))), _ece(truth, probabilities), recall, f1)
 
 
+def reliability(labels: Sequence[int], probabilities: NDArray[np.floating], bins: int = 10) -> list[dict[str, float]]:
+    """How often the model is right where it is so sure: a row for each bin of confidence that holds any text.
+
+    Args:
+        labels: [n]; probabilities: [n, classes].
+        bins: of equal width, from 0 to 1.
+
+    Returns:
+        rows of `confidence` and `accuracy`, the means within the bin, and `n`; the least sure first.
+    """
+    truth = np.asarray(labels, dtype=np.int64)
+    confidence = probabilities.max(1)
+    right = probabilities.argmax(1) == truth
+    bucket = np.minimum((confidence * bins).astype(np.int64), bins - 1)
+    rows = []
+    for index in range(bins):
+        inside = bucket == index
+        if inside.any():
+            rows.append(
+                {
+                    "confidence": round(float(confidence[inside].mean()), 4),
+                    "accuracy": round(float(right[inside].mean()), 4),
+                    "n": float(inside.sum()),
+                }
+            )
+    return rows
+
+
 def _ece(truth: NDArray[np.int64], probabilities: NDArray[np.floating], bins: int = 15) -> float:
     """Expected calibration error of the most probable class, in equal-width bins (Guo et al. 2017)."""
     confidence = probabilities.max(1)

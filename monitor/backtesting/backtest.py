@@ -1,6 +1,6 @@
 """History through the real path: what would have been alerted, and when?
 
-takes  a CSV of dated headlines, settings; other rules to compare with; sizes of events to plant
+takes  a CSV of dated headlines or a scored archive, settings; other rules to compare with; sizes of events to plant
 gives  `Report`: every alert that would have fired, with the stories behind it; `Trial`s of planted events
 never  sends anything, and never looks ahead: at each simulated hour only what was published by then is known
 """
@@ -11,7 +11,7 @@ import math
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +21,11 @@ from numpy.typing import NDArray
 from alerts.lifecycle import Alert, Change, ChangeReason
 from alerts.rules import Rules
 from alerts.spikes import Spike
+from monitor.archives.history import played
+from monitor.archives.slices import Archive
+from monitor.backtesting.csv_history import read_history
 from monitor.backtesting.injecting import Planted, plant, plantable, trial_of
 from monitor.backtesting.report import Day, FiredAlert, Report, Story, Trial
-from monitor.errors import InputUnusable
 from monitor.feeds.feed import Check, Entry, Outcome, unseen
 from monitor.news.companies import CompanyMatcher
 from monitor.news.headlines import Headline, headline
@@ -36,6 +38,7 @@ from monitor.service.pipeline import Pipeline
 from monitor.service.scoring import Scoring
 from monitor.settings import Settings
 from monitor.storage.database import MEMORY
+from monitor.storage.retention import is_archive
 from monitor.storage.store import Store
 from monitor.watched import watched_themes
 
@@ -56,17 +59,21 @@ class _Prescored:
     fault = ""
 
     def __init__(
-        self, by_title: Mapping[str, Scored], scoring: Scoring, meanings: dict[str, NDArray[np.float32]] | None = None
+        self,
+        by_title: Mapping[str, Scored],
+        scoring: Scoring,
+        model: str,
+        meanings: dict[str, NDArray[np.float32]] | None = None,
     ) -> None:
         self.by_title = by_title
-        self.model = scoring.model
+        self.model = model
         self._scoring = scoring
         # The same history is played many times: its titles are embedded once.
         self._meanings: dict[str, NDArray[np.float32]] = {} if meanings is None else meanings
 
     def beside(self, others: Mapping[str, Scored]) -> _Prescored:
         """The same scores and some more."""
-        return _Prescored({**self.by_title, **others}, self._scoring, self._meanings)
+        return _Prescored({**self.by_title, **others}, self._scoring, self.model, self._meanings)
 
     def score(self, headlines: Sequence[Headline], now: datetime) -> dict[int, Scored]:
         return {one.id: self.by_title[one.title] for one in headlines}
@@ -81,13 +88,15 @@ class _Prescored:
 
 
 class History:
-    """A history that was scored once, to be played as often as is asked for."""
+    """A history that was scored once, here or when it became an archive, to be played as often as is asked for."""
 
     def __init__(self, path: Path, settings: Settings, progress: Progress = lambda *_: None) -> None:
         """Read and score.
 
         Args:
-            path: CSV with the columns published (ISO 8601), outlet, title, and optionally summary and link.
+            path: CSV with the columns published (ISO 8601), outlet, title, and optionally summary and link; or a folder
+                of scored Parquet, as `squall score` writes it, whose scores are taken as they are; or what the store
+                moved away when it was old (`monitor.storage.retention`), a folder or one file.
             settings: themes and model; channels are ignored.
             progress: called with stage, done, total.
 
@@ -95,9 +104,13 @@ class History:
             InputUnusable: when the file, a column or a date cannot be understood, or there are no rows.
             ModelError: when the model cannot be loaded.
         """
-        self.entries = read_history(path)
         self._settings = settings.model_copy(update={"channels": (), "routes": (), "digests": ()})
-        self._scored = _prescored(self.entries, self._settings, progress)
+        if path.is_dir() and not is_archive(path):
+            self.entries, by_title = played(Archive(str(path)))
+            self._scored = _Prescored(by_title, _scoring(self._settings), next(iter(by_title.values())).score.model)
+        else:
+            self.entries = read_history(path)
+            self._scored = _prescored(self.entries, self._settings, progress)
         self._progress = progress
 
     def play(self, rules: Rules, warmup_until: datetime | None, planted: Planted | None = None) -> Report:
@@ -190,48 +203,13 @@ def _days(store: Store, series: Iterable[str], since: datetime, until: datetime)
     return {name: tuple(days) for name, days in found.items()}
 
 
-def read_history(path: Path) -> list[Entry]:
-    """Entries in order of publication, each fetched at the moment it was published.
-
-    Raises:
-        InputUnusable: see `backtest`.
-    """
-    try:
-        frame = pl.read_csv(path, infer_schema=False)
-    except FileNotFoundError:
-        raise InputUnusable(f"there is no file {path}") from None
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise InputUnusable(f"{path} cannot be read as CSV: {error}") from error
-    missing = [name for name in ("published", "outlet", "title") if name not in frame.columns]
-    if missing:
-        raise InputUnusable(f"{path} lacks the column {', '.join(missing)}; it has {', '.join(frame.columns)}")
-    for optional in ("summary", "link"):
-        if optional not in frame.columns:
-            frame = frame.with_columns(pl.lit("").alias(optional))
-    frame = frame.with_row_index("line", offset=2).fill_null("").filter(pl.col("title") != "")
-    if frame.is_empty():
-        raise InputUnusable(f"{path} holds no headline")
-    entries = [_entry(row, path) for row in frame.iter_rows(named=True)]
-    return sorted(entries, key=lambda entry: entry.fetched)
-
-
-def _entry(row: Mapping[str, str], path: Path) -> Entry:
-    try:
-        published = datetime.fromisoformat(row["published"])
-        published = published.replace(tzinfo=UTC) if published.tzinfo is None else published.astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise InputUnusable(f"{path}, line {row['line']}: {row['published']!r} is no ISO 8601 time") from error
-    feed = feed_of(row["outlet"], row["link"])
-    return Entry(feed.id, feed.publisher, "en", "", row["link"], row["title"], row["summary"], published, published)
-
-
 def _prescored(entries: Sequence[Entry], settings: Settings, progress: Progress) -> _Prescored:
     titles: dict[str, Headline] = {}
     matcher = CompanyMatcher(with_own(settings.companies))
     for entry in entries:
         one = headline(entry, entry.fetched, first_fetch=False, companies=matcher)
         titles.setdefault(one.title, one)
-    scoring = Scoring(settings.model, watched_themes(settings), companies=matcher)
+    scoring = _scoring(settings)
     unique = list(titles.values())
     by_title: dict[str, Scored] = {}
     for start in range(0, len(unique), _PORTION):
@@ -239,7 +217,12 @@ def _prescored(entries: Sequence[Entry], settings: Settings, progress: Progress)
         scored = scoring.score_all(portion)
         by_title.update({one.title: scored[one.id] for one in portion})
         progress("scoring", len(by_title), len(unique))
-    return _Prescored(by_title, scoring)
+    return _Prescored(by_title, scoring, scoring.model)
+
+
+def _scoring(settings: Settings) -> Scoring:
+    companies = CompanyMatcher(with_own(settings.companies))
+    return Scoring(settings.model, watched_themes(settings), companies=companies)
 
 
 def _played(pipeline: Pipeline, entries: Sequence[Entry], start: datetime, progress: Progress) -> list[Change]:

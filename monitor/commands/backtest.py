@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("history", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("history", type=click.Path(path_type=Path))
 @click.option(
     "--warmup-until",
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
@@ -52,7 +52,11 @@ def backtest(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Drive HISTORY (CSV: published, outlet, title, and optionally summary, link) through the real path."""
+    """Drive HISTORY through the real path.
+
+    It is a CSV (published, outlet, title, and optionally summary, link), or a folder that `squall score` filled with
+    scored Parquet, which is not scored again.
+    """
     from rich.console import Console
     from rich.progress import Progress, TaskID
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 
 import click
-import httpx2
 
 from alerts.channels import ChannelSettings, open_channel
 from alerts.errors import ChannelUnusable
-from alerts.webhook import WebhookSettings, shown
 from monitor.commands.opening import settings_of
 from monitor.errors import SettingsUnusable
 from monitor.settings import find_settings, load_settings
+from monitor.shown_settings import shown_settings
 
 
 @click.group()
@@ -36,12 +35,7 @@ def check(ctx: click.Context) -> None:
 @click.pass_context
 def show(ctx: click.Context) -> None:
     """Print the settings in force as JSON; secrets stay where they are, and webhook addresses lose their tokens."""
-    settings = settings_of(ctx)
-    values = settings.model_dump(mode="json")
-    for channel, told in zip(settings.channels, values["channels"], strict=True):
-        if isinstance(channel, WebhookSettings):
-            told["url"] = shown(httpx2.URL(channel.url))
-    click.echo(json.dumps(values, indent=2, ensure_ascii=False))
+    click.echo(json.dumps(shown_settings(settings_of(ctx)), indent=2, ensure_ascii=False))
 
 
 @config.command()

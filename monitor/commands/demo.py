@@ -6,7 +6,8 @@ import asyncio
 import json
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -110,15 +111,33 @@ def _tell(result: DemoResult, console: Console) -> None:
 
 def _open_dashboard(folder: Path, settings: Settings, console: Console) -> None:
     """The dashboard on the demo's store, until Ctrl-C."""
+    from monitor.desk.actions import actions_of
+    from monitor.news.companies import CompanyMatcher
+    from monitor.news.own_companies import with_own
     from monitor.service.dashboarding import dashboard_process, wait
+    from monitor.service.explaining import Explainer
+    from monitor.service.page_actions import for_pages
     from monitor.storage.readservice import ReadService
     from monitor.storage.store import Store
+    from monitor.watched import watched_themes
+
+    def ended() -> datetime:
+        return ENDS
 
     path = folder / STORE
     shown = Settings(
-        store=StoreSettings(path=path), watch=WatchSettings(default_feeds=False), dashboard=settings.dashboard
+        store=StoreSettings(path=path),
+        watch=WatchSettings(default_feeds=False),
+        dashboard=settings.dashboard,
+        model=settings.model,
     )
-    with Store.open(path, ENDS) as store, ReadService(store), dashboard_process(shown, ENDS) as process:
+    with ExitStack() as held:
+        store = held.enter_context(Store.open(path, ENDS))
+        explainer = Explainer(shown.model, watched_themes(shown), CompanyMatcher(with_own(shown.companies)))
+        held.callback(explainer.close)
+        acts = {**actions_of(store, ended), "explain": explainer.explain}
+        held.enter_context(ReadService(store, for_pages(shown, store, ended, acts)))
+        process = held.enter_context(dashboard_process(shown, ENDS))
         console.print("The dashboard shows the demo's store; Ctrl-C ends it.")
         try:
             wait(process)

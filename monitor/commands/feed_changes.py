@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,9 +12,6 @@ from monitor.commands.opening import settings_of
 from monitor.errors import FeedListUnusable, InputUnusable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from monitor.feeds.autodiscovery import Discovery
     from monitor.feeds.feed import Feed
 
 
@@ -39,46 +35,16 @@ def add(
     unchecked: bool,
 ) -> None:
     """Watch the feed at URL, or the feed that the page at URL offers."""
-    from pydantic import ValidationError
+    from monitor.desk.feed_requests import Wish
+    from monitor.desk.feed_requests import add as watch
 
-    from monitor.feeds.added import adding, changes_file, read_changes, write_changes
-    from monitor.feeds.naming import described
-    from monitor.watched import watched_feeds
-
-    settings = settings_of(ctx)
-    watching = watched_feeds(settings)
-    try:
-        title = ""
-        if not unchecked:
-            from monitor.feeds.autodiscovery import discover
-
-            found = asyncio.run(discover(url, settings.polling, datetime.now(UTC), take))
-            url, title = _chosen(found), found.title
-        given = {"id": feed_id, "name": name, "publisher": publisher, "every_minutes": every_minutes}
-        feed = described(url, name or title, {one.id for one in watching}, **given)
-    except ValidationError as error:
-        raise InputUnusable("; ".join(one["msg"] for one in error.errors())) from error
-    if same := next((one for one in watching if one.enabled and one.url == feed.url), None):
-        raise InputUnusable(f"{feed.url} is watched already, as {same.id}")
-    if feed_id is not None and any(one.id == feed_id for one in watching):
-        raise InputUnusable(f"there is a feed {feed_id!r} already: choose another --id, or remove that one first")
-    file = changes_file(settings.store.path)
-    write_changes(file, adding(read_changes(file), [feed]))
-    click.echo(f"{feed.id}: {feed.name}, {feed.url}, is watched from the next round of checks on")
-
-
-def _chosen(found: Discovery) -> str:
-    """The address of the feed that was found.
-
-    Raises:
-        InputUnusable: when none was, with the reason; or several, with the list.
-    """
-    if found.url:
-        return found.url
-    if found.offers:
-        lines = "\n".join(f"  {n}. {one.url}  {one.title}".rstrip() for n, one in enumerate(found.offers, start=1))
+    wish = Wish(url, feed_id, name, publisher, every_minutes, take, unchecked)
+    found = watch(settings_of(ctx), wish, datetime.now(UTC))
+    if found.feed is None:
+        lines = "\n".join(f"  {n}. {where}  {title}".rstrip() for n, (where, title) in enumerate(found.offers, start=1))
         raise InputUnusable(f"the page offers several feeds; choose one with --take N:\n{lines}")
-    raise InputUnusable(found.check.reason or "there is no feed")
+    feed = found.feed
+    click.echo(f"{feed.id}: {feed.name}, {feed.url}, is watched from the next round of checks on")
 
 
 @click.command("remove")
@@ -86,13 +52,9 @@ def _chosen(found: Discovery) -> str:
 @click.pass_context
 def remove(ctx: click.Context, feed_id: str) -> None:
     """Stop watching the feed ID; what it brought stays."""
-    from monitor.feeds.added import changes_file, read_changes, removing, write_changes
-    from monitor.watched import watched_feeds
+    from monitor.desk import feed_requests
 
-    settings = settings_of(ctx)
-    feed = watched(feed_id, watched_feeds(settings))
-    file = changes_file(settings.store.path)
-    write_changes(file, removing(read_changes(file), feed.id))
+    feed = feed_requests.remove(settings_of(ctx), feed_id)
     click.echo(f"{feed.id} is no longer watched; `squall feeds add {feed.url}` watches it again")
 
 
@@ -102,17 +64,9 @@ def remove(ctx: click.Context, feed_id: str) -> None:
 @click.pass_context
 def mute(ctx: click.Context, feed_id: str, off: bool) -> None:
     """Stop checking the feed ID for a while; it stays in the list."""
-    from monitor.feeds.added import changes_file, muting, read_changes, write_changes
-    from monitor.watched import listed_feeds, watched_feeds
+    from monitor.desk import feed_requests
 
-    settings = settings_of(ctx)
-    feed = watched(feed_id, watched_feeds(settings))
-    file = changes_file(settings.store.path)
-    changes = read_changes(file)
-    if off and feed.id not in changes.muted and not feed.enabled:
-        where = "the settings" if any(one.id == feed.id for one in listed_feeds(settings)) else str(file)
-        raise InputUnusable(f"{feed.id} is disabled in {where}: set enabled = true in its [[feeds]] table")
-    write_changes(file, muting(changes, feed.id, muted=not off))
+    feed = feed_requests.mute(settings_of(ctx), feed_id, muted=not off)
     click.echo(
         f"{feed.id} is heard again" if off else f"{feed.id} is muted; `squall feeds mute {feed.id} --off` ends it"
     )
@@ -162,19 +116,3 @@ def export_opml(ctx: click.Context) -> None:
     from monitor.watched import watched_feeds
 
     click.echo(write_opml(watched_feeds(settings_of(ctx))))
-
-
-def watched(feed_id: str, feeds: Sequence[Feed]) -> Feed:
-    """The watched feed of this id.
-
-    Raises:
-        InputUnusable: when there is none; the message names the nearest.
-    """
-    import difflib
-
-    found = next((feed for feed in feeds if feed.id == feed_id), None)
-    if found is None:
-        near = difflib.get_close_matches(feed_id, [feed.id for feed in feeds], n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else "; `squall feeds list` lists them"
-        raise InputUnusable(f"there is no feed {feed_id!r}{hint}")
-    return found

@@ -70,11 +70,12 @@ def list_(ctx: click.Context, as_json: bool) -> None:
 @click.pass_context
 def show(ctx: click.Context, feed_id: str, as_json: bool) -> None:
     """How the feed ID is, when it is asked next and why then, and its latest checks."""
+    from monitor.desk.feed_requests import watched
     from monitor.feeds.health import health
     from monitor.watched import watched_feeds
 
     settings = settings_of(ctx)
-    feed = feed_changes.watched(feed_id, watched_feeds(settings))
+    feed = watched(feed_id, watched_feeds(settings))
     found = health(feed, _states(settings).get(feed_id), datetime.now(UTC))
     past = _history(settings, feed_id)
     if as_json:

@@ -127,16 +127,26 @@ def rollback(ctx: click.Context) -> None:
 @_JSON
 @click.pass_context
 def drift(ctx: click.Context, days: int, as_json: bool) -> None:
-    """What the models said day by day: a mix of labels that shifts, or confidence that sinks, asks for a look."""
+    """What the models said day by day: a mix that shifts, confidence that sinks, unknown words ask for a look."""
+    import polars as pl
+
+    from monitor.chosen_model import chosen_adapter
+    from monitor.desk.odd_words import odd_words
+    from monitor.service.page_actions import tokens_of
     from monitor.storage.reading import Reader
 
-    now = datetime.now(UTC)
-    with Reader.open(settings_of(ctx).store.path) as reader:
-        found = reader.query("drift", since=now - timedelta(days=days), until=now)
+    settings, now = settings_of(ctx), datetime.now(UTC)
+    since = now - timedelta(days=days)
+    adapter = chosen_adapter(settings.model)
+    tokens = tokens_of(adapter.settings.encoder, adapter.settings.longest)
+    with Reader.open(settings.store.path) as reader:
+        found = reader.query("drift", since=since, until=now)
+        odd = odd_words(reader, tokens, since, now)
+    found = found.with_columns(unknown=pl.Series([odd.get(day, 0.0) for day in found["day"]], dtype=pl.Float64))
     if as_json:
         click.echo(json.dumps(found.to_dicts(), indent=2, default=str))
         return
-    columns = ("headlines", "negative", "neutral", "positive", "abstained", "confidence")
+    columns = ("headlines", "negative", "neutral", "positive", "abstained", "confidence", "unknown")
     click.echo(f"{'day':<10}" + "".join(f"{name:>12}" for name in columns) + "  model")
     for row in found.iter_rows(named=True):
         shares = "".join(f"{row[name]:>12.3f}" for name in columns[1:])

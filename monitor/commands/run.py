@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from monitor.commands.opening import settings_of
-from monitor.settings import Settings
+from monitor.commands.opening import keep_private, settings_of
+from monitor.settings import Settings, find_settings, load_settings
 
 if TYPE_CHECKING:
     from monitor.service.pipeline import Pipeline
@@ -25,16 +25,21 @@ if TYPE_CHECKING:
 @click.option("--dashboard", "with_dashboard", is_flag=True, help="Open the dashboard beside the daemon.")
 @click.pass_context
 def run(ctx: click.Context, with_dashboard: bool) -> None:
-    """Run the daemon until SIGTERM or Ctrl-C; what is in hand is finished first."""
+    """Run the daemon until SIGTERM or Ctrl-C; what is in hand is finished first. SIGHUP reads the settings anew."""
     from monitor.service.daemon import Daemon
     from monitor.service.dashboarding import dashboard_process
+    from monitor.service.notifying import service_manager
 
     settings = settings_of(ctx)
+    # The file of the start, also when another one would be found later.
+    file = find_settings(ctx.find_root().obj)
 
     async def serve() -> None:
         with ExitStack() as held:
             store = held.enter_context(_opened(settings))
-            daemon = Daemon(settings, store)
+            daemon = Daemon(
+                settings, store, read_settings=lambda: load_settings(file), manager=service_manager(os.environ)
+            )
 
             def ready() -> None:
                 if with_dashboard:
@@ -99,6 +104,7 @@ def _sent(pipeline: Pipeline, channel: str) -> int:
 def _opened(settings: Settings) -> Store:
     from monitor.storage.store import Store
 
+    keep_private()
     path = Path(settings.store.path)
     path.parent.mkdir(parents=True, exist_ok=True)
     return Store.open(path, datetime.now(UTC), memory_limit=settings.store.memory_limit, threads=settings.store.threads)

@@ -26,7 +26,7 @@ def status(ctx: click.Context, as_json: bool) -> None:
     else:
         click.echo(f"daemon   {'running' if state.alive else 'not running'}")
         click.echo(f"store    {state.store}, schema {state.schema_version}, {state.headlines} headlines")
-        click.echo(f"model    {state.model or 'no score yet'}")
+        click.echo(f"model    {state.model or 'no score yet'}{f', {state.runtime}' if state.runtime else ''}")
         click.echo(f"feeds    {state.feeds}, {len(state.feeds_failing)} failing")
         click.echo(f"alerts   {state.alerts_open} open")
         for trouble in state.troubles:

@@ -14,6 +14,7 @@ from alerts.conditions import CHANNEL, Condition, Health
 from alerts.delivery import Delivery, DeliveryState, redeliver
 from alerts.notices import hushed
 from alerts.silences import ended, silence
+from monitor.desk.care import back_up, look_over
 from monitor.errors import InputUnusable
 from monitor.storage.alert_store import AlertStore
 from monitor.storage.desk_store import DeskStore, Remark, Saying
@@ -131,6 +132,8 @@ ACTIONS: Mapping[str, Callable[[Store, Body, datetime], Answer]] = {
     "unsilence": end_silence,
     "redeliver": send_again,
     "enable": enable,
+    "backup": back_up,
+    "examine": look_over,
 }
 
 

@@ -92,6 +92,16 @@ def name_of(*parts: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).digest(), "big")
 
 
+def link_name(publisher: str, link: str) -> int:
+    """The name that a canonical link is within a publisher's house."""
+    return name_of("house-link", publisher, _schemeless(link))
+
+
+def title_name(publisher: str, title: str) -> int:
+    """The name that a clean title is within a publisher's house."""
+    return name_of("house-title", publisher, " ".join(_words(title)) or title)
+
+
 def shared_guids(entries: Sequence[Entry]) -> frozenset[str]:
     """Guids that different entries of one answer bear: they identify none of them."""
     bearers: dict[str, set[tuple[str, str]]] = defaultdict(set)
@@ -117,8 +127,8 @@ def named(made: Sequence[tuple[Entry, Headline]], shared: frozenset[str]) -> lis
             Named(
                 one,
                 one.id if entry.guid and entry.guid not in shared else None,
-                name_of("house-link", one.publisher, _schemeless(one.link)) if tells else None,
-                name_of("house-title", one.publisher, " ".join(_words(one.title)) or one.title),
+                link_name(one.publisher, one.link) if tells else None,
+                title_name(one.publisher, one.title),
             )
         )
     return found

@@ -1,35 +1,55 @@
 """The service: every stage on its own schedule, until it is asked to stop.
 
 takes  settings, an open store, signals
-gives  polling, detection, delivery and upkeep for months
-never  lets one stage stop another: a stage that fails is named, and tried again at its next turn
+gives  polling, scoring, detection, delivery and upkeep for months; its state, to whoever asks
+never  lets one stage stop another: a stage that fails is named, and tried again at its next turn; one that hangs is
+       named, and hangs alone
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import signal
+import sys
 import threading
-from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 
 import structlog
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from alerts.lifecycle import ChangeReason
+from alerts.errors import ChannelUnusable
 from monitor import __version__
 from monitor.desk.actions import actions_of
-from monitor.errors import MonitorError, ServiceError, StoreError
-from monitor.feeds.feed import Check
+from monitor.errors import MonitorError, ServiceError, SettingsUnusable, StoreError
+from monitor.logs import set_up_logs
+from monitor.news.companies import CompanyMatcher
+from monitor.news.own_companies import with_own
+from monitor.service.allowances import allowance
+from monitor.service.explaining import Explainer
+from monitor.service.metrics import Metrics
+from monitor.service.model_process import ModelProcess
+from monitor.service.notifying import ServiceManager
+from monitor.service.opinions import LoadedModel
+from monitor.service.page_actions import for_pages
 from monitor.service.pipeline import Pipeline
+from monitor.service.probes import Probes
+from monitor.service.reloading import changed_sections, keeps_model
+from monitor.service.rounds import Rounds
+from monitor.service.schedule import Schedule, Work
+from monitor.service.scoring import Scoring
 from monitor.service.stages import Stages
+from monitor.service.supervision import Supervisor
+from monitor.service.turns import ClockWatch
 from monitor.settings import Settings
 from monitor.storage.readservice import ReadService
+from monitor.storage.setting_back import set_back
 from monitor.storage.store import Store
+from monitor.watched import watched_themes
 
 log = structlog.get_logger(__name__)
 
@@ -38,9 +58,11 @@ Clock = Callable[[], datetime]
 _GRACE_SECONDS = 7.0
 _NOTE_SECONDS = 15
 _OVERSEE_SECONDS = 30
-# Stages whose failure is told of by other means: a channel's health, what cannot be scored.
-_TOLD_OTHERWISE = ("deliver:", "score")
-_SCORE = "score"
+_WATCH_SECONDS = 5.0
+# A reload waits so long for stages to come to rest; who asked for it waits a little longer.
+_REST_SECONDS = 20.0
+_ANSWER_SECONDS = 28.0
+_METRICS, _CLOCK = "metrics", "clock"
 
 
 def utc_now() -> datetime:
@@ -49,229 +71,269 @@ def utc_now() -> datetime:
 
 
 class Daemon:
-    """One running monitor."""
+    """One running monitor.
 
-    def __init__(self, settings: Settings, store: Store, clock: Clock = utc_now) -> None:
-        """Put the pipeline in place.
+    Args:
+        settings: checked settings.
+        store: open; it stays the caller's to close.
+        clock: aware UTC.
+        read_settings: reads the settings anew, for a reload; without it they stay as they are.
+        manager: is told when the daemon is ready, reloads, gets on and stops.
 
-        Raises:
-            ChannelUnusable: when a channel's settings cannot work.
-        """
+    Raises:
+        ChannelUnusable: when a channel's settings cannot work.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        clock: Clock = utc_now,
+        *,
+        read_settings: Callable[[], Settings] | None = None,
+        manager: ServiceManager | None = None,
+    ) -> None:
         self._settings = settings
         self._store = store
         self._clock = clock
+        self._read_settings = read_settings or (lambda: settings)
+        self._manager = manager or ServiceManager()
         self._stopping = threading.Event()
         self._stop = asyncio.Event()
-        self._in_hand: set[asyncio.Task[None]] = set()
-        self._late = False
+        self._reloading = asyncio.Lock()
+        self._asked: asyncio.Task[None] | None = None
+        self._left_behind = False
+        self._at_terminal = sys.stdin is not None and sys.stdin.isatty()
         self._stages = Stages()
-        self._pipeline = Pipeline.begin(settings, store, clock(), self._stopping)
-        # A channel that hangs occupies its own thread and nobody else's.
-        self._senders = {name: ThreadPoolExecutor(1, f"deliver-{name}") for name in self._pipeline.channels}
+        self._supervisor = Supervisor(time.monotonic, self._manager.getting_on)
+        self._metrics = Metrics(__version__, store.notes().get("schema_version", ""))
+        # A clock that ran ahead when the last daemon stopped.
+        set_back(store, clock())
+        scoring = self._scoring(settings)
+        pipeline = Pipeline(settings, store, self._stopping, scoring=scoring, attempted=self._metrics.attempted)
+        pipeline.remember(clock())
+        self._rounds = Rounds(pipeline, scoring, clock, self._stages, self._supervisor, self._metrics)
+        self._schedule = Schedule(
+            self._rounds, self._stages, self._supervisor, self._metrics, clock, partial(_reopen, store)
+        )
+        self._acts: dict[str, Callable[[dict[str, object]], object]] = {}
+        self._explainer: Explainer | None = None
 
     async def run(self, ready: Callable[[], None] = lambda: None) -> None:
-        """Work until SIGTERM or SIGINT, then finish what is in hand."""
+        """Work until SIGTERM or SIGINT, then finish what is in hand; SIGHUP reads the settings anew."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
-        scheduler = self._scheduler()
-        self._stages.forget_others({job.id for job in scheduler.get_jobs()} | {_SCORE}, self._store)
-        actions = actions_of(self._store, self._clock)
-        with ReadService(self._store, actions=actions):
-            scheduler.start()
+        loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+        with ExitStack() as held:
+            self._offer(loop)
+            held.enter_context(ReadService(self._store, actions=self._acts))
+            self._open_probes(held)
+            self._begin_turns()
+            watch = asyncio.create_task(self._watch())
             log.info("started", version=__version__, pid=os.getpid(), store=self._store.database.path)
             ready()
+            self._manager.ready(f"watching {len(self._rounds.pipeline.watchlist.feeds())} feeds")
             await self._stop.wait()
             log.info("stopping", grace_seconds=_GRACE_SECONDS)
-            scheduler.pause()
-            await self._finish()
-            # Not earlier: it cancels what still runs.
-            scheduler.shutdown(wait=False)
-        await self._pipeline.aclose()
+            self._manager.stopping()
+            watch.cancel()
+            late = await self._schedule.finish(_GRACE_SECONDS)
+            # A check that is given up may leave a thread that waits for a name server.
+            self._left_behind = late or bool(self._rounds.pipeline.poller.under_way)
+        await self._rounds.pipeline.aclose()
+        await asyncio.to_thread(self._rounds.scoring.close)
+        if self._explainer is not None:
+            await asyncio.to_thread(self._explainer.close)
         try:
-            self._note()
+            self._stages.write(self._store)
         except StoreError as error:
             log.error("store_unavailable", reason=str(error))
+        self._rounds.threads.close()
         log.info("stopped")
 
     def stop(self) -> None:
         """Ask for the end: nothing new begins, what is in hand is finished."""
         self._stopping.set()
+        self._rounds.stopping.set()
         self._stop.set()
 
     @property
     def busy(self) -> bool:
         """Whether a thread may still be at work after `run` returned; only the end of the process ends it then."""
-        return self._late
+        return self._left_behind
 
-    def _scheduler(self) -> AsyncIOScheduler:
-        """Each stage at its own pace; a run that is late is made up for once, not as often as it was missed."""
-        every = self._settings.daemon
-        # It would warn at every turn that a slow receiver makes a stage miss; stages tell of their failures themselves.
-        logging.getLogger("apscheduler").setLevel(logging.ERROR)
-        scheduler = AsyncIOScheduler(
-            timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
-        )
-        soon = datetime.now(UTC)
-        jobs: list[tuple[str, Callable[[], Awaitable[None]], float]] = [
-            ("poll", partial(self._stage, "poll", self._poll), every.poll_seconds),
-            ("detect", partial(self._stage, "detect", self._detect), every.detect_seconds),
-            ("maintain", partial(self._stage, "maintain", self._maintain), every.maintain_minutes * 60),
-            ("oversee", partial(self._stage, "oversee", self._oversee), _OVERSEE_SECONDS),
-            ("note", partial(self._stage, "note", self._note_stages), _NOTE_SECONDS),
+    # Turns
+
+    def _begin_turns(self) -> None:
+        every, notify, rounds = self._settings.daemon, self._settings.notify, self._rounds
+        work: list[tuple[str, Work, float]] = [
+            ("poll", partial(rounds.poll, every.poll_seconds), every.poll_seconds),
+            ("score", rounds.score, every.poll_seconds),
+            ("detect", rounds.detect, every.detect_seconds),
+            ("maintain", rounds.maintain, every.maintain_minutes * 60),
+            ("oversee", rounds.oversee, _OVERSEE_SECONDS),
+            ("note", rounds.note, _NOTE_SECONDS),
         ]
-        if self._settings.notify.heartbeat_channel:
-            beat = partial(self._stage, "heartbeat", self._beat)
-            jobs.append(("heartbeat", beat, self._settings.notify.heartbeat_minutes * 60))
-        for channel in self._pipeline.channels:
-            name = f"deliver:{channel}"
-            jobs.append((name, partial(self._stage, name, partial(self._deliver, channel)), every.deliver_seconds))
-        for name, run, seconds in jobs:
-            scheduler.add_job(run, "interval", seconds=seconds, id=name, next_run_time=soon)
-        return scheduler
+        if notify.heartbeat_channel:
+            work.append(("heartbeat", rounds.beat, notify.heartbeat_minutes * 60))
+        work += [
+            (f"deliver:{channel}", partial(rounds.deliver, channel), every.deliver_seconds)
+            for channel in rounds.pipeline.channels
+        ]
+        jobs = {name: (run, allowance(name, seconds, self._settings.model)) for name, run, seconds in work}
+        self._stages.forget_others({*jobs, _METRICS}, self._store)
+        self._schedule.begin(jobs)
 
-    async def _stage(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
-        """Run one stage once; whatever it raises is noted, and ends only this run."""
-        if self._stopping.is_set():
-            return
-        task: asyncio.Task[None] = asyncio.ensure_future(self._guarded(name, run))
-        self._in_hand.add(task)
-        task.add_done_callback(self._in_hand.discard)
-        await asyncio.wait([task])
+    # Watching over them
 
-    async def _guarded(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
-        try:
-            await run()
-        except asyncio.CancelledError:
-            log.info("stage_interrupted", stage=name)
-        except StoreError as error:
-            news = self._stages.failed(name, self._clock(), str(error))
-            await asyncio.to_thread(self._reopen)
-            await self._tell(news)
-        except MonitorError as error:
-            # Expected, and said in words: there is no fault of ours to trace.
-            await self._tell(self._stages.failed(name, self._clock(), str(error)))
-        except Exception as error:
-            # The one place where anything is caught: a fault in one stage must not silence the others.
-            news = self._stages.failed(name, self._clock(), f"{type(error).__name__}: {error}")
-            log.exception("stage_fault", stage=name)
-            await self._tell(news)
-        else:
-            await self._tell(self._stages.went_well(name, self._clock()))
-
-    async def _tell(self, news: bool) -> None:
-        """Write news of a stage down at once, for `squall status`; what is no news waits for the next note."""
-        if news:
-            try:
-                await asyncio.to_thread(self._note)
-            except StoreError as error:
-                log.error("store_unavailable", reason=str(error))
-
-    async def _poll(self) -> None:
-        """Begin what is due, and take in what ends until the next look: a feed that hangs holds up nobody else."""
-        self._pipeline.begin_checks(self._clock())
-        await self._take_in_finished(self._settings.daemon.poll_seconds)
-
-    async def _take_in_finished(self, patience: float) -> None:
-        idle = True
-        async for checks in self._pipeline.poller.finished(patience):
-            idle = False
-            await self._take_in(checks)
-        if idle and self._store.unscored(1):
-            await self._take_in([])
-
-    async def _take_in(self, checks: list[Check]) -> None:
-        brought = await asyncio.to_thread(self._pipeline.take_in, checks, self._clock())
-        await self._judge_model()
-        if brought.headlines or brought.scored or brought.failed:
-            log.info(
-                "polled",
-                checks=brought.checks,
-                failed=brought.failed,
-                headlines=brought.headlines,
-                scored=brought.scored,
-            )
-        for check in checks:
-            if not check.outcome.ok:
-                log.warning("feed_failed", feed=check.feed, outcome=check.outcome.value, reason=check.reason)
-            if check.notice:
-                log.warning("feed_notice", feed=check.feed, notice=check.notice)
-
-    async def _detect(self) -> None:
-        for change in await asyncio.to_thread(self._pipeline.detect, self._clock()):
-            alert = change.alert
-            # An alert that goes on is brought up to date at every look: that is worth no line in a log of months.
-            quiet = log.debug if change.reason is ChangeReason.CONTINUED else log.info
-            tell = log.warning if change.notifies else quiet
-            tell(
-                "alert_changed" if change.notifies else "alert_updated",
-                alert=alert.id,
-                series=alert.series,
-                state=alert.state.value,
-                reason=change.reason.value,
-                observed=alert.observed,
-                expected=round(alert.expected, 2),
-            )
-
-    async def _deliver(self, channel: str) -> None:
-        """One message at a time, so that a request to stop waits for one message at most."""
+    async def _watch(self) -> None:
+        """Name stages that are late, and notice a clock that was set or a machine that slept."""
         loop = asyncio.get_running_loop()
-        while not self._stopping.is_set():
-            send = partial(self._pipeline.deliver, channel, self._clock(), limit=1)
-            if not await loop.run_in_executor(self._senders[channel], send):
-                break
+        clock = ClockWatch(self._clock(), loop.time())
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            self._schedule.name_late()
+            if jump := clock.jump(self._clock(), loop.time()).total_seconds():
+                log.warning("clock_jumped", seconds=round(jump))
+                self._metrics.clock_jumped()
+                if jump < 0:
+                    put_right = partial(set_back, self._store, self._clock())
+                    await self._schedule.run_once(_CLOCK, partial(self._rounds.threads.run, _CLOCK, put_right))
+                self._rounds.ring_all()
 
-    async def _oversee(self) -> None:
-        stages = {
-            name: stage.reason for name, stage in self._stages.all().items() if not name.startswith(_TOLD_OTHERWISE)
-        }
-        await asyncio.to_thread(self._pipeline.oversee, self._clock(), stages)
+    def _sick(self) -> list[str]:
+        """Why the daemon should be restarted."""
+        return [f"{one.stage}: {one.words}" for one in self._supervisor.late() if one.vital]
 
-    async def _beat(self) -> None:
-        """A sign of life only while the daemon does its work: whoever waits for it learns of a failure by silence."""
-        if (detecting := self._stages.all().get("detect")) and detecting.reason:
-            raise ServiceError(f"no heartbeat while detection fails: {detecting.reason}")
-        attempt = await asyncio.to_thread(self._pipeline.beat, self._clock())
-        if not attempt.outcome.ok:
-            raise ServiceError(attempt.reason)
+    def _unready(self) -> list[str]:
+        """Why it does not do its work now."""
+        if self._stopping.is_set():
+            return ["stopping"]
+        stages = self._stages.all()
+        waiting = [f"{name}: has not run yet" for name in ("poll", "detect", "note") if name not in stages]
+        failing = [f"{name}: {stage.reason}" for name, stage in stages.items() if stage.reason]
+        return [*waiting, *failing]
 
-    async def _maintain(self) -> None:
-        await asyncio.to_thread(self._pipeline.maintain, self._clock())
-
-    async def _note_stages(self) -> None:
-        await self._judge_model()
-        await asyncio.to_thread(self._note)
-
-    async def _judge_model(self) -> None:
-        now, fault = self._clock(), self._pipeline.scoring.fault
-        if fault:
-            await self._tell(self._stages.failed(_SCORE, now, fault))
-        elif self._pipeline.scoring.model:
-            await self._tell(self._stages.went_well(_SCORE, now))
-
-    def _note(self) -> None:
-        self._stages.write(self._store)
-
-    def _reopen(self) -> None:
-        """After a fatal error of the engine the connection is dead; what was committed is in the file."""
-        try:
-            self._store.reopen()
-        except StoreError as error:
-            log.error("store_unavailable", reason=str(error))
-
-    async def _finish(self) -> None:
-        """Let what is in hand end, and interrupt what does not: an interrupted check has not stored anything yet."""
-        if self._pipeline.poller.under_way:
-            # Checks that outlasted their round belong to no stage that is in hand.
-            rest = partial(self._take_in_finished, _GRACE_SECONDS)
-            self._in_hand.add(asyncio.ensure_future(self._guarded("poll", rest)))
-        waiting = {task for task in self._in_hand if not task.done()}
-        if not waiting:
+    def _open_probes(self, held: ExitStack) -> None:
+        if not (port := self._settings.metrics.port):
             return
-        _, late = await asyncio.wait(waiting, timeout=_GRACE_SECONDS)
-        for task in late:
-            task.cancel()
-        if late:
-            # A cancelled task is over, but not the thread that it waited for.
-            self._late = True
-            await asyncio.wait(late, timeout=0.5)
+        try:
+            held.enter_context(Probes(port, self._metrics, self._sick, self._unready))
+        except ServiceError as error:
+            # A monitor without numbers is better than none.
+            self._stages.failed(_METRICS, self._clock(), str(error))
+        else:
+            self._stages.went_well(_METRICS, self._clock())
+
+    # Reload
+
+    def _hang_up(self) -> None:
+        if self._at_terminal and not os.isatty(sys.stdin.fileno()):
+            # The terminal that it was started in is gone: this is no wish for new settings.
+            self.stop()
+            return
+        self._asked = asyncio.ensure_future(self._reload_quietly())
+
+    async def _reload_quietly(self) -> None:
+        try:
+            await self.reload()
+        except MonitorError:
+            return  # it was logged; whoever sent the signal reads the log
+
+    async def reload(self) -> tuple[str, ...]:
+        """Read the settings anew and put all of them in force, or none; the sections that changed.
+
+        Raises:
+            MonitorError: when they cannot be used, need a restart, or a stage does not come to rest; nothing changed.
+        """
+        async with self._reloading:
+            self._manager.reloading()
+            try:
+                changed = await self._exchange()
+            except (MonitorError, ChannelUnusable) as error:
+                log.error("reload_refused", reason=str(error))
+                self._metrics.reloaded(applied=False)
+                raise error if isinstance(error, MonitorError) else SettingsUnusable(str(error)) from error
+            finally:
+                self._rounds.resting = False
+                self._manager.ready(f"watching {len(self._rounds.pipeline.watchlist.feeds())} feeds")
+                self._rounds.ring_all()
+            log.info("reloaded", changed=list(changed))
+            self._metrics.reloaded(applied=True)
+            return changed
+
+    async def _exchange(self) -> tuple[str, ...]:
+        before, rounds = self._settings, self._rounds
+        settings = await asyncio.to_thread(self._read_settings)
+        changed = changed_sections(before, settings)
+        scoring = rounds.scoring if keeps_model(before, settings) else await asyncio.to_thread(self._scoring, settings)
+        attempted = self._metrics.attempted
+        # Everything that can be refused is refused here, while the old pipeline works.
+        pipeline = Pipeline(settings, self._store, self._stopping, scoring=scoring, attempted=attempted)
+        try:
+            await self._schedule.rest(_REST_SECONDS)
+            await rounds.threads.run("poll", partial(pipeline.remember, self._clock()))
+        except BaseException:
+            await pipeline.aclose()
+            raise
+        old, old_scoring = rounds.pipeline, rounds.scoring
+        rounds.pipeline, rounds.scoring, self._settings = pipeline, scoring, settings
+        rounds.resting = False
+        self._begin_turns()
+        self._offer(asyncio.get_running_loop())
+        set_up_logs(settings.log)
+        await old.aclose()
+        if old_scoring is not scoring:
+            await asyncio.to_thread(old_scoring.close)
+        return changed
+
+    def _scoring(self, settings: Settings) -> Scoring:
+        return Scoring(
+            settings.model,
+            watched_themes(settings),
+            self._stopping,
+            CompanyMatcher(with_own(settings.companies)),
+            open_model=ModelProcess if settings.model.own_process else LoadedModel,
+            meaning_loads=False,
+        )
+
+    # What others may ask
+
+    def _offer(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Put in force what the read service may be asked to do."""
+
+        def reload(_: dict[str, object]) -> object:
+            asked = asyncio.run_coroutine_threadsafe(self.reload(), loop)
+            try:
+                return {"changed": list(asked.result(_ANSWER_SECONDS))}
+            except TimeoutError as error:
+                raise ServiceError("the settings are still being read: see the log for what came of it") from error
+
+        told = self._settings
+        explainer = Explainer(told.model, watched_themes(told), CompanyMatcher(with_own(told.companies)))
+        former, self._explainer = self._explainer, explainer
+        if former is not None:
+            loop.run_in_executor(None, former.close)
+        others = {"reload": reload, "pulse": self._pulse, "explain": explainer.explain}
+        acts = {**actions_of(self._store, self._clock), **others}
+        # Each behind the check of who asks: a page names its visitor.
+        self._acts |= for_pages(told, self._store, self._clock, acts)
+
+    def _pulse(self, _: dict[str, object]) -> object:
+        """How the stages are at this moment, from memory: also while nothing can be written down."""
+        return {
+            "stages": [asdict(stage) for stage in self._stages.all().values()],
+            "late": [{"stage": one.stage, "words": one.words} for one in self._supervisor.late()],
+            "version": __version__,
+            "model": self._rounds.scoring.model,
+            "runtime": self._rounds.scoring.runtime,
+        }
+
+
+def _reopen(store: Store) -> None:
+    """After a fatal error of the engine the connection is dead; what was committed is in the file."""
+    try:
+        store.reopen()
+    except StoreError as error:
+        log.error("store_unavailable", reason=str(error))

@@ -1,13 +1,13 @@
 """An outbox that writes a line into the log for each attempt.
 
 takes  an `Outbox`
-gives  the same, with every attempt logged after it was recorded
+gives  the same, with every attempt logged and told after it was recorded
 never  logs what a message says
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import structlog
@@ -17,11 +17,16 @@ from alerts.delivery import Attempt, Delivery, Outbox
 log = structlog.get_logger(__name__)
 
 
-class LoggedOutbox:
-    """Passes everything on to the outbox that it was made of."""
+def ignored(delivery: Delivery, attempt: Attempt) -> None:
+    """Nobody else wants to know of attempts."""
 
-    def __init__(self, outbox: Outbox) -> None:
+
+class LoggedOutbox:
+    """Passes everything on to the outbox that it was made of; `attempted` hears of every attempt."""
+
+    def __init__(self, outbox: Outbox, attempted: Callable[[Delivery, Attempt], None] = ignored) -> None:
         self._outbox = outbox
+        self._attempted = attempted
 
     def due(self, channel: str, now: datetime, limit: int) -> Sequence[Delivery]:
         """See `Outbox.due`."""
@@ -42,3 +47,4 @@ class LoggedOutbox:
             state=delivery.state.value,
             next_attempt_at=delivery.next_attempt_at and delivery.next_attempt_at.isoformat(),
         )
+        self._attempted(delivery, attempt)

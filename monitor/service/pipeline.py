@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, Self
@@ -20,29 +20,29 @@ from numpy.typing import NDArray
 from alerts.attempt import Attempt
 from alerts.breaking import story_of
 from alerts.channels import open_channel
-from alerts.delivery import Channel, Schedule, deliver
+from alerts.delivery import Channel, Delivery, Schedule, deliver
 from alerts.evidence import Evidence
 from alerts.lifecycle import Change, advance
 from alerts.spikes import Spike, Verdict
-from models.score import TOPICS
 from monitor.feeds.feed import Check, Feed, FeedState
 from monitor.feeds.politeness import due, paused
 from monitor.feeds.polling import Poller
 from monitor.naming import Naming
 from monitor.news.companies import CompanyMatcher
 from monitor.news.headlines import Headline
-from monitor.news.intake import intake
+from monitor.news.intake import Intake, intake
 from monitor.news.own_companies import with_own
 from monitor.news.stories import WINDOW, Stories
-from monitor.series import MARKET, Kind, Scored, sector_of
+from monitor.series import MARKET, Scored
 from monitor.service.detecting import Detecting
-from monitor.service.outbox_log import LoggedOutbox
+from monitor.service.outbox_log import LoggedOutbox, ignored
 from monitor.service.scoring import Scoring
 from monitor.service.telling import Teller
 from monitor.settings import Settings
 from monitor.storage.alert_store import AlertStore
+from monitor.storage.retention import care
 from monitor.storage.store import KEEP_SIGHTINGS, Batch, Store
-from monitor.watched import Watchlist, watched_themes
+from monitor.watched import Watchlist, watched_series, watched_themes
 
 # Headlines that waited for the model, taken up in each cycle beside the new ones.
 _BACKLOG = 2_000
@@ -77,13 +77,24 @@ class Ingested:
 class Pipeline:
     """The path with its parts in place. Close it with `aclose`."""
 
-    def __init__(self, settings: Settings, store: Store, stopping: threading.Event | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        stopping: threading.Event | None = None,
+        *,
+        scoring: Judge | None = None,
+        attempted: Callable[[Delivery, Attempt], None] = ignored,
+    ) -> None:
         """Put the parts in place; nothing is fetched, loaded or sent yet.
 
         Args:
             settings: checked settings.
             store: an open store, which stays the caller's to close.
             stopping: set when the process should end soon.
+            scoring: what gives headlines their scores, and stays the caller's to close; None loads the model into
+                this process when it is first needed.
+            attempted: hears of every attempt to deliver.
 
         Raises:
             ChannelUnusable: when a channel's settings cannot work.
@@ -96,45 +107,45 @@ class Pipeline:
         self.themes = watched_themes(settings)
         self.poller = Poller(settings.polling)
         self.companies = CompanyMatcher(with_own(settings.companies))
-        self.scoring: Judge = Scoring(settings.model, self.themes, stopping, self.companies)
+        self.scoring = scoring or Scoring(settings.model, self.themes, stopping, self.companies)
         self.channels: Mapping[str, Channel] = {one.name: open_channel(one) for one in settings.channels}
         self.schedule = Schedule()
         self._naming = Naming(self.themes, with_own(settings.companies))
         self.teller = Teller(settings, store, self.channels, self.title)
         self._stories = Stories(self.companies, self)
+        self._attempted = attempted
 
     @classmethod
     def begin(cls, settings: Settings, store: Store, now: datetime, stopping: threading.Event | None = None) -> Self:
         """A pipeline that remembers: stories of the last two days, and which series are watched since when."""
         pipeline = cls(settings, store, stopping)
-        pipeline._stories.restore(store.recent_titles(now - WINDOW))
-        store.watch(pipeline.series(), now)
-        pipeline.teller.begin(now)
-        # The dashboard reads these: it never sees the settings.
-        store.note("rules", settings.rules.model_dump_json())
-        store.note("names", json.dumps({series: pipeline.title(series) for series in pipeline.series()}))
+        pipeline.remember(now)
         return pipeline
 
+    def remember(self, now: datetime) -> None:
+        """Take up what the store knows, and tell it what is watched; once, before anything else."""
+        self._stories.restore(self.store.recent_titles(now - WINDOW))
+        self.store.watch(self.series(), now)
+        self.teller.begin(now)
+        # The dashboard reads these: it never sees the settings.
+        self.store.note("rules", self.settings.rules.model_dump_json())
+        self.store.note("names", json.dumps({series: self.title(series) for series in self.series()}))
+
     def series(self) -> list[str]:
-        """Everything that is watched. A company counts as watched whether or not it was ever in the news."""
-        tickers = self.settings.watch.companies or self.companies.tickers
-        return [
-            MARKET,
-            *(f"{Kind.TOPIC}:{topic}" for topic in TOPICS),
-            *(f"{Kind.THEME}:{theme.id}" for theme in self.themes),
-            *(f"{Kind.SECTOR}:{sector}" for sector in sorted(set(sector_of().values()))),
-            *(f"{Kind.COMPANY}:{ticker}" for ticker in tickers),
-        ]
+        """Everything that is watched."""
+        return watched_series(self.settings)
 
     async def poll(self, now: datetime) -> list[Check]:
         """Check the feeds that are due, and wait for all of them; nothing is stored yet."""
-        return await self.poller.poll(self._due(now), now)
+        return await self.poller.poll(self.due(now), now)
 
-    def begin_checks(self, now: datetime) -> None:
-        """Begin to check the feeds that are due; `poller.finished` gives the checks as they end."""
-        self.poller.begin(self._due(now), now)
+    def due(self, now: datetime) -> list[tuple[Feed, FeedState]]:
+        """The feeds that are due, with what is remembered of them.
 
-    def _due(self, now: datetime) -> list[tuple[Feed, FeedState]]:
+        Raises:
+            DiskNearlyFull: when the disk has no room for what they would bring.
+        """
+        self.store.database.demand_room()
         feeds, states = self.watchlist.feeds(), self.store.feed_states()
         if unwatched := paused(feeds, states, now):
             self.store.remember(unwatched)
@@ -146,17 +157,25 @@ class Pipeline:
 
     def take_in(self, checks: Sequence[Check], now: datetime) -> Ingested:
         """Entries to headlines to scores to stored rows, in one transaction."""
-        came = intake(checks, self.store, self.companies, now)
-        self._stories.forget(now - WINDOW)
-        headlines = self._stories.assign(came.headlines)
+        came, headlines = self._headlines(checks, now)
         waiting = self.store.unscored(_BACKLOG)
         scored = self.scoring.score([*headlines, *waiting], now)
         scores = {h.id: scored[h.id] for h in headlines if h.id in scored}
         self.store.append(Batch(came.checks, headlines, scores, came.names, came.revisions), now)
         if caught_up := {h.id: scored[h.id] for h in waiting if h.id in scored}:
             self.store.add_scores(caught_up, now)
-        failed = sum(not check.outcome.ok for check in checks)
-        return Ingested(len(checks), failed, len(headlines), len(scored))
+        return Ingested(len(checks), _failed(checks), len(headlines), len(scored))
+
+    def keep(self, checks: Sequence[Check], now: datetime) -> Ingested:
+        """Entries to headlines to stored rows, in one transaction; their scores come with `catch_up`."""
+        came, headlines = self._headlines(checks, now)
+        self.store.append(Batch(came.checks, headlines, {}, came.names, came.revisions), now)
+        return Ingested(len(checks), _failed(checks), len(headlines), 0)
+
+    def catch_up(self, now: datetime, most: int) -> int:
+        """Score the latest headlines that wait for it; how many were scored."""
+        scored = self.scoring.score(self.store.unscored(most), now)
+        return len(self.store.add_scores(scored, now)) if scored else 0
 
     def detect(self, now: datetime) -> tuple[Change, ...]:
         """Windows to spikes to changes of alerts, stored with the deliveries that they call for."""
@@ -180,14 +199,17 @@ class Pipeline:
     def deliver(self, channel: str, now: datetime, limit: int = 20) -> int:
         """Send what is due on one channel, longest due first; the number of attempts made."""
         self.teller.seal(channel, now)
-        return deliver(LoggedOutbox(self.alerts), self.channels[channel], now, self.schedule, limit=limit)
+        outbox = LoggedOutbox(self.alerts, self._attempted)
+        return deliver(outbox, self.channels[channel], now, self.schedule, limit=limit)
 
     def beat(self, now: datetime) -> Attempt:
         """Tell the heartbeat's channel that the daemon works: once, and never again later."""
         return self.teller.beat(now)
 
     def maintain(self, now: datetime) -> None:
-        """Let the store forget what detection no longer looks at."""
+        """Let the store forget what detection no longer looks at; what is old goes into the archive."""
+        kept = self.settings.store
+        care(self.store.database, kept.archive, now, timedelta(days=kept.keep_days))
         longest = self.settings.rules.lookback + timedelta(hours=24)
         self.store.maintain(now, keep_sightings=max(KEEP_SIGHTINGS, longest))
 
@@ -205,6 +227,12 @@ class Pipeline:
         """Let connections go."""
         await self.poller.aclose()
 
+    def _headlines(self, checks: Sequence[Check], now: datetime) -> tuple[Intake, list[Headline]]:
+        """What came in, and its headlines with their stories."""
+        came = intake(checks, self.store, self.companies, now)
+        self._stories.forget(now - WINDOW)
+        return came, self._stories.assign(came.headlines)
+
     def _evidence(self, found: Sequence[Spike]) -> dict[str, tuple[Evidence, ...]]:
         return {
             # A breaking story is no series that headlines are counted in: it is the market's.
@@ -214,3 +242,7 @@ class Pipeline:
             for spike in found
             if spike.verdict is Verdict.SURGE
         }
+
+
+def _failed(checks: Sequence[Check]) -> int:
+    return sum(not check.outcome.ok for check in checks)

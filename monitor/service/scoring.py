@@ -8,31 +8,39 @@ never  raises when the model is missing, damaged or crashes: headlines then wait
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
 from models.errors import ModelError
-from models.themes import Theme, ThemeMatcher
-from monitor.chosen_model import chosen_folder, embedder_for, scorer_of
+from models.themes import Theme
+from monitor.chosen_model import chosen_folder
+from monitor.errors import ModelLost
 from monitor.news.headlines import Headline
 from monitor.series import Scored
+from monitor.service.opinions import LoadedModel, Model, Question
 from monitor.settings import ModelSettings
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from models.scorer import Scorer
     from monitor.news.companies import Mention
 
 log = structlog.get_logger(__name__)
 
 # Between two portions the daemon may be asked to stop; what is left is scored after the next start.
 _PORTION = 256
+# What cannot be had now is tried again after a minute; a process that died may have been unlucky.
 _RETRY_AFTER = timedelta(minutes=1)
+_RETRIES_OF_THE_LOST = (timedelta(seconds=5), timedelta(seconds=15), _RETRY_AFTER)
+# Stories go by words where meaning is not to be had soon.
+_MEANING_SECONDS = 10.0
+_FAULTS = (ModelError, ModelLost, RuntimeError, MemoryError, OSError, ImportError)
 
 
 class Naming(Protocol):
@@ -43,13 +51,23 @@ class Naming(Protocol):
 
 
 class Scoring:
-    """The loaded model and theme matcher, or the reason why there is none.
+    """The loaded model, or the reason why there is none. Safe for many threads.
+
+    A model in a process of its own that dies is begun anew. Should a headline kill it, portions are halved at every
+    death until that headline is alone: it is then left out, and the others are scored.
 
     Args:
         settings: the [model] table.
         themes: risk themes to match.
         stopping: set when the process should end; scoring then stops after the portion in hand.
         companies: finds the names to ask the model about; without it no company is asked about.
+        open_model: loads the model: into this process, or into one of its own, which is to be closed.
+        meaning_loads: whether `embed` loads the model; without it meanings are to be had once `prepare` or `score`
+            has loaded it, so that who stores headlines never waits for that.
+
+    Attributes:
+        fault: why nothing can be scored now; empty while it can.
+        restarts: how often a model's process was lost.
     """
 
     def __init__(
@@ -58,38 +76,52 @@ class Scoring:
         themes: Sequence[Theme],
         stopping: threading.Event | None = None,
         companies: Naming | None = None,
+        *,
+        open_model: Callable[[ModelSettings, Sequence[Theme]], Model] = LoadedModel,
+        meaning_loads: bool = True,
     ) -> None:
         self._settings = settings
         self._themes = tuple(themes)
         self._companies = companies
         self._stopping = stopping or threading.Event()
-        self._scorer: Scorer | None = None
-        self._matcher: ThemeMatcher | None = None
-        self._embedder: Scorer | None = None
-        self._retry_at: datetime | None = None
+        self._open_model = open_model
+        self._meaning_loads = meaning_loads
+        self._model: Model | None = None
+        self._turn = threading.Lock()
+        self._retry: tuple[datetime, datetime] | None = None  # since when, and until when to wait
+        self._portion = _PORTION
+        self._losses = 0
+        self._unscorable: set[int] = set()
         self.fault = ""
+        self.restarts = 0
 
     @property
     def model(self) -> str:
         """Id of the loaded model; empty while there is none."""
-        return self._scorer.model if self._scorer else ""
+        return self._model.id if self._model else ""
+
+    @property
+    def runtime(self) -> str:
+        """What carries it out, for people; empty while there is none."""
+        return self._model.runtime if self._model else ""
 
     def score(self, headlines: Sequence[Headline], now: datetime) -> dict[int, Scored]:
         """Score as many headlines as the model, and a request to stop, allow; the others are absent."""
         scored: dict[int, Scored] = {}
-        # Who is asked to stop does not begin to load a model, which takes seconds.
-        if not headlines or self._stopping.is_set() or not self._ready(now):
-            return scored
+        waiting = [headline for headline in headlines if headline.id not in self._unscorable]
         # Similar lengths share a batch only within a portion, so a portion must not be small.
-        for start in range(0, len(headlines), _PORTION):
-            if self._stopping.is_set():
-                break
-            portion = headlines[start : start + _PORTION]
-            try:
-                scored.update(self.score_all(portion))
-            except (ModelError, RuntimeError, MemoryError, OSError) as error:
-                self._failed(error, now)
-                break
+        while waiting and not self._stopping.is_set():
+            with self._turn:
+                # Who is asked to stop does not begin to load a model, which takes seconds.
+                if not self._ready(now):
+                    break
+                portion, waiting = waiting[: self._portion], waiting[self._portion :]
+                try:
+                    scored.update(self._answered(portion))
+                except _FAULTS as error:
+                    self._failed(error, now, portion)
+                    break
+                self._went_well()
         return scored
 
     def score_all(self, headlines: Sequence[Headline]) -> dict[int, Scored]:
@@ -97,41 +129,66 @@ class Scoring:
 
         Raises:
             ModelError: when there is no model.
+            ModelLost: when it is in a process of its own, which died.
         """
-        scorer, matcher = self._loaded()
-        titles = [headline.title for headline in headlines]
-        named = [self._named(headline) for headline in headlines]
-        scores = scorer.score(titles, [list(names.values()) for names in named])
-        themes = matcher.match(titles)
-        # An adapter that has not learned companies gives no opinions: then there are fewer of them than names.
-        return {
-            headline.id: Scored(score, matched, tuple(zip(names, score.companies, strict=False)))
-            for headline, names, score, matched in zip(headlines, named, scores, themes, strict=True)
-        }
+        with self._turn:
+            return self._answered(headlines)
+
+    def prepare(self, now: datetime) -> None:
+        """Load the model if there is none and it is time to try; `fault` says what came of it."""
+        with self._turn:
+            if not self._stopping.is_set():
+                self._ready(now)
 
     def load(self) -> str:
         """Load the model now; its id.
 
         Raises:
-            ModelError: when there is no model.
+            ModelError, ModelLost: when there is no model.
         """
-        scorer, _ = self._loaded()
-        return scorer.model
+        with self._turn:
+            return self._loaded().id
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32] | None:
-        """Meanings [texts, width] of titles, for their stories; None while there is no model.
+        """Meanings [texts, width] of titles, for their stories; None while there is no model, or it is busy for long.
 
         That a model cannot be loaded is told by `score`, which comes next: stories then go by words.
         """
-        if self._stopping.is_set() or (self._scorer is None and self._retry_at is not None):
+        if not texts or self._stopping.is_set() or (self._model is None and self._retry is not None):
             return None
+        with self._soon() as mine:
+            if not mine:
+                log.warning("stories_by_words", reason="the model is busy")
+                return None
+            if self._model is None and not self._meaning_loads:
+                return None
+            try:
+                return self._loaded().embed(texts)
+            except _FAULTS as error:
+                log.warning("stories_by_words", reason=str(error) or type(error).__name__)
+                if isinstance(error, ModelLost):
+                    self._drop()
+                    self.restarts += 1
+                return None
+
+    def close(self) -> None:
+        """Let the model go; who is asking it learns that it is lost."""
+        if (model := self._model) is not None:
+            model.close()
+
+    @contextmanager
+    def _soon(self) -> Iterator[bool]:
+        """The model, or False when others keep it busy."""
+        mine = self._turn.acquire(timeout=_MEANING_SECONDS)
         try:
-            self._loaded()
-            # Themes and stories share it: their thresholds were set with the embedded encoder, whatever model scores.
-            return None if self._embedder is None else self._embedder.embed(texts)
-        except (ModelError, RuntimeError, MemoryError, OSError, ImportError) as error:
-            log.warning("stories_by_words", reason=str(error) or type(error).__name__)
-            return None
+            yield mine
+        finally:
+            if mine:
+                self._turn.release()
+
+    def _answered(self, headlines: Sequence[Headline]) -> dict[int, Scored]:
+        answers = self._loaded().answer([Question(one.title, self._named(one)) for one in headlines])
+        return {headline.id: scored for headline, scored in zip(headlines, answers, strict=True)}
 
     def _named(self, headline: Headline) -> dict[str, str]:
         """By ticker the words by which the headline first names a company that is linked to it."""
@@ -143,14 +200,15 @@ class Scoring:
         return names
 
     def _ready(self, now: datetime) -> bool:
-        if self._scorer is not None and not self._superseded():
+        if self._model is not None and not self._superseded():
             return True
-        if self._retry_at is not None and now < self._retry_at:
+        # A clock that was set back must not make the wait longer.
+        if self._retry is not None and self._retry[0] <= now < self._retry[1]:
             return False
         try:
             self._loaded()
-        except (ModelError, RuntimeError, OSError, ImportError) as error:
-            self._failed(error, now)
+        except _FAULTS as error:
+            self._failed(error, now, ())
             return False
         self.fault = ""
         return True
@@ -162,23 +220,53 @@ class Scoring:
         except ModelError as error:
             log.error("model_record_unreadable", reason=str(error))
             return False
-        if self._scorer is None or folder == self._scorer.adapter.folder:
+        if self._model is None or folder == self._model.folder:
             return False
         log.info("model_superseded", folder=str(folder))
-        self._scorer = self._matcher = self._embedder = None
+        self._drop()
         return True
 
-    def _loaded(self) -> tuple[Scorer, ThemeMatcher]:
-        if self._scorer is None or self._matcher is None:
-            self._scorer = scorer_of(self._settings)
-            self._embedder = embedder_for(self._scorer)
-            self._matcher = ThemeMatcher(self._themes, self._embedder)
-            log.info("model_loaded", model=self._scorer.model, runtime=self._scorer.runtime)
-        return self._scorer, self._matcher
+    def _loaded(self) -> Model:
+        if self._model is None:
+            begun = time.monotonic()
+            self._model = self._open_model(self._settings, self._themes)
+            seconds = round(time.monotonic() - begun, 2)
+            log.info("model_loaded", model=self._model.id, runtime=self._model.runtime, seconds=seconds)
+        return self._model
 
-    def _failed(self, error: Exception, now: datetime) -> None:
+    def _drop(self) -> None:
+        model, self._model = self._model, None
+        if model is not None:
+            model.close()
+
+    def _went_well(self) -> None:
+        self.fault, self._losses, self._retry = "", 0, None
+        self._portion = min(_PORTION, self._portion * 2)
+
+    def _failed(self, error: Exception, now: datetime, portion: Sequence[Headline]) -> None:
         """Drop the model, so that the next try begins from a clean one."""
-        self._scorer = self._matcher = self._embedder = None
-        self._retry_at = now + _RETRY_AFTER
+        self._drop()
+        if self._stopping.is_set():
+            return
+        wait = _RETRY_AFTER
+        if isinstance(error, ModelLost):
+            wait = _RETRIES_OF_THE_LOST[min(self._losses, len(_RETRIES_OF_THE_LOST) - 1)]
+            self._losses += 1
+            self.restarts += 1
+            self._suspect(portion)
+        self._retry = (now, now + wait)
         self.fault = str(error) or type(error).__name__
-        log.error("model_failed", reason=self.fault, way_out="headlines wait unscored; trying again in a minute")
+        log.error(
+            "model_failed",
+            reason=self.fault,
+            way_out="headlines wait unscored; it is tried again",
+            retry_seconds=wait.total_seconds(),
+        )
+
+    def _suspect(self, portion: Sequence[Headline]) -> None:
+        """After a death: ask about fewer at once; what killed it alone is not asked about again until a restart."""
+        if len(portion) == 1 and self._portion == 1:
+            self._unscorable.add(portion[0].id)
+            log.error("headline_unscorable", headline=portion[0].id, reason="the model's process died of it")
+        elif portion:
+            self._portion = max(1, self._portion // 2)

@@ -7,12 +7,13 @@ never  opens the store for writing, and never calls well what it cannot see
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
 import polars as pl
 
+from monitor.errors import ServiceError
 from monitor.service.stages import Stage, stages_of
 from monitor.settings import Settings
 from monitor.watched import watched_feeds
@@ -27,6 +28,9 @@ class Asked(Protocol):
 
     def query(self, name: str, **params: object) -> pl.DataFrame:
         """The answer to a named query."""
+
+    def act(self, name: str, **body: object) -> object:
+        """What the daemon says; raises `ServiceError` when none runs, or it is older than the question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,7 @@ class Status:
 
     Attributes:
         alive: whether a daemon answers now.
+        runtime: what carries the model out, for people; empty when no daemon says so.
         troubles: everything that needs a look, in words; empty when all is well.
     """
 
@@ -65,6 +70,7 @@ class Status:
     store: str
     schema_version: str
     model: str
+    runtime: str
     headlines: int
     scored: int
     last_check_at: datetime | None
@@ -107,13 +113,16 @@ def status(reader: Asked, settings: Settings, now: datetime) -> Status:
         for row in reader.query("channels").iter_rows(named=True)
         if row["channel"] in named
     )
-    stages = tuple(stages_of(notes))
+    # A daemon that cannot write, because its disk is full or hangs, still says how it is.
+    pulse = _pulse(reader)
+    stages = pulse.stages or tuple(stages_of(notes))
     open_alerts = reader.query("open_alerts").height
     return Status(
         alive=reader.live,
         store=str(settings.store.path),
         schema_version=notes.get("schema_version", ""),
-        model=counts["model"] or "",
+        model=counts["model"] or pulse.model,
+        runtime=pulse.runtime,
         headlines=counts["headlines"],
         scored=counts["scored"],
         last_check_at=counts["last_check_at"],
@@ -124,6 +133,30 @@ def status(reader: Asked, settings: Settings, now: datetime) -> Status:
         stages=stages,
         troubles=_troubles(reader.live, failing, channels, stages, counts["headlines"] - counts["scored"]),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Pulse:
+    stages: tuple[Stage, ...] = ()
+    model: str = ""
+    runtime: str = ""
+
+
+def _pulse(reader: Asked) -> _Pulse:
+    """What the daemon knows of itself now; empty when none runs."""
+    if not reader.live:
+        return _Pulse()
+    try:
+        told = reader.act("pulse")
+    except ServiceError:
+        return _Pulse()  # it ended meanwhile, or is of an older version
+    if not isinstance(told, dict):
+        return _Pulse()
+    late = {str(one["stage"]): str(one["words"]) for one in told["late"]}
+    known = {one["name"]: Stage(**one) for one in told["stages"]}
+    # By now it is later than it was when it was noted.
+    stages = (replace(stage, reason=late.get(name, stage.reason)) for name, stage in sorted(known.items()))
+    return _Pulse(tuple(stages), str(told["model"]), str(told["runtime"]))
 
 
 def _troubles(

@@ -11,9 +11,10 @@ service for everybody else.
 from __future__ import annotations
 
 import re
+import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -21,12 +22,14 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from monitor.errors import StoreDamaged, StoreError, StoreLocked, StoreTooNew, StoreUnavailable
+from monitor.errors import DiskNearlyFull, StoreDamaged, StoreError, StoreLocked, StoreTooNew, StoreUnavailable
 
 MEMORY = ":memory:"
 
 _HOLDER = re.compile(r"\(PID (\d+)\)")
 _DAMAGE = ("not a valid duckdb database", "corrupt", "checksum", "could not read enough bytes", "deserializ")
+_ROOM = 64 * 2**20  # bytes that must be free before anything is fetched; on small disks a fiftieth
+_NEVER = "1024 TiB"  # no log grows so large: the engine then folds none into the file by itself
 _LOCK_PAUSE = 0.05  # seconds between two tries for a lock that a short-lived reader may hold
 
 
@@ -72,6 +75,10 @@ class Database:
         }
         self._lock = threading.Lock()
         self._broken = ""
+        # Counts openings: who reads the file itself must know when the engine may have written to it.
+        self._opened = 1
+        self._frozen = False
+        self._thawing = False
         self._connection: duckdb.DuckDBPyConnection | None = self._connect(patience)
 
     def close(self) -> None:
@@ -90,6 +97,8 @@ class Database:
         with self._lock:
             self._drop()
             self._connection = self._connect(patience)
+            self._opened += 1
+            self._frozen = False
             self._broken = ""
 
     @contextmanager
@@ -133,13 +142,71 @@ class Database:
                 raise
 
     def checkpoint(self) -> None:
-        """Fold the write-ahead log into the file.
+        """Fold the write-ahead log into the file, unless the file is frozen: the log then waits beside it.
 
         Raises:
             StoreUnavailable: when that fails, for example on a full disk; `reopen` then.
         """
         with self._lock, self._translated():
-            self._open().execute("CHECKPOINT")
+            if not self._frozen:
+                self._open().execute("CHECKPOINT")
+
+    @contextmanager
+    def frozen(self) -> Iterator[Callable[[], None]]:
+        """Hold the file as it is now: what others write meanwhile goes to the log beside it, and nobody waits.
+
+        Gives a function that raises `StoreUnavailable` once the file may have changed all the same, because the store
+        was closed or opened anew; what was read of it is worth nothing then. Blocks that no committed table owns are
+        written even now: a copy of the file holds them as free space.
+
+        Raises:
+            StoreUnavailable: for example when the file is frozen already.
+        """
+        with self._lock, self._translated():
+            if self._frozen:
+                raise StoreUnavailable(f"the store {self.path} is being copied already: wait until that has ended")
+            if not self.read_only:
+                self._open().execute("CHECKPOINT")
+                self._open().execute(f"SET GLOBAL checkpoint_threshold = '{_NEVER}'")
+            opened, self._frozen, self._thawing = self._opened, True, False
+
+        def unchanged() -> None:
+            if self._thawing:
+                raise StoreUnavailable(f"squall stops, so the store {self.path} is not copied: try again when it runs")
+            if self._opened != opened or self._connection is None:
+                raise StoreUnavailable(f"the store {self.path} was closed or opened anew meanwhile: begin again")
+
+        try:
+            yield unchanged
+        finally:
+            with self._lock:
+                if self._opened == opened:
+                    self._frozen = False
+                    with suppress(duckdb.Error):
+                        if self._connection is not None and not self.read_only:
+                            self._connection.execute("RESET GLOBAL checkpoint_threshold")
+
+    def demand_room(self) -> None:
+        """See that there is room: who fetches what cannot be stored troubles servers for nothing.
+
+        Raises:
+            DiskNearlyFull: naming the room that is left.
+        """
+        if self.path == MEMORY:
+            return
+        try:
+            disk = shutil.disk_usage(Path(self.path).parent)
+        except OSError as error:
+            raise StoreUnavailable(f"the disk of the store {self.path} does not answer: {error}") from error
+        if disk.free < min(_ROOM, disk.total // 50):
+            raise DiskNearlyFull(
+                f"the disk of the store {self.path} has {disk.free // 2**20} MiB left: nothing is fetched until there "
+                "is room; `squall doctor` says how much is needed"
+            )
+
+    def thaw(self) -> None:
+        """Ask whoever reads the frozen file to give up: this process is about to end."""
+        self._thawing = True
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         if self._broken:
@@ -210,8 +277,8 @@ def _as_store_error(error: duckdb.Error, path: str) -> StoreError:
         return StoreUnavailable(f"there is no store at {path} yet: start one with `squall run`")
     if any(sign in lowered for sign in _DAMAGE):
         return StoreDamaged(
-            f"{path} is no readable store: move the file away (with {path}.wal, if there is one), then restore a "
-            f"backup or let `squall run` begin a new one ({words})"
+            f"{path} is no readable store: move the file away (with {path}.wal, if there is one) and let `squall run` "
+            f"begin a new one, or restore a backup with `squall restore`, which keeps this file aside ({words})"
         )
     if isinstance(error, duckdb.OutOfMemoryException):
         return StoreUnavailable(f"the store {path} needs more memory than it may use: raise the limit ({words})")

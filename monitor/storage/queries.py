@@ -14,13 +14,11 @@ from datetime import datetime
 
 from monitor.storage.alert_queries import ALERT_QUERIES
 from monitor.storage.detection_queries import DETECTION
+from monitor.storage.page_queries import PAGE_QUERIES
 from monitor.storage.query import RANGE, Query
+from monitor.storage.story_queries import HEADLINE_COLUMNS, STORY_QUERIES
 
 __all__ = ["QUERIES", "Query"]
-
-_HEADLINE_COLUMNS = """
-    h.id, h.effective, h.published, h.fetched, h.title, h.link, h.publisher, h.feed, h.language, h.standing, h.story,
-    h.companies, s.sentiment, s.abstention, s.negative, s.neutral, s.positive, s.topics, s.themes, s.model"""
 
 QUERIES: dict[str, Query] = {
     "status": Query(
@@ -82,18 +80,6 @@ QUERIES: dict[str, Query] = {
         """,
         params={**RANGE, "baseline": datetime, "limit": int},
     ),
-    "trend": Query(
-        about="One series over time: stories, negative stories and mean tone for each 'hour' or 'day' (UTC) with any.",
-        sql="""
-            SELECT date_trunc($step::VARCHAR, hour) AS "at", sum(headlines)::BIGINT AS headlines,
-                sum(stories)::BIGINT AS stories, sum(negative)::BIGINT AS negative,
-                sum(tone) / nullif(sum(stories), 0) AS tone
-            FROM rollups
-            WHERE series = $series::VARCHAR AND hour >= $since::TIMESTAMPTZ AND hour < $until::TIMESTAMPTZ
-            GROUP BY ALL ORDER BY "at"
-        """,
-        params={"series": str, "step": str, **RANGE},
-    ),
     "headlines": Query(
         about="The latest scored headlines of one series in a range, newest first; all, or only the counted negatives.",
         # The few rows are picked from scores; joining on `effective` too lets DuckDB skip blocks of headlines.
@@ -105,27 +91,11 @@ QUERIES: dict[str, Query] = {
                     AND (NOT $negative_only::BOOLEAN OR series_negative[list_position(series, $series::VARCHAR)])
                 ORDER BY effective DESC LIMIT $limit::BIGINT
             )
-            SELECT {_HEADLINE_COLUMNS}
+            SELECT {HEADLINE_COLUMNS}
             FROM picked s JOIN headlines h ON h.id = s.headline AND h.effective = s.effective
             ORDER BY h.effective DESC, h.id
         """,  # noqa: S608 - a constant of this file, not a caller's value
         params={"series": str, **RANGE, "negative_only": bool, "limit": int},
-    ),
-    "search": Query(
-        about="Headlines of one series whose title contains a text (any case), newest first.",
-        sql=f"""
-            WITH found AS (
-                SELECT * FROM headlines
-                WHERE effective >= $since::TIMESTAMPTZ AND effective < $until::TIMESTAMPTZ
-                    AND contains(lower(title), lower($text::VARCHAR))
-            )
-            SELECT {_HEADLINE_COLUMNS}
-            FROM found h JOIN scores s ON s.headline = h.id AND s.effective = h.effective
-            WHERE ($series::VARCHAR = 'market' OR list_contains(s.series, $series::VARCHAR))
-                AND (NOT $negative_only::BOOLEAN OR s.series_negative[list_position(s.series, $series::VARCHAR)])
-            ORDER BY h.effective DESC, h.id LIMIT $limit::BIGINT
-        """,  # noqa: S608 - a constant of this file, not a caller's value
-        params={"text": str, "series": str, **RANGE, "negative_only": bool, "limit": int},
     ),
     "drift": Query(
         about="What each model said by day: headlines, shares of the sentiments and abstentions, mean confidence.",
@@ -172,4 +142,6 @@ QUERIES: dict[str, Query] = {
     ),
     **ALERT_QUERIES,
     **DETECTION,
+    **STORY_QUERIES,
+    **PAGE_QUERIES,
 }

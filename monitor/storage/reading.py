@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import polars as pl
 import pyarrow as pa
@@ -112,13 +112,26 @@ class Reader:
         Raises:
             ServiceError: no daemon runs, there is no such action, or it was refused.
         """
-        action = flight.Action(name, json.dumps(body, default=_as_text).encode())
-        results = self._ask(lambda client, options: list(client.do_action(action, options)))
-        if results is None:
+        answered = self.act_if_live(name, _TIMEOUT_SECONDS, **body)
+        if answered is None:
             raise ServiceError("no daemon is running, so nothing can be done: start one with `squall run`")
-        return json.loads(results[0].body.to_pybytes())
+        return answered
 
-    def _ask(self, call: Callable[[flight.FlightClient, flight.FlightCallOptions], T]) -> T | None:
+    def act_if_live(self, name: str, patience_seconds: float, **body: object) -> Any:
+        """Ask the daemon to do something that may take so long; None when none runs.
+
+        Raises:
+            ServiceError: there is no such action, or it was refused.
+        """
+        action = flight.Action(name, json.dumps(body, default=_as_text).encode())
+        results = self._ask(lambda client, options: list(client.do_action(action, options)), patience_seconds)
+        return None if results is None else json.loads(results[0].body.to_pybytes())
+
+    def _ask(
+        self,
+        call: Callable[[flight.FlightClient, flight.FlightCallOptions], T],
+        patience_seconds: float = _TIMEOUT_SECONDS,
+    ) -> T | None:
         """What the daemon answers; None when none runs. A daemon that was restarted is found at the second try."""
         for _ in range(2):
             with self._lock:
@@ -127,7 +140,7 @@ class Reader:
                 break
             client, address = reached
             try:
-                answered = call(client, _options(address.token))
+                answered = call(client, _options(address.token, patience_seconds))
             except _GONE:
                 with self._lock:
                     self._drop()
@@ -165,10 +178,10 @@ class Reader:
             database.close()
 
 
-def _options(token: str) -> flight.FlightCallOptions:
+def _options(token: str, patience_seconds: float) -> flight.FlightCallOptions:
     headers = [(b"authorization", f"Bearer {token}".encode())]
     # The stubs say text; the client takes bytes only.
-    return flight.FlightCallOptions(timeout=_TIMEOUT_SECONDS, headers=headers)  # type: ignore[arg-type]  # see above
+    return flight.FlightCallOptions(timeout=patience_seconds, headers=headers)  # type: ignore[arg-type]  # see above
 
 
 def _frame(table: pa.Table) -> pl.DataFrame:

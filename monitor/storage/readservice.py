@@ -124,6 +124,7 @@ class ReadService:
         if store.database.path == MEMORY:
             raise ServiceError("a store in memory has no file, so nobody could find its read service")
         self._store = store.database.path
+        self._database = store.database
         file = address_file(self._store)
         token = secrets.token_urlsafe(32)
         try:
@@ -151,6 +152,8 @@ class ReadService:
         if read_address(self._store) == self.address:
             with suppress(OSError):
                 address_file(self._store).unlink()
+        # A copy of a large store would hold up the end for minutes.
+        self._database.thaw()
         self._server.shutdown()
         self._thread.join()
 

@@ -15,6 +15,8 @@ from datetime import datetime
 import duckdb
 import polars as pl
 
+from monitor.storage.retention import RAW_SINCE
+
 # A story that touches the time asked for is recounted whole: its first headline may lie before. Uncounted standings
 # are named in series.py, which also says what a headline counts as in each of its series.
 _RECOUNT = """
@@ -70,7 +72,11 @@ _TOLERANCE = 1e-6
 
 
 def rebuild(connection: duckdb.DuckDBPyConnection, since: datetime | None) -> None:
-    """Recount every hour from `since` (cut to its hour) on, or all, and the sightings that are kept."""
+    """Recount every hour from `since` (cut to its hour) on, or all, and the sightings that are kept.
+
+    Hours whose headlines lie in the archive keep their counts.
+    """
+    since = _countable(connection, since)
     asked = {"since": _hour(since)}
     connection.execute("DELETE FROM rollups WHERE $since::TIMESTAMPTZ IS NULL OR hour >= $since::TIMESTAMPTZ", asked)
     connection.execute(f"INSERT INTO rollups BY NAME {_RECOUNT} SELECT * FROM recounted", asked)  # noqa: S608 - a constant
@@ -98,24 +104,28 @@ def _recount_sources(connection: duckdb.DuckDBPyConnection, since: datetime | No
 
 def source_faults(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     """Rows of `sources` and `affinities` that differ from a recount: which table, and the rows on each side."""
+    since = _countable(connection, None)
     faults: pl.DataFrame = connection.sql(
         f"""
         {_SPOKEN}, told AS (
             SELECT 'sources' AS part, '' AS series, publisher, hour AS "at", headlines, negative FROM sources
+            WHERE $day::TIMESTAMPTZ IS NULL OR hour >= $day::TIMESTAMPTZ
             UNION ALL SELECT 'affinities', series, publisher, day, 0, negative FROM affinities
+            WHERE $day::TIMESTAMPTZ IS NULL OR day >= $day::TIMESTAMPTZ
         ), anew AS (
             SELECT 'sources' AS part, '' AS series, publisher, hour AS "at", headlines, negative FROM by_hour
             UNION ALL SELECT 'affinities', series, publisher, day, 0, negative FROM by_day
         )
         SELECT * FROM ((FROM told EXCEPT FROM anew) UNION ALL (FROM anew EXCEPT FROM told)) ORDER BY part, "at", series
         """,  # noqa: S608 - a constant of this file, not a caller's value
-        params={"day": None},
+        params={"day": since},
     ).pl()
     return faults
 
 
 def rollup_faults(connection: duckdb.DuckDBPyConnection, since: datetime | None) -> pl.DataFrame:
-    """Hours from `since` (cut to its hour) on, or all, whose stored counts differ from a recount."""
+    """Hours from `since` (cut to its hour) on, or all whose headlines are kept, that differ from a recount."""
+    since = _countable(connection, since)
     query = f"""
         {_RECOUNT}, stored AS (
             SELECT * FROM rollups WHERE $since::TIMESTAMPTZ IS NULL OR hour >= $since::TIMESTAMPTZ
@@ -130,6 +140,13 @@ def rollup_faults(connection: duckdb.DuckDBPyConnection, since: datetime | None)
     """  # noqa: S608 - a constant of this file, not a caller's value
     faults: pl.DataFrame = connection.sql(query, params={"since": _hour(since), "tolerance": _TOLERANCE}).pl()
     return faults
+
+
+def _countable(connection: duckdb.DuckDBPyConnection, since: datetime | None) -> datetime | None:
+    """From when on a recount is possible: what was moved to the archive cannot be counted again."""
+    rows = connection.sql("SELECT value FROM meta WHERE key = $key", params={"key": RAW_SINCE}).fetchall()
+    kept = datetime.fromisoformat(rows[0][0]) if rows else None
+    return max(filter(None, (since, kept)), default=None)
 
 
 def _hour(since: datetime | None) -> datetime | None:

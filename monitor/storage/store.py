@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -20,15 +19,17 @@ from typing import Self
 import polars as pl
 
 from monitor.errors import StoreUnavailable
-from monitor.feeds.feed import Check, FeedState
+from monitor.feeds.feed import FeedState
 from monitor.news.headlines import Headline
-from monitor.news.identity import Known, Revision
+from monitor.news.identity import Known
 from monitor.series import Scored
+from monitor.storage.batch import Batch, Counts
 from monitor.storage.database import MEMORY, Database, lent
 from monitor.storage.keeping import await_scores, ids, instant, keep_checks, keep_names, keep_scores, stored
 from monitor.storage.migrating import Migration, known_migrations, migrate
 from monitor.storage.recounting import rebuild, rollup_faults
 from monitor.storage.rows import FEEDS, HEADLINES, frame_of, headline_of, score_frame
+from monitor.storage.words import fold_words, keep_words
 
 __all__ = ["Batch", "Counts", "Scored", "Store"]
 
@@ -38,46 +39,6 @@ KEEP_CHECKS = timedelta(days=30)
 # What a feed still carries after this long is an archive by its date, whatever name it goes by then.
 KEEP_NAMES = timedelta(days=45)
 KEEP_ATTEMPTS = timedelta(days=90)
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What one cycle brings.
-
-    Attributes:
-        checks: of feeds; the states in them are remembered, of one feed the last.
-        headlines: each with its story; those that are stored already are passed over.
-        scores: by id of the headline; a headline without one is stored, and counted when `Store.add_scores` brings it.
-        names: (name, id of a headline), as `monitor.news.identity` gives them; those that are stored are passed over.
-        revisions: titles that stored headlines were given since.
-
-    Raises:
-        ValueError: on a score of a headline that is not in the batch.
-    """
-
-    checks: Sequence[Check] = ()
-    headlines: Sequence[Headline] = ()
-    scores: Mapping[int, Scored] = field(default_factory=dict)
-    names: Sequence[tuple[int, int]] = ()
-    revisions: Sequence[Revision] = ()
-
-    def __post_init__(self) -> None:
-        if strangers := self.scores.keys() - {headline.id for headline in self.headlines}:
-            raise ValueError(f"scores of headlines that are not in the batch: {sorted(strangers)[:3]}")
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """How much the store holds."""
-
-    headlines: int
-    awaiting_score: int
-    sightings: int
-    rollups: int
-    feeds: int
-    open_alerts: int
-    pending_deliveries: int
-    dead_deliveries: int
 
 
 class Store:
@@ -169,8 +130,10 @@ class Store:
         with self.database.writing(arrived=arrived, states=states) as connection:
             new = ids(
                 connection,
-                "INSERT INTO headlines BY NAME SELECT * FROM arrived ON CONFLICT DO NOTHING RETURNING id",
+                "INSERT INTO headlines BY NAME SELECT * FROM arrived ANTI JOIN archived ON archived.headline = id "
+                "ON CONFLICT DO NOTHING RETURNING id",
             )
+            keep_words(connection, new)
             keep_checks(connection, batch.checks, Counter(by_id[each].feed for each in new))
             keep_names(connection, batch.names, batch.revisions, now)
             connection.execute("INSERT OR REPLACE INTO feeds BY NAME SELECT * FROM states")
@@ -236,9 +199,13 @@ class Store:
         return {row["feed"]: FeedState(**row) for row in rows}
 
     def known(self, ids: Sequence[int]) -> set[int]:
-        """Which of these headlines are stored."""
+        """Which of these headlines are stored, or were moved to the archive."""
         asked = {"ids": list(ids)}
-        return set(self._read("SELECT id FROM headlines WHERE id IN (SELECT unnest($ids::UBIGINT[]))", asked)["id"])
+        query = (
+            "WITH asked AS (SELECT unnest($ids::UBIGINT[]) AS id) SELECT id FROM asked SEMI JOIN headlines USING (id) "
+            "UNION SELECT id FROM asked SEMI JOIN archived ON archived.headline = id"
+        )
+        return set(self._read(query, asked)["id"])
 
     def named(self, names: Collection[int]) -> dict[int, Known]:
         """Whom these names belong to: by name, for those that are stored."""
@@ -325,6 +292,7 @@ class Store:
                 "AND delivery IN (SELECT id FROM deliveries WHERE state = 'delivered')",
                 [now - keep_attempts],
             )
+            fold_words(connection)
         self.database.checkpoint()
 
     def rebuild_rollups(self, since: datetime | None = None) -> None:

@@ -1,0 +1,208 @@
+"""One alert: what was seen, the stories behind it, everything that happened, who was told.
+
+takes  a `Moment`, and a row of query `alert`
+gives  figures, chart, evidence, the timeline, messages with every attempt; buttons come from `alert_buttons`
+never  shows a title as anything but text
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import polars as pl
+import streamlit as st
+
+from dashboard import acting, alert_buttons, charts, frame, reads, texts
+
+_MOST_STORIES = 25
+_BEFORE, _AFTER = timedelta(days=4), timedelta(days=1)
+_SAID = {
+    "acknowledged": ("front_hand", "took it on"),
+    "reopened": ("undo", "gave it back"),
+    "note": ("edit_note", "noted"),
+    "assigned": ("person_add", "assigned it to"),
+    "true": ("thumb_up", "judged it a true alert"),
+    "false": ("thumb_down", "judged it a false alert"),
+}
+_CHOICES = {
+    "no_route": "no route leads there",
+    "below_severity": "not grave enough for the route",
+    "not_wanted": "the route does not want this kind of notice",
+    "left_to_digest": "left to the digest",
+    "silenced": "silenced",
+    "inhibited": "the market's own alert says it",
+    "acknowledged": "somebody has taken it on",
+    "judged_false": "somebody judged it false",
+    "never_told": "this channel never heard of the alert",
+    "channel_disabled": "the channel is switched off",
+    "held_quiet": "held until quiet hours end",
+    "held_group": "held to be sent with others",
+    "superseded": "a later message took its place",
+}
+
+
+def draw(moment: frame.Moment, alert: dict[str, Any]) -> None:
+    """The whole page of one alert."""
+    state = texts.alert_look(alert["state"], fired=alert["fired_at"] is not None)
+    severity = texts.look(texts.SEVERITIES, alert["severity"])
+    st.subheader(texts.literal(texts.series_title(alert["series"])), anchor=False)
+    st.markdown(f"{severity.badge} {state.badge} {state.meaning}")
+    acting.tell()
+    alert_buttons.draw(moment, alert)
+    _figures(moment, alert)
+    _chart(moment, alert)
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        _evidence(moment, alert)
+    with right:
+        _timeline(moment, alert)
+        _messages(moment, alert)
+
+
+def _figures(moment: frame.Moment, alert: dict[str, Any]) -> None:
+    observed, expected, hours = alert["observed"], alert["expected"], alert["hours"]
+    st.markdown(f"**{texts.surge(alert['series'], observed, expected, hours)}.**")
+    ended = alert["resolved_at"]
+    with frame.figures():
+        what = "Publishers" if texts.series_kind(alert["series"]) == "Story" else "Negative stories"
+        st.metric(f"{what} in {hours} h", f"{observed:,}", width=frame.FIGURE)
+        st.metric(
+            "Usual",
+            texts.amount(expected),
+            help="What this series has at this time of the week, as learned.",
+            width=frame.FIGURE,
+        )
+        st.metric(
+            "By chance",
+            texts.chance(alert["p_value"]),
+            help=f"How often ordinary days alone would bring as many or more (p = {alert['p_value']:.2g}).",
+            width=frame.WIDE_FIGURE,
+        )
+        st.metric(
+            "Lasted" if ended else "Open for",
+            texts.span((ended or moment.now) - alert["opened_at"]),
+            width=frame.FIGURE,
+        )
+    zone = moment.zone
+    fired = f"fired {zone.full(alert['fired_at'])}" if alert["fired_at"] else "did not fire"
+    resolved = f"resolved {zone.full(ended)}" if ended else f"surge last seen {zone.full(alert['last_spike_at'])}"
+    st.caption(
+        f"Seen first {zone.full(alert['opened_at'])}, {fired}, {resolved}. Peak: "
+        f"{texts.counted(alert['series'], alert['peak_observed'])}, "
+        f"{zone.full(alert['peak_at'])} ({texts.chance(alert['peak_p_value'])} by chance)."
+    )
+
+
+def _chart(moment: frame.Moment, alert: dict[str, Any]) -> None:
+    opened = alert["opened_at"]
+    ended = alert["resolved_at"] or max(moment.now, opened + timedelta(hours=1))
+    step = "hour" if ended - opened <= timedelta(days=8) else "day"
+    over = reads.Period(opened - _BEFORE, min(ended + _AFTER, max(moment.now, ended)), step, moment.zone)
+    points = reads.trend(moment.reader, alert["series"], over)
+    if points.is_empty():
+        return
+    marked = reads.alerts(moment.reader, over.since, over.until, name=alert["series"]).filter(
+        pl.col("id") == alert["id"]
+    )
+    st.altair_chart(charts.volume(points, marked, over), alt=f"Stories per {step} around the alert")
+    moment.link("series", "All of this series", icon="show_chart", series=alert["series"])
+
+
+def _evidence(moment: frame.Moment, alert: dict[str, Any]) -> None:
+    found = reads.stories(alert["evidence"])
+    st.markdown(f"##### Evidence: {texts.count(len(found), 'story', 'stories')}")
+    if not found:
+        st.caption("No story was noted with this alert.")
+    for story in found[:_MOST_STORIES]:
+        _story(moment, story)
+    if more := found[_MOST_STORIES:]:
+        with st.expander(texts.count(len(more), "earlier story", "earlier stories")):
+            for story in more:
+                _story(moment, story)
+
+
+def _story(moment: frame.Moment, story: reads.Story) -> None:
+    with st.container(gap=None):
+        link = texts.linked(story.title, story.link)
+        if link is None:
+            # No address to lead to, so no Markdown either: as it stands.
+            st.text(story.title)
+        else:
+            st.markdown(link)
+        publishers = ", ".join(texts.literal(one) for one in story.publishers)
+        when = f"{moment.zone.clock(story.at)} ({texts.ago(story.at, moment.now)})"
+        st.caption(f"{publishers} · {when} · {story.negative:.0%} negative")
+
+
+def _timeline(moment: frame.Moment, alert: dict[str, Any]) -> None:
+    st.markdown("##### What happened")
+    steps = timeline(
+        moment.reader.query("alert_changes", alert=alert["id"]),
+        moment.reader.query("alert_remarks", alert=alert["id"]),
+        moment.reader.query("alert_decisions", alert=alert["id"]),
+    )
+    if not steps:
+        st.caption("No change was recorded.")
+    for at, head, details in steps:
+        with st.container(gap=None):
+            st.markdown(head)
+            st.caption(f"{moment.zone.clock(at)}{' · ' + details if details else ''}")
+
+
+def timeline(changes: pl.DataFrame, remarks: pl.DataFrame, decisions: pl.DataFrame) -> list[tuple[datetime, str, str]]:
+    """Changes of state, what people said, and what was not sent: time, a line of Markdown and details, oldest first."""
+    steps: list[tuple[datetime, str, str]] = []
+    for row in changes.iter_rows(named=True):
+        after = texts.look(texts.STATES, row["state_after"])
+        severity = texts.look(texts.SEVERITIES, row["severity"]).word.lower()
+        head = f":{after.colour}[:material/{after.icon}:] **{texts.change(row['reason'])}**, {severity}"
+        steps.append((row["at"], head, f"{row['observed']} seen, {texts.amount(row['expected'])} usual"))
+    for row in remarks.iter_rows(named=True):
+        icon, did = _SAID.get(row["what"], ("chat", texts.sentence_case(row["what"]).lower()))
+        words = texts.literal(row["words"])
+        to = f" {words}" if row["what"] == "assigned" else ""
+        head = f":blue[:material/{icon}:] **{texts.literal(row['who'])}** {did}{to}"
+        steps.append((row["at"], head, "" if to else words))
+    for row in decisions.iter_rows(named=True):
+        to = f" to **{texts.literal(row['channel'])}**" if row["channel"] else ""
+        why = _CHOICES.get(row["choice"], texts.sentence_case(row["choice"]).lower())
+        delayed = "Sent later" if row["choice"].startswith("held_") else "Not sent"
+        head = f":gray[:material/notifications_off:] {delayed}{to}: {why}"
+        steps.append((row["at"], head, texts.literal(row["words"])))
+    return sorted(steps, key=lambda step: step[0])
+
+
+def _messages(moment: frame.Moment, alert: dict[str, Any]) -> None:
+    st.markdown("##### Messages")
+    deliveries = moment.reader.query("alert_deliveries", alert=alert["id"])
+    if deliveries.is_empty():
+        st.caption("No message was sent: there is no channel in the settings, or none was due.")
+        return
+    attempts = moment.reader.query("alert_attempts", alert=alert["id"])
+    allowed = acting.leave(moment)
+    for row in deliveries.iter_rows(named=True):
+        state = texts.look(texts.DELIVERY_STATES, row["state"])
+        with st.container(gap=None):
+            st.markdown(f"{state.badge} **{texts.literal(row['channel'])}** · {texts.change(row['reason']).lower()}")
+            tried = texts.count(row["attempts"], "attempt")
+            after = f", next {texts.ago(row['next_attempt_at'], moment.now)}" if row["next_attempt_at"] else ""
+            last = attempts.filter(pl.col("delivery") == row["sent_as"]).tail(1)
+            words = texts.literal(last["reason"].item()) if last.height else ""
+            st.caption(f"{moment.zone.clock(row['created_at'])} · {tried}{after}" + (f" · {words}" if words else ""))
+            if row["state"] == "dead" and allowed.given:
+                request = acting.Request("redeliver", {"delivery": row["sent_as"], "channel": ""}, "It is sent again.")
+                acting.button(moment, "Send again", request, f"again_{row['id']}", icon=":material/replay:")
+    if attempts.height:
+        with st.expander("Every attempt"):
+            st.dataframe(_attempts(attempts, moment), hide_index=True, alt="Attempts to deliver")
+
+
+def _attempts(attempts: pl.DataFrame, moment: frame.Moment) -> pl.DataFrame:
+    return attempts.select(
+        pl.col("at").map_elements(moment.zone.clock, return_dtype=pl.String).alias("Time"),
+        pl.col("channel").map_elements(texts.cell, return_dtype=pl.String).alias("Channel"),
+        pl.col("outcome").map_elements(texts.outcome, return_dtype=pl.String).alias("Outcome"),
+        pl.col("reason").map_elements(texts.cell, return_dtype=pl.String).alias("Reason"),
+        pl.col("millis").alias("Milliseconds"),
+    )

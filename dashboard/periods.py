@@ -1,0 +1,125 @@
+"""Ranges of time, and the steps in which a chart shows them.
+
+takes  a choice of a visitor, or two instants; the time zone; what the store holds
+gives  `Period`: aware times in order, with steps of hours, days or months of the zone
+never  asks for the time
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+
+from dashboard.zones import UTC_ZONE, Zone
+
+_HOUR = timedelta(hours=1)
+_DAY = timedelta(days=1)
+
+
+class Extent(Protocol):
+    """From when to when the store holds headlines; None where it holds none."""
+
+    @property
+    def first_hour(self) -> datetime | None:
+        """The first hour with a headline."""
+
+    @property
+    def last_hour(self) -> datetime | None:
+        """The last one."""
+
+
+class Choice(StrEnum):
+    """The time ranges that a page offers."""
+
+    DAY = "24 hours"
+    WEEK = "7 days"
+    MONTH = "28 days"
+    YEAR = "1 year"
+    ALL = "All"
+
+
+_DAYS = {Choice.DAY: 1, Choice.WEEK: 7, Choice.MONTH: 28, Choice.YEAR: 365}
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A range of time, `until` left out, and the step in which it is shown: 'hour', 'day' or 'month' of a zone."""
+
+    since: datetime
+    until: datetime
+    step: str
+    zone: Zone = UTC_ZONE
+
+    def __post_init__(self) -> None:
+        if self.since.tzinfo is None or self.until.tzinfo is None or self.since >= self.until:
+            raise ValueError(f"a period needs aware times in order, not {self.since} to {self.until}")
+
+    @property
+    def steps(self) -> list[datetime]:
+        """Starts of all steps, UTC, and the end of the last one."""
+        found, at = [], self._floored(self.since)
+        while at < self.until:
+            found.append(max(at, self.since))
+            at = self._next(at)
+        return [*found, self.until]
+
+    def _floored(self, at: datetime) -> datetime:
+        if self.step == "hour":
+            return _floor_hour(at)
+        midnight = _floor_day(at, self.zone)
+        return midnight if self.step == "day" else _floor_day(self.zone.there(midnight).replace(day=1), self.zone)
+
+    def _next(self, at: datetime) -> datetime:
+        if self.step == "hour":
+            return at + _HOUR
+        if self.step == "day":
+            # A day of the zone may have 23 or 25 hours.
+            return _floor_day(at + 36 * _HOUR, self.zone)
+        return _floor_day(self.zone.there(at + 32 * _DAY).replace(day=1), self.zone)
+
+
+def period(choice: Choice, known: Extent, now: datetime, *, live: bool, zone: Zone = UTC_ZONE) -> Period:
+    """The range that a choice means.
+
+    It ends with the current hour. When nobody writes, it ends with the last hour that holds headlines: yesterday's
+    file shows yesterday, not an empty page.
+    """
+    until = _floor_hour(now) + _HOUR
+    if not live and known.last_hour is not None:
+        until = min(until, _floor_hour(known.last_hour) + _HOUR)
+    if choice is Choice.ALL:
+        first = min(known.first_hour or until - _DAY, until - _HOUR)
+        return between(_floor_day(first, zone), until, zone)
+    since = until - _DAYS[choice] * _DAY
+    return between(since if choice in {Choice.DAY, Choice.WEEK} else _floor_day(since, zone), until, zone)
+
+
+def between(since: datetime, until: datetime, zone: Zone = UTC_ZONE) -> Period:
+    """A range of whole hours, in steps that a chart has room for.
+
+    Raises:
+        ValueError: when nothing lies between the two, or they are naive.
+    """
+    length = until - since
+    step = "hour" if length <= 8 * _DAY else "day" if length <= 800 * _DAY else "month"
+    return Period(since, until, step, zone)
+
+
+def told_time(text: str) -> datetime | None:
+    """The whole hour, UTC, that an address names in ISO 8601 (UTC where it names no zone); None when it names none."""
+    try:
+        at = datetime.fromisoformat(text)
+        return _floor_hour(at if at.tzinfo else at.replace(tzinfo=UTC))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _floor_hour(at: datetime) -> datetime:
+    return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def _floor_day(at: datetime, zone: Zone) -> datetime:
+    """Midnight of the zone at or before an instant, UTC."""
+    return zone.there(at).replace(hour=0, minute=0, second=0, microsecond=0, fold=0).astimezone(UTC)

@@ -1,0 +1,106 @@
+"""Trying other rules on the last weeks, beside the page: in a thread that can be stopped.
+
+takes  a reader, rules to compare, a moment
+gives  `Trial`: how far it is, and what came of it
+never  runs two at a time in one server, and never outlasts its deadline
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from alerts.rules import Rules
+from dashboard import reads
+from monitor.backtesting.tuning import Tried, Weeks, tried
+from monitor.errors import MonitorError
+
+_LOG = logging.getLogger(__name__)
+_SECONDS_A_RUN = 20.0
+# Detection takes a core: one visitor's trial at a time.
+_FREE = threading.Semaphore(1)
+
+
+@dataclass(slots=True)
+class Trial:
+    """One comparison, under way or over.
+
+    Attributes:
+        done: the share that is done, 0 to 1.
+        found: what each set of rules would have given, by name; filled while it runs.
+        fault: why it ended without an answer; "" while all is well.
+    """
+
+    rules: Mapping[str, Rules]
+    done: float = 0.0
+    found: dict[str, Tried] = field(default_factory=dict)
+    fault: str = ""
+    _stopped: threading.Event = field(default_factory=threading.Event)
+    _over: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def running(self) -> bool:
+        """Whether it is still at work."""
+        return not self._over.is_set()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether somebody stopped it."""
+        return self._stopped.is_set()
+
+    def stop(self) -> None:
+        """Ask it to end; it does with its next look."""
+        self._stopped.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until it is over; whether it is."""
+        return self._over.wait(seconds)
+
+    def run(self, reader: reads.Reader, weights: Mapping[str, float], until: datetime, days: int) -> None:
+        """Do it; whatever goes wrong stands in `fault`."""
+        try:
+            if not _FREE.acquire(blocking=False):
+                self.fault = "another trial is running on this server: try again in half a minute"
+                return
+            try:
+                self._compare(reader, weights, until, days)
+            finally:
+                _FREE.release()
+        except MonitorError as error:
+            self.fault = str(error)
+        except Exception as error:
+            _LOG.exception("a trial of rules failed")
+            self.fault = f"the trial failed ({type(error).__name__}); the terminal of `squall dashboard` shows more"
+        finally:
+            self._over.set()
+
+    def _compare(self, reader: reads.Reader, weights: Mapping[str, float], until: datetime, days: int) -> None:
+        widest = max(self.rules.values(), key=lambda one: (one.baseline_days, one.lookback))
+        weeks = Weeks(reader, until, days, widest)
+        for place, (name, rules) in enumerate(self.rules.items()):
+            if self._stopped.is_set():
+                return
+
+            def go_on(share: float, place: int = place) -> bool:
+                self.done = (place + share) / len(self.rules)
+                return not self._stopped.is_set()
+
+            self.found[name] = tried(weeks, rules, weights, seconds=_SECONDS_A_RUN, go_on=go_on)
+
+
+def begin(
+    reader: reads.Reader, weights: Mapping[str, float], rules: Mapping[str, Rules], until: datetime, days: int
+) -> Trial:
+    """Begin a comparison in a thread of its own.
+
+    Args:
+        weights: of series, from the settings.
+        rules: by the name that people see.
+        until, days: the range, see `monitor.backtesting.tuning.Weeks`.
+    """
+    trial = Trial(rules)
+    threading.Thread(target=trial.run, args=(reader, weights, until, days), name="rule-trial", daemon=True).start()
+    return trial

@@ -1,0 +1,112 @@
+"""Stories one under the other: title, who carries it, scores, and on request the words that made them.
+
+takes  a `Moment`, headlines by story (`dashboard.reads.distinct`), the series that they are shown for
+gives  the list
+never  shows a title as anything but text, and never works a score out itself: the monitor does
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+import streamlit as st
+
+from dashboard import acting, frame, headline_box, texts
+
+_WORDS = "story_words"
+_MOST_KEPT = 50
+_MOST_PUBLISHERS = 6
+
+
+def draw(moment: frame.Moment, found: pl.DataFrame, series: str, key: str) -> None:
+    """The list.
+
+    Args:
+        found: what `dashboard.reads.distinct` gives.
+        series: for a company, scores towards it are shown beside those of the headline.
+        key: begins the keys of the buttons: another list on the page has another.
+    """
+    for row in found.iter_rows(named=True):
+        with st.container(border=True, gap=None):
+            _story(moment, row, series, key)
+
+
+def scores(row: Mapping[str, Any], series: str) -> str:
+    """What the model says of a headline, in Markdown: its tone, how negative, and towards the companies it names."""
+    unsure = row["abstention"] not in (None, "none")
+    look = texts.look(texts.TONES, "unsure" if unsure else str(row["sentiment"]))
+    parts = [f"{look.badge} {row['negative']:.0%} negative, {row['positive']:.0%} positive"]
+    for ticker, negative, positive in towards(row):
+        name = texts.literal(texts.series_name(f"company:{ticker}"))
+        emphasis = "**" if series == f"company:{ticker}" else ""
+        parts.append(f"{emphasis}towards {name}: {negative:.0%} negative, {positive:.0%} positive{emphasis}")
+    return " · ".join(parts)
+
+
+def towards(row: Mapping[str, Any]) -> list[tuple[str, float, float]]:
+    """(ticker, negative, positive) of each company that the model was asked about."""
+    told = (row.get("towards") or (), row.get("towards_negative") or (), row.get("towards_positive") or ())
+    return list(zip(*told, strict=False))
+
+
+def _story(moment: frame.Moment, row: Mapping[str, Any], series: str, key: str) -> None:
+    link = texts.linked(row["title"], row["link"])
+    if link is None:
+        # No address to lead to, so no Markdown either: as it stands.
+        st.text(row["title"])
+    else:
+        st.markdown(link)
+    publishers = [texts.literal(one) for one in row["publishers"]]
+    more = f" and {len(publishers) - _MOST_PUBLISHERS} more" if len(publishers) > _MOST_PUBLISHERS else ""
+    copies = f" · {row['copies']} headlines" if row["copies"] > 1 else ""
+    st.caption(
+        f"{', '.join(publishers[:_MOST_PUBLISHERS])}{more} · {moment.zone.clock(row['effective'])} "
+        f"({texts.ago(row['effective'], moment.now)}){copies}"
+    )
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(scores(row, series), width="content")
+        if moment.live:
+            ticker = series.partition(":")[2] if series.startswith("company:") else ""
+            asked = ticker if ticker in (row["companies"] or ()) else ""
+            st.button(
+                "Which words?",
+                key=f"{key}_why_{row['id']}",
+                on_click=_ask,
+                args=(moment, row["id"], row["title"], asked),
+                type="tertiary",
+                icon=":material/psychology_alt:",
+                help="Show what each word added to the score.",
+            )
+    _words(row["id"])
+
+
+def _ask(moment: frame.Moment, headline: int, title: str, company: str) -> None:
+    kept: dict[int, Any] = st.session_state.setdefault(_WORDS, {})
+    if headline in kept and not isinstance(kept[headline], str):
+        del kept[headline]  # pressed again: put away
+        return
+    told = acting.answer(moment, "explain", headline=title[:2000], company=company)
+    if isinstance(told, str) and company:
+        # Linked by more than its name, or an adapter without opinions on companies: then the headline as a whole.
+        told = acting.answer(moment, "explain", headline=title[:2000])
+    while len(kept) >= _MOST_KEPT:
+        kept.pop(next(iter(kept)))
+    kept[headline] = told
+
+
+def _words(headline: int) -> None:
+    told = st.session_state.get(_WORDS, {}).get(headline)
+    if told is None:
+        return
+    if isinstance(told, str):
+        st.warning(texts.sentence(texts.literal(told)), icon=":material/hourglass_top:")
+        return
+    label = texts.look(texts.TONES, told["label"]).word.lower()
+    towards_whom = f" towards {texts.literal(told['company'])}" if told.get("company") else ""
+    st.markdown(headline_box.coloured(told["words"], told["label"]))
+    st.caption(
+        f"{told['probability']:.0%} {label}{towards_whom}; without its words {told['without_words']:.0%}. "
+        "Bold words speak for it, struck ones against it."
+    )

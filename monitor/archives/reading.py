@@ -1,0 +1,179 @@
+"""The rows of one part.
+
+takes  a `Part`
+gives  `Rows`: its own columns, the headline of every row, and the rows that cannot be understood, with the reason
+never  drops a row: one that cannot be understood is there too, with empty columns
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from monitor.archives.parts import Part
+from monitor.archives.places import Place
+from monitor.errors import InputUnusable
+
+_TITLES = ("title", "headline", "text")
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What stands in a part.
+
+    Attributes:
+        frame: the rows' own columns; of CSV and JSON lines all of them text.
+        texts: the headline of every row, as it stands there; empty where there is none.
+        broken: by place in the part, from 0: why the row cannot be understood, and its beginning as it stands there.
+
+    Raises:
+        ValueError: when there are not as many texts as rows.
+    """
+
+    frame: pl.DataFrame
+    texts: list[str]
+    broken: Mapping[int, tuple[str, str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.frame.height != len(self.texts):
+            raise ValueError(f"{self.frame.height} rows came with {len(self.texts)} texts")
+
+
+def rows_of(part: Part, column: str = "") -> Rows:
+    """Read a part.
+
+    Args:
+        column: the headline's; else the first of title, headline, text.
+
+    Raises:
+        InputUnusable: when the file is gone, is no such file, or no row of the part has such a column.
+    """
+    try:
+        frame, broken = _READ[part.kind](part)
+    except (OSError, pa.ArrowException, pl.exceptions.PolarsError) as error:
+        raise InputUnusable(f"{part.source} cannot be read: {error}") from error
+    if len(broken) == frame.height:
+        return Rows(frame, [""] * frame.height, broken)
+    name = column or next((one for one in _TITLES if one in frame.columns), "")
+    if name not in frame.columns or frame.schema[name].is_nested():
+        wanted = f"text in the column {column!r}" if column else f"a column of text named {' or '.join(_TITLES)}"
+        raise InputUnusable(f"{part.source} lacks {wanted}; it has {', '.join(frame.columns)}; name one with --column")
+    return Rows(frame, frame[name].cast(pl.String).fill_null("").to_list(), broken)
+
+
+_Read = tuple[pl.DataFrame, dict[int, tuple[str, str]]]
+
+
+def _parquet(part: Part) -> _Read:
+    with Place(part.source).opened() as opened, pq.ParquetFile(opened) as file:
+        groups: list[int] = []
+        first = at = 0
+        for group in range(file.metadata.num_row_groups):
+            size = file.metadata.row_group(group).num_rows
+            if at < part.end and at + size > part.begin:
+                if not groups:
+                    first = at
+                groups.append(group)
+            at += size
+        # Of a large row group only a portion at a time is held.
+        kept, at = [], first
+        for batch in file.iter_batches(part.rows, row_groups=groups):
+            begin, end = max(part.begin - at, 0), min(part.end - at, batch.num_rows)
+            if begin < end:
+                kept.append(batch.slice(begin, end - begin))
+            at += batch.num_rows
+            if at >= part.end:
+                break
+        table = pa.Table.from_batches(kept, kept[0].schema) if kept else file.schema_arrow.empty_table()
+    frame = pl.from_arrow(table)
+    if not isinstance(frame, pl.DataFrame) or frame.height != part.rows:
+        raise InputUnusable(f"{part.source} has changed since it was looked through: begin again")
+    return frame, {}
+
+
+def _csv(part: Part) -> _Read:
+    body = _body(part)
+    try:
+        frame = pl.read_csv(body, has_header=False, new_columns=list(part.columns), infer_schema=False)
+    except pl.exceptions.PolarsError:
+        return _csv_by_row(part, body)
+    if frame.shape != (part.rows, len(part.columns)):
+        return _csv_by_row(part, body)
+    return frame, {}
+
+
+def _csv_by_row(part: Part, body: bytes) -> _Read:
+    """Where something is wrong somewhere in the part: row by row, which is slower, and tells which row it is."""
+    csv.field_size_limit(sys.maxsize)
+    width = len(part.columns)
+    kept: list[list[str | None]] = []
+    broken: dict[int, tuple[str, str]] = {}
+    for row in csv.reader(io.StringIO(body.decode("utf-8", "replace"), newline="")):
+        if not row:
+            continue
+        if len(row) != width:
+            broken[len(kept)] = (f"{len(row)} fields, where the header names {width}", ",".join(row))
+            kept.append([None] * width)
+        else:
+            kept.append([value or None for value in row])
+    if len(kept) != part.rows:
+        raise InputUnusable(
+            f"{part.source}: {part.rows} rows from row {part.first} on read as {len(kept)}; look for quotation marks "
+            "inside fields that are not quoted"
+        )
+    return pl.DataFrame(kept, schema=dict.fromkeys(part.columns, pl.String), orient="row"), broken
+
+
+def _jsonl(part: Part) -> _Read:
+    kept: list[dict[str, str | None]] = []
+    broken: dict[int, tuple[str, str]] = {}
+    columns: dict[str, None] = {}
+    for line in _body(part).decode("utf-8", "replace").split("\n"):
+        if not line.strip("\r"):
+            continue
+        try:
+            told = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            told, reason = None, f"no JSON: {error}"
+        else:
+            reason = "" if isinstance(told, dict) else "no JSON object"
+        if reason:
+            broken[len(kept)] = (reason, line)
+            kept.append({})
+        else:
+            kept.append({name: _text(value) for name, value in told.items()})
+            columns.update(dict.fromkeys(told))
+    if len(kept) != part.rows:
+        raise InputUnusable(f"{part.source} has changed since it was looked through: begin again")
+    frame = pl.DataFrame(
+        {name: [row.get(name) for row in kept] for name in columns}, schema=dict.fromkeys(columns, pl.String)
+    )
+    return (frame if columns else pl.DataFrame({"text": [None] * len(kept)}, schema={"text": pl.String})), broken
+
+
+def _text(value: Any) -> str | None:
+    """Text as it is, and anything else as JSON; half a character, which no file can hold, as a question mark."""
+    if value is None:
+        return None
+    told = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return told.encode("utf-8", "replace").decode("utf-8")
+
+
+def _body(part: Part) -> bytes:
+    with Place(part.source).opened() as opened:
+        body = bytes(opened.read_at(part.end - part.begin, part.begin))
+    if len(body) != part.end - part.begin:
+        raise InputUnusable(f"{part.source} has changed since it was looked through: begin again")
+    return body
+
+
+_READ = {"csv": _csv, "jsonl": _jsonl, "parquet": _parquet}

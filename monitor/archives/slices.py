@@ -1,0 +1,154 @@
+"""A scored archive read in order of time, a slice at a time, however its rows are spread over its files.
+
+takes  a folder of scored Parquet, as `squall score` writes it
+gives  `Slice`s of time, and their rows as frames
+never  holds more than a slice, and the span of time of each row group
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from monitor.archives import manifest
+from monitor.archives.dated import published_of
+from monitor.archives.opinions import OPINIONS
+from monitor.archives.places import Place, files_of
+from monitor.errors import InputUnusable
+
+ROWS = 200_000
+_NEEDED = ("published", "outlet", "title", *OPINIONS)
+_OPTIONAL = ("summary", "link", "guid", "language")
+_HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Rows with `since` <= published < `until`; whole hours, aware UTC.
+
+    Raises:
+        ValueError: when it ends before it begins.
+    """
+
+    since: datetime
+    until: datetime
+    rows: int
+
+    def __post_init__(self) -> None:
+        if self.until <= self.since:
+            raise ValueError(f"a slice ends after it begins: {self}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """One row group of a file, and the span of time that its rows lie in."""
+
+    path: str
+    number: int
+    since: datetime
+    until: datetime
+
+
+class Archive:
+    """A folder of scored Parquet.
+
+    Attributes:
+        rows: in all its files.
+        undated: of them, without a time that can be understood.
+        name: changes when its files do.
+
+    Raises:
+        InputUnusable: when it holds no scored Parquet, is not finished, or lacks columns.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        told = manifest.read(Place(folder))
+        if told is not None and told["done"] is None:
+            raise InputUnusable(f"{folder} is not scored to its end: run `squall score` again, it goes on")
+        files = [file for file in files_of([folder]) if file.kind == "parquet"]
+        if not files:
+            raise InputUnusable(f"{folder} holds no Parquet: score headlines into it with `squall score PATH --out`")
+        self.name = manifest.fingerprint([[file.path.rpartition("/")[2], file.size] for file in files])
+        self.rows = self.undated = 0
+        self._hours: Counter[datetime] = Counter()
+        self._groups: list[_Group] = []
+        for file in files:
+            try:
+                self._look_through(file.path)
+            except (OSError, pa.ArrowException) as error:
+                raise InputUnusable(f"{file.path} cannot be read: {error}") from error
+
+    @property
+    def since(self) -> datetime:
+        """The hour of its first row."""
+        return min(self._hours)
+
+    def slices(self, rows: int = ROWS, after: datetime | None = None) -> list[Slice]:
+        """All of it from `after` on, cut into stretches of at least so many rows (the last may have fewer), by time.
+
+        Args:
+            after: a full hour.
+        """
+        found: list[Slice] = []
+        since, held = None, 0
+        for hour in sorted(each for each in self._hours if after is None or each >= after):
+            since = since or hour
+            held += self._hours[hour]
+            if held >= rows:
+                found.append(Slice(since, hour + _HOUR, held))
+                since, held = None, 0
+        if since is not None:
+            found.append(Slice(since, max(self._hours) + _HOUR, held))
+        return found
+
+    def read(self, part: Slice) -> pl.DataFrame:
+        """The rows of a slice in order of time, `published` as instants.
+
+        Raises:
+            InputUnusable: when a file cannot be read any more.
+        """
+        frames = [
+            self._group(group).filter(pl.col("published").is_between(part.since, part.until, closed="left"))
+            for group in self._groups
+            if group.since < part.until and group.until >= part.since
+        ]
+        return pl.concat(frames, how="diagonal_relaxed").sort("published", maintain_order=True)
+
+    def _group(self, group: _Group) -> pl.DataFrame:
+        try:
+            with Place(group.path).opened() as opened, pq.ParquetFile(opened) as file:
+                there = [name for name in (*_NEEDED, *_OPTIONAL) if name in file.schema_arrow.names]
+                frame = pl.DataFrame(pl.from_arrow(file.read_row_group(group.number, columns=there)))
+        except (OSError, pa.ArrowException) as error:
+            raise InputUnusable(f"{group.path} cannot be read: {error}") from error
+        return frame.with_columns(published=published_of(frame.schema["published"]))
+
+    def _look_through(self, path: str) -> None:
+        with Place(path).opened() as opened, pq.ParquetFile(opened) as file:
+            if lacking := [name for name in _NEEDED if name not in file.schema_arrow.names]:
+                raise InputUnusable(
+                    f"{path} lacks the column {', '.join(lacking)}: score files with published, outlet and title"
+                )
+            for number in range(file.metadata.num_row_groups):
+                frame = pl.DataFrame(pl.from_arrow(file.read_row_group(number, columns=["published"])))
+                at = frame.select(published_of(frame.schema["published"]).alias("at"))["at"]
+                self.rows += len(at)
+                self.undated += at.null_count()
+                at = at.drop_nulls()
+                if len(at):
+                    self._groups.append(_Group(path, number, *_span(at)))
+                    hours = at.dt.truncate("1h").value_counts()
+                    self._hours.update(dict(hours.iter_rows()))
+
+
+def _span(at: pl.Series) -> tuple[datetime, datetime]:
+    first, last = at.min(), at.max()
+    if not isinstance(first, datetime) or not isinstance(last, datetime):
+        raise TypeError("instants have a first and a last")
+    return first, last

@@ -1,0 +1,95 @@
+"""Giving space of the file back to the disk.
+
+takes  the path of a store that nobody holds
+gives  a fresh file with the same rows in its place
+never  leaves the store without a whole file, and never takes the fresh one before every row was compared
+
+DuckDB uses free space again, but shortens a file only by what is free at its end. So after much has left the store at
+once, its content is written into a fresh file.
+"""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import duckdb
+
+from monitor.errors import StoreDamaged, StoreUnavailable
+from monitor.storage.database import Database
+from monitor.storage.integrity import tables
+
+
+@dataclass(frozen=True, slots=True)
+class Compacted:
+    """Bytes of the file before and after."""
+
+    before: int
+    after: int
+
+
+def compact(store: Path, memory_limit: str, threads: int) -> Compacted:
+    """Write the store into a fresh file, compare all rows, and put it in its place.
+
+    Raises:
+        StoreLocked: when a squall holds the store.
+        StoreDamaged: when it cannot be read whole, or the fresh file is not the same; the store is as it was.
+        StoreUnavailable: when the disk has too little room; the store is as it was.
+    """
+    database = Database(store, memory_limit=memory_limit, threads=threads, patience=timedelta(seconds=3))
+    try:
+        database.checkpoint()
+        held = tables(database)
+    finally:
+        database.close()
+    before, free = store.stat().st_size, shutil.disk_usage(store.parent).free
+    if free < before:
+        raise StoreUnavailable(
+            f"{store.parent} has {free // 2**20} MiB free, {before // 2**20} MiB are needed meanwhile"
+        )
+    draft = Path(f"{store}.compact")
+    _clear(draft)
+    try:
+        _rewrite(store, draft, memory_limit, threads)
+        fresh = Database(draft, memory_limit=memory_limit, threads=threads)
+        try:
+            if tables(fresh) != held:
+                raise StoreDamaged(f"the fresh copy of {store} is not the same; the store is as it was")
+        finally:
+            fresh.close()
+        draft.chmod(store.stat().st_mode & 0o777)
+        draft.replace(store)
+    finally:
+        _clear(draft)
+    return Compacted(before, store.stat().st_size)
+
+
+def _rewrite(store: Path, draft: Path, memory_limit: str, threads: int) -> None:
+    """Copy every table with its keys into a new file; a connection of its own, since a store's may reach no other."""
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": memory_limit,
+        "threads": threads,
+        "temp_directory": f"{draft}.spill",
+    }
+    try:
+        with duckdb.connect(config=settings) as connection:
+            connection.execute(f"ATTACH {_quoted(store)} AS store")
+            connection.execute(f"ATTACH {_quoted(draft)} AS fresh")
+            connection.execute("COPY FROM DATABASE store TO fresh")
+            connection.execute("CHECKPOINT fresh")
+    except duckdb.Error as error:
+        raise StoreUnavailable(f"{store} cannot be written anew: {error}; the store is as it was") from error
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def _clear(draft: Path) -> None:
+    for file in (draft, Path(f"{draft}.wal")):
+        with suppress(FileNotFoundError):
+            file.unlink()
+    shutil.rmtree(f"{draft}.spill", ignore_errors=True)

@@ -1,0 +1,150 @@
+"""How large the store is, what makes it so, and how large it will be.
+
+takes  a held store, or what was measured of one
+gives  `Growth`: bytes of what is kept for a while and of what is kept for ever, and how fast each grows
+never  reads a row of the tables that grow: blocks are counted from the catalogue
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import duckdb
+
+from monitor.storage.database import MEMORY, Database
+
+# What leaves with the headlines.
+_PASSING = ("headlines", "scores", "words", "recent_words", "names", "checks", "sightings", "attempts")
+_OBSERVED = timedelta(days=28)
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """What was measured.
+
+    Attributes:
+        bytes: of the file.
+        passing: bytes of headlines, scores and what belongs to them, with the file's own bookkeeping.
+        lasting: bytes of everything else: rollups, alerts.
+        days: since the oldest headline that is kept; at least one.
+        headlines: how many are kept.
+        a_day: headlines that came in, by day, over the last four weeks (or since there are any).
+
+    Raises:
+        ValueError: on a negative number, or less than one day.
+    """
+
+    bytes: int
+    passing: int
+    lasting: int
+    days: float
+    headlines: int
+    a_day: float
+
+    def __post_init__(self) -> None:
+        if min(self.bytes, self.passing, self.lasting, self.headlines, self.a_day) < 0 or self.days < 1:
+            raise ValueError("sizes are not negative, and a store is at least a day old")
+
+    @property
+    def passing_a_day(self) -> float:
+        """Bytes by which headlines grow the store in a day."""
+        return self.a_day * self.passing / self.headlines if self.headlines else 0.0
+
+    @property
+    def lasting_a_day(self) -> float:
+        """Bytes by which counts and alerts grow it."""
+        return self.lasting / self.days
+
+
+def size_after(growth: Growth, days: float, keep_days: int) -> int:
+    """Bytes of the file so many days from now, when headlines come as they did and leave after `keep_days` (0: never).
+
+    A month leaves as a whole, so up to 31 days more are there. A file does not shrink: space that becomes free is used
+    again.
+    """
+    held = growth.days + days
+    raw_days = min(held, keep_days + 31.0) if keep_days else held
+    passing = max(growth.passing, growth.passing + growth.passing_a_day * (raw_days - growth.days))
+    return max(growth.bytes, round(passing + growth.lasting + growth.lasting_a_day * days))
+
+
+def days_until(growth: Growth, room: int, keep_days: int, most: int = 3650) -> int | None:
+    """In how many days the file will have grown by more than `room` bytes; None when not within `most` days."""
+    limit = growth.bytes + room
+    if size_after(growth, most, keep_days) <= limit:
+        return None
+    low, high = 0, most
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (middle + 1, high) if size_after(growth, middle, keep_days) <= limit else (low, middle)
+    return low
+
+
+def measure(database: Database, now: datetime) -> Growth:
+    """Look at a store.
+
+    Raises:
+        StoreError: when it cannot be read.
+    """
+    with database.reading() as cursor:
+        used = _blocks(cursor)
+        size = cursor.sql("SELECT block_size, total_blocks, used_blocks FROM pragma_database_size()").fetchall()[0]
+        block, total, in_use = (int(each) for each in size)
+        headlines, a_day, days = _pace(cursor, now)
+    lasting = sum(blocks for table, blocks in used.items() if table not in _PASSING) * block
+    known = sum(used.values()) * block
+    # The rest is the index of the keys and the free lists: both grow with the headlines.
+    passing = max(in_use * block, known) - lasting
+    whole = passing + lasting if database.path == MEMORY else max(total * block, passing + lasting)
+    return Growth(whole, passing, lasting, days, headlines, a_day)
+
+
+def keep_size(database: Database, now: datetime) -> None:
+    """Note the store's size, once a day."""
+    with database.writing() as connection:
+        connection.execute(
+            """
+            INSERT INTO sizes
+                SELECT date_trunc('day', $now::TIMESTAMPTZ), total_blocks * block_size, used_blocks * block_size,
+                    (SELECT count(*) FROM headlines)
+                FROM pragma_database_size()
+                WHERE NOT EXISTS (SELECT 1 FROM sizes WHERE day = date_trunc('day', $now::TIMESTAMPTZ))
+            """,
+            {"now": now},
+        )
+
+
+def _blocks(cursor: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """Blocks of every table; tables that share one each count it, which matters in small stores only."""
+    names = cursor.sql("SELECT table_name FROM duckdb_tables() WHERE NOT internal").fetchall()
+    return {
+        str(name): int(
+            cursor.sql(
+                "SELECT count(DISTINCT block) FROM (SELECT unnest(list_append(additional_block_ids, block_id)) AS block"
+                " FROM pragma_storage_info($table)) WHERE block >= 0",
+                params={"table": str(name)},
+            ).fetchall()[0][0]
+        )
+        for (name,) in names
+    }
+
+
+def _pace(cursor: duckdb.DuckDBPyConnection, now: datetime) -> tuple[int, float, float]:
+    """Headlines kept, headlines a day, and days since the oldest that is kept."""
+    since = now - _OBSERVED
+    rows = cursor.sql(
+        """
+        SELECT count(*) AS kept, count(*) FILTER (fetched >= $since) AS late, epoch(min(effective)) AS oldest,
+            epoch(min(fetched)) AS first
+        FROM headlines WHERE effective >= $since::TIMESTAMPTZ - INTERVAL 10 YEAR
+        """,
+        params={"since": since},
+    ).fetchall()
+    kept, late, oldest, first = rows[0]
+    if not kept:
+        return 0, 0.0, 1.0
+    watched = max(1.0, (now.timestamp() - max(float(first), since.timestamp())) / _DAY.total_seconds())
+    days = max(1.0, (now.timestamp() - float(oldest)) / _DAY.total_seconds())
+    return int(kept), int(late) / watched, days

@@ -1,0 +1,230 @@
+"""Archives as files: which are found, where they are cut, and what is read of rows that are broken."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor.archives import places
+from monitor.archives.parts import Part, parts_of
+from monitor.archives.places import File, Place, files_of
+from monitor.archives.reading import Rows, rows_of
+from monitor.errors import InputUnusable
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00\r"), max_size=12)
+
+
+def written(path: Path, content: str | bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def cut(path: Path, rows: int) -> list[Rows]:
+    parts = parts_of(files_of([str(path)]), rows)
+    assert [part.number for part in parts] == list(range(len(parts)))
+    assert all(part.rows <= rows for part in parts)
+    assert [part.first for part in parts] == [sum(p.rows for p in parts[:place]) for place in range(len(parts))]
+    return [rows_of(part, "title") for part in parts]
+
+
+# Where files are cut
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=12), st.integers(1, 5), st.sampled_from(["\n", "\r\n"]))
+def test_csv_rows_are_those_of_the_csv_module_wherever_it_is_cut(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]], size: int, ending: str
+) -> None:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator=ending)
+    writer.writerow(["id", "title"])
+    writer.writerows(rows)
+    path = written(tmp_path_factory.mktemp("csv") / "a.csv", buffer.getvalue())
+    found = [text for part in cut(path, size) for text in part.texts]
+    assert found == [title for _, title in rows]
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.one_of(st.just(""), TEXT), min_size=1, max_size=12), st.integers(1, 5), st.booleans())
+def test_json_lines_are_rows_wherever_they_are_cut(
+    tmp_path_factory: pytest.TempPathFactory, titles: list[str], size: int, ends: bool
+) -> None:
+    lines = "\n\n".join(json.dumps({"title": title}, ensure_ascii=False) for title in titles)
+    path = written(tmp_path_factory.mktemp("json") / "a.jsonl", lines + "\n" * ends)
+    assert [text for part in cut(path, size) for text in part.texts] == titles
+
+
+@pytest.mark.parametrize("groups", [1, 3, 100])
+@pytest.mark.parametrize("size", [1, 4, 9, 50])
+def test_parquet_rows_come_once_whatever_the_row_groups(tmp_path: Path, groups: int, size: int) -> None:
+    frame = pl.DataFrame({"title": [f"t{n}" for n in range(20)], "number": range(20)})
+    frame.write_parquet(tmp_path / "a.parquet", row_group_size=groups)
+    read = cut(tmp_path / "a.parquet", size)
+    assert pl.concat([part.frame for part in read]).equals(frame)
+
+
+def test_a_chunk_ends_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Quotes, blank lines and newlines are counted over the chunks that a file is looked through in."""
+    content = '\ufeffid,title\n1,"a\n""b"""\n\n2,c\r\n\r\n3,"d,\r\ne"\n4,'
+    path = written(tmp_path / "a.csv", content)
+    expected = ['a\n"b"', "c", "d,\r\ne", ""]
+    for size in range(1, 40):
+        monkeypatch.setattr("monitor.archives.parts._CHUNK", size)
+        for rows in (1, 2, 3, 10):
+            assert [text for part in cut(path, rows) for text in part.texts] == expected, (size, rows)
+
+
+# Rows that are broken
+
+
+def test_a_row_that_cannot_be_understood_keeps_its_place(tmp_path: Path) -> None:
+    (rows,) = cut(written(tmp_path / "a.csv", b"id,title\n1,one\n2,two,and more\n3\n4,f\xffur\n"), 10)
+    assert rows.texts == ["one", "", "", "f\ufffdur"]
+    assert rows.frame["id"].to_list() == ["1", None, None, "4"]
+    assert rows.broken == {
+        1: ("3 fields, where the header names 2", "2,two,and more"),
+        2: ("1 fields, where the header names 2", "3"),
+    }
+    (rows,) = cut(
+        written(tmp_path / "b.jsonl", '{"title": "one", "n": 1}\nnope\n[2]\n{"title": null, "d": {"a": [1]}}\n'), 10
+    )
+    assert rows.texts == ["one", "", "", ""]
+    assert {place: reason.split(":")[0] for place, (reason, _) in rows.broken.items()} == {
+        1: "no JSON",
+        2: "no JSON object",
+    }
+    assert rows.frame.to_dicts()[3] == {"title": None, "n": None, "d": '{"a": [1]}'}
+
+
+def test_a_part_in_which_nothing_can_be_understood_is_no_reason_to_stop(tmp_path: Path) -> None:
+    (rows,) = cut(written(tmp_path / "a.jsonl", "x\ny\n"), 10)
+    assert rows.texts == ["", ""]
+    assert set(rows.broken) == {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "column", "words"),
+    [
+        ("a.csv", 'id,title\n1,"never ends\n2,b\n', "", "a quoted field never ends"),
+        ("a.csv", "", "", "begins with no names of columns"),
+        ("a.csv", "id,name\n1,a\n", "", "lacks a column of text named title or headline or text; it has id, name"),
+        ("a.csv", "id,title\n1,a\n", "body", "lacks text in the column 'body'"),
+        ("a.parquet", b"PAR1 but not really", "", "cannot be read"),
+    ],
+)
+def test_what_cannot_be_read_at_all_is_named(
+    tmp_path: Path, name: str, content: str | bytes, column: str, words: str
+) -> None:
+    path = written(tmp_path / name, content)
+    with pytest.raises(InputUnusable) as told:
+        [rows_of(part, column) for part in parts_of(files_of([str(path)]))]
+    assert words in str(told.value)
+    assert str(path) in str(told.value)
+
+
+def test_nested_text_is_no_headline(tmp_path: Path) -> None:
+    pl.DataFrame({"title": [["a"]]}).write_parquet(tmp_path / "a.parquet")
+    with pytest.raises(InputUnusable, match="lacks text in the column"):
+        cut(tmp_path / "a.parquet", 5)
+
+
+def test_a_file_that_shrank_is_seen(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", "title\na\nb\n")
+    (part,) = parts_of(files_of([str(path)]))
+    path.write_text("title\na\n")
+    with pytest.raises(InputUnusable, match="has changed"):
+        rows_of(part)
+
+
+def test_parts_travel_as_json() -> None:
+    part = Part(3, "news.csv", "csv", 40, 20, 100, 900, ("id", "title"))
+    assert Part.of(json.loads(json.dumps(part.plain()))) == part
+    assert part.name == "part-000003"
+    with pytest.raises(ValueError, match="holds rows"):
+        Part(0, "news.csv", "csv", 0, 0, 0, 1)
+
+
+# Which files
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    for name in ("2023/a.csv", "2023/b.jsonl", "2024/deep/c.parquet", "2024/notes.txt", ".git/d.csv", "_tmp/e.csv"):
+        written(tmp_path / name, "title\na\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("", ["2023/a.csv", "2023/b.jsonl", "2024/deep/c.parquet"]),
+        ("2024", ["2024/deep/c.parquet"]),
+        ("2023/a.csv", ["2023/a.csv"]),
+        ("*/*.csv", ["2023/a.csv"]),
+        ("**/*.parquet", ["2024/deep/c.parquet"]),
+        ("202?/?.*", ["2023/a.csv", "2023/b.jsonl"]),
+    ],
+)
+def test_folders_and_globs(tree: Path, path: str, found: list[str]) -> None:
+    told = files_of([str(tree / path)])
+    assert [str(Path(file.path).relative_to(tree)) for file in told] == found
+    assert all(file.size == 8 and file.changed > 0 for file in told)
+
+
+def test_a_path_given_twice_is_one_file(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(files_of([str(tree / "2023"), str(tree / "2023/a.csv")])) == 2
+    monkeypatch.chdir(tree)
+    assert [Path(file.path) for file in files_of(["2023/*.csv", "2023/a.csv"])] == [tree / "2023/a.csv"]
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("none", "names no file"),
+        ("*.parquet", "names no file"),
+        ("2024/notes.txt", "is none of .csv"),
+        ("2024/x.csv", "names no file"),
+    ],
+)
+def test_a_path_that_names_nothing(tree: Path, path: str, words: str) -> None:
+    with pytest.raises(InputUnusable, match=words):
+        files_of([str(tree / path)])
+
+
+def test_an_object_store_by_fsspec() -> None:
+    Place("memory://bucket/news/a.csv").write(b"id,title\n1,a\n2,b\n")
+    Place("memory://bucket/news/b.txt").write(b"c\n")
+    for path in ("memory://bucket/news", "memory://bucket/*/*.csv", "memory://bucket/news/a.csv"):
+        (file,) = files_of([path])
+        (part,) = parts_of([file])
+        assert rows_of(part).texts == ["a", "b"]
+    assert Place("memory://bucket/news").listed() == ["a.csv", "b.txt"]
+    assert Place("memory://bucket/news/c.csv").read() is None
+
+
+def test_a_store_that_nothing_here_reads() -> None:
+    with pytest.raises(InputUnusable, match="cannot be reached"):
+        files_of(["nosuchscheme://bucket/a.csv"])
+
+
+def test_what_is_written_is_whole_or_not_there(tmp_path: Path) -> None:
+    place = Place(str(tmp_path / "new" / "a.bin"))
+    with pytest.raises(TypeError):
+        place.write("no bytes")  # type: ignore[arg-type]  # what fails in the midst of writing
+    assert place.read() is None
+    assert Place(str(tmp_path / "new")).listed() != ["a.bin"]
+    place.write(b"whole")
+    assert place.read() == b"whole"
+
+
+def test_kinds_are_told_by_name() -> None:
+    assert places.KINDS[".ndjson"] == "jsonl"
+    assert File("a", "csv", 1, 0).kind == "csv"

@@ -1,0 +1,73 @@
+"""Explanations on request: what the daemon's action answers, and what it does when the child is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from monitor.errors import InputUnusable, ServiceError
+from monitor.news.companies import CompanyMatcher, gazetteer
+from monitor.service.explaining import Explainer
+from monitor.settings import ModelSettings, Settings
+from monitor.watched import watched_themes
+
+TITLE = "Goldman Sachs profit plunges as JPMorgan gains"
+
+
+@pytest.fixture(scope="module")
+def explainer() -> Iterator[Explainer]:
+    themes = watched_themes(Settings())[:1]
+    made = Explainer(ModelSettings(), themes, CompanyMatcher(gazetteer()))
+    yield made
+    made.close()
+
+
+def asked(explainer: Explainer, **body: object) -> dict[str, object]:
+    """Asked as often as a person would who reads that the model is being loaded."""
+    for _ in range(12):
+        try:
+            return explainer.explain(body)
+        except ServiceError as error:
+            if "ask again" not in str(error):
+                raise
+    pytest.fail("the model was not loaded in time")
+
+
+@pytest.mark.slow
+def test_a_headline_is_explained_as_a_whole_and_towards_a_company(explainer: Explainer) -> None:
+    told = asked(explainer, headline=TITLE)
+    words = told["words"]
+    assert isinstance(words, list)
+    assert [one["word"] for one in words] == TITLE.split()
+    assert told["company"] == ""
+    assert {one["ticker"] for one in told["companies"]} == {"GS", "JPM"}  # type: ignore[attr-defined]  # a list of objects
+    assert abs(sum(told["sentiment"].values()) - 1) < 1e-3  # type: ignore[attr-defined]  # an object of three shares
+    towards = asked(explainer, headline=TITLE, company="GS")
+    assert (towards["company"], towards["label"]) == ("Goldman Sachs", "negative")
+    assert asked(explainer, headline=TITLE, company="Goldman Sachs") is towards, (
+        "the same question is not worked out twice"
+    )
+    explainer.close()
+    assert explainer.explain({"headline": TITLE, "company": "GS"}) is towards, "nor when the child is gone"
+
+
+@pytest.mark.parametrize("headline", [None, "", "  ", 7, "x" * 2001])
+def test_what_is_no_headline_is_refused(explainer: Explainer, headline: object) -> None:
+    with pytest.raises(InputUnusable, match="headline must be"):
+        explainer.explain({"headline": headline})
+
+
+def test_a_company_that_the_headline_does_not_name_is_refused(explainer: Explainer) -> None:
+    with pytest.raises(InputUnusable, match="does not name MSFT"):
+        explainer.explain({"headline": TITLE, "company": "MSFT"})
+
+
+def test_a_model_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
+    lost = Explainer(ModelSettings(adapter=tmp_path / "none"), (), CompanyMatcher(gazetteer()))
+    try:
+        with pytest.raises(ServiceError, match="none"):
+            asked(lost, headline=TITLE)
+    finally:
+        lost.close()

@@ -1,0 +1,136 @@
+"""Other rules on the last weeks of a store: the same answers as detection gives, within a limit of time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from alerts.rules import Rules
+from alerts.spikes import Verdict
+from models.score import Score
+from monitor.backtesting.tuning import Weeks, tried
+from monitor.errors import ServiceError
+from monitor.news.headlines import Headline, Standing
+from monitor.service.detecting import look_back
+from monitor.storage.reading import Reader
+from monitor.storage.store import Batch, Scored, Store
+
+NOW = datetime(2026, 3, 20, 12, tzinfo=UTC)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+SURGE = NOW - 3 * DAY
+RULES = Rules(learning_days=5, baseline_days=30)
+FEW = Rules(**{**RULES.model_dump(), "minimum_negative": 500, "breaking_publishers": 50})
+
+
+def headline(id_: int, at: datetime, late: timedelta = timedelta(0)) -> Headline:
+    title, house = f"Headline {id_}", ("wire", "post", "times")[id_ % 3]
+    return Headline(
+        id_, "wire", house, title, "", f"https://news.example/{id_}", "en", at, at + late, at, Standing.FRESH, (), id_
+    )
+
+
+def scored(negative: float, *themes: str) -> Scored:
+    return Scored(Score(negative, (1 - negative) / 2, (1 - negative) / 2, (("Macro", 0.9),), "model-1"), themes)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty calm days with two headlines an hour, and six hours of bad news about banks three days ago."""
+    path = tmp_path_factory.mktemp("tuning") / "squall.duckdb"
+    begun = NOW - 40 * DAY
+    with Store.open(path, begun) as opened:
+        opened.watch(["market", "topic:Macro", "theme:bank-stress"], begun)
+        calm = [headline(n, begun + n * HOUR / 2) for n in range(1, 40 * 48)]
+        scores = {one.id: scored(0.9 if one.id % 40 == 0 else 0.1) for one in calm}
+        opened.append(Batch(headlines=calm, scores=scores), begun)
+        surge = [headline(10_000 + n, SURGE + n * HOUR / 4, timedelta(minutes=20)) for n in range(24)]
+        opened.append(Batch(headlines=surge, scores={one.id: scored(0.95, "bank-stress") for one in surge}), NOW)
+    return path
+
+
+@pytest.fixture(scope="module")
+def weeks(store: Path) -> Weeks:
+    with Reader.open(store) as reader:
+        return Weeks(reader, NOW, 6, RULES)
+
+
+def test_it_finds_what_happened_and_stricter_rules_do_not(weeks: Weeks) -> None:
+    found = tried(weeks, RULES, {}, seconds=300)
+    assert found.whole
+    assert found.step_hours == 1
+    bank = next(one for one in found.alerts if one.series == "theme:bank-stress")
+    assert SURGE < bank.fired_at <= SURGE + 4 * HOUR
+    assert bank.resolved_at is not None
+    assert bank.observed >= RULES.minimum_negative
+    assert [one.fired_at for one in found.alerts] == sorted(one.fired_at for one in found.alerts)
+    assert tried(weeks, FEW, {}, seconds=300).alerts == ()
+
+
+def test_each_look_is_what_detection_says_of_that_moment(store: Path, weeks: Weeks) -> None:
+    with Reader.open(store) as reader:
+        for hours in (2, 5, 30):
+            at = SURGE.replace(minute=0) + hours * HOUR - timedelta(seconds=1)
+            mine = weeks.spikes(at, RULES, {})
+            theirs = look_back(reader, at, RULES, {})
+            assert [one.series for one in mine] == [one.series for one in theirs]
+            for one, other in zip(mine, theirs, strict=True):
+                told = (one.verdict, one.observed, one.hours, one.detector, one.publishers)
+                assert told == (other.verdict, other.observed, other.hours, other.detector, other.publishers)
+                assert one.expected == pytest.approx(other.expected)
+                assert one.stories == other.stories
+    assert any(one.verdict is Verdict.SURGE for one in weeks.spikes(SURGE + 5 * HOUR, RULES, {}))
+
+
+def test_nothing_is_known_before_it_was_fetched(weeks: Weeks) -> None:
+    first = weeks.sightings(SURGE + timedelta(minutes=19), RULES).filter(pl.col("story") >= 10_000)
+    later = weeks.sightings(SURGE + timedelta(minutes=21), RULES).filter(pl.col("story") >= 10_000)
+    assert first.is_empty()
+    assert set(later["story"]) == {10_000}
+
+
+def test_it_stops_when_asked(weeks: Weeks) -> None:
+    shares: list[float] = []
+
+    def go_on(share: float) -> bool:
+        shares.append(share)
+        return len(shares) < 5
+
+    found = tried(weeks, RULES, {}, seconds=300, go_on=go_on)
+    assert not found.whole
+    assert len(shares) == 5
+    assert shares == sorted(shares)
+    assert found.until == weeks.since + 5 * HOUR
+
+
+def test_without_time_it_looks_less_often_and_says_so(weeks: Weeks) -> None:
+    found = tried(weeks, RULES, {}, seconds=0.0)
+    assert not found.whole
+    assert found.until < weeks.until
+
+
+@pytest.mark.parametrize(("until", "days"), [(NOW.replace(tzinfo=None), 5), (NOW, 0), (NOW, 61)])
+def test_a_range_that_cannot_be_is_refused(store: Path, until: datetime, days: int) -> None:
+    with Reader.open(store) as reader, pytest.raises(ValueError, match="needs an aware end"):
+        Weeks(reader, until, days, RULES)
+
+
+def test_an_answer_that_is_too_long_is_asked_for_in_halves(store: Path, weeks: Weeks) -> None:
+    class Narrow:
+        """A reader that answers three days at a time."""
+
+        def __init__(self, reader: Reader) -> None:
+            self._reader = reader
+
+        def query(self, name: str, **params: object) -> pl.DataFrame:
+            since, until = params.get("since"), params.get("until")
+            if isinstance(since, datetime) and isinstance(until, datetime) and until - since > 3 * DAY:
+                raise ServiceError("the answer has more than 200000 rows")
+            return self._reader.query(name, **params)
+
+    with Reader.open(store) as reader:
+        narrow = Weeks(Narrow(reader), NOW, 6, RULES)
+    at = SURGE + 5 * HOUR
+    assert narrow.spikes(at, RULES, {}) == weeks.spikes(at, RULES, {})
