@@ -123,7 +123,7 @@ def buttons(page: AppTest) -> set[str]:
         ({"is_logged_in": "yes"}, "127.0.0.1", Role.OUTSIDE),
         ({"is_logged_in": True}, "127.0.0.1", Role.LOOKS),
         ({"is_logged_in": True, "email": "ana"}, "127.0.0.1", Role.LOOKS),
-        ({"is_logged_in": True, "email": "Ana@Desk.example", "email_verified": False}, "0.0.0.0", Role.LOOKS),  # noqa: S104
+        ({"is_logged_in": True, "email": "Ana@Desk.example", "email_verified": False}, "10.1.2.3", Role.LOOKS),
         ({"is_logged_in": True, "email": "Ana@Desk.example"}, "0.0.0.0", Role.ACTS),  # noqa: S104 - with a login
     ],
 )

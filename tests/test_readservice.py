@@ -27,6 +27,7 @@ from monitor.storage.queries import QUERIES, Query
 from monitor.storage.reading import Reader
 from monitor.storage.readservice import Address, ReadService, address_file, read_address
 from monitor.storage.store import Batch, Scored, Store
+from monitor.storage.words import wanted
 
 ROOT = Path(__file__).parents[1]
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -99,7 +100,7 @@ def test_every_query_gives_the_same_frame_live_and_from_the_file(answers: tuple[
 
 def test_an_answer_is_in_order_and_keeps_its_types(path: Path, store: Store) -> None:
     with ReadService(store), Reader.open(path) as reader:
-        trend = reader.query("trend", series="market", step="hour", **RANGE)
+        trend = reader.query("trend", series="market", step="hour", zone="UTC", **RANGE)
         assert trend.select("at", "headlines", "stories", "negative").rows() == [
             (NOON - timedelta(hours=hours), 1, 1, 1) for hours in (3, 2, 1)
         ]
@@ -113,8 +114,10 @@ def test_an_answer_is_in_order_and_keeps_its_types(path: Path, store: Store) -> 
 def test_a_value_is_a_value_and_never_sql(path: Path, store: Store) -> None:
     with ReadService(store), Reader.open(path) as reader:
         for text in ("'; DROP TABLE headlines; --", "$limit", "%"):
-            found = reader.query("search", text=text, series="market", negative_only=False, limit=9, **RANGE)
-            assert found.is_empty()
+            assert reader.query("headlines", series=text, negative_only=False, limit=9, **RANGE).is_empty()
+            sift = {"series": "market", "negative_only": False, "limit": 9, "tone": "", "publisher": text}
+            sought = wanted("bank").params()
+            assert reader.query("search", **sought, **sift, **RANGE).is_empty()
         assert reader.query("status")["headlines"].to_list() == [3]
 
 
@@ -182,7 +185,7 @@ def test_a_request_that_is_nonsense_is_refused_in_words(store: Store, request_: 
 def test_a_value_that_the_engine_cannot_take_is_refused(path: Path, store: Store) -> None:
     with ReadService(store), Reader.open(path) as reader:
         with pytest.raises(ServiceError, match="cannot be answered"):
-            reader.query("trend", series="market", step="fortnight", **RANGE)
+            reader.query("trend", series="market", step="fortnight", zone="UTC", **RANGE)
         assert reader.query("status").height == 1
 
 

@@ -10,14 +10,13 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.service.allowances import allowance
 from monitor.service.notifying import service_manager
 from monitor.service.supervision import Allowance, Lateness, Supervisor
 from monitor.service.threads import Threads
-from monitor.service.turns import JUMP_FROM, Bell, ClockWatch, Job, next_turn, take_turns
+from monitor.service.turns import JUMP_FROM, Bell, ClockWatch, Job, Turns
 from monitor.settings import ModelSettings
 
 SECONDS = st.floats(0.1, 10_000)
@@ -27,18 +26,9 @@ MOMENTS = st.floats(0, 1e7)
 # Turns
 
 
-@given(due=MOMENTS, asleep=st.floats(0, 1e7), seconds=SECONDS)
-def test_missed_turns_are_made_up_for_once_and_the_pace_is_kept(due: float, asleep: float, seconds: float) -> None:
-    now = due + asleep
-    following = next_turn(due, now, seconds)
-    assert now < following <= now + seconds * 1.001
-    steps = (following - due) / seconds
-    assert steps == pytest.approx(round(steps), abs=1e-3)
-
-
 def test_a_job_runs_at_once_then_when_its_bell_rings_and_never_twice_at_a_time() -> None:
     async def scene() -> list[str]:
-        bell, said = Bell(), list[str]()
+        bell, turns, said = Bell(), Turns(), list[str]()
         began, go_on, ended = asyncio.Semaphore(0), asyncio.Semaphore(0), asyncio.Semaphore(0)
 
         async def work() -> None:
@@ -48,21 +38,52 @@ def test_a_job_runs_at_once_then_when_its_bell_rings_and_never_twice_at_a_time()
             said.append("out")
             ended.release()
 
-        turns = asyncio.create_task(take_turns(Job("poll", work, 3_600), bell))
+        bell.ring()  # nobody hears it yet
+        turns.begin([(Job("poll", work, 3_600), bell)])
         for _ in range(3):
             await began.acquire()
-            bell.ring()  # nobody waits for it yet: it is not remembered
+            bell.ring()  # it is at work: this is no second run
+            for _ in range(20):
+                await asyncio.sleep(0)
             go_on.release()
             await ended.acquire()
-            for _ in range(5):
-                await asyncio.sleep(0)  # until it waits for its next turn
+            for _ in range(20):
+                await asyncio.sleep(0)  # until the scheduler knows that it has ended
             bell.ring()
         await began.acquire()
         turns.cancel()
-        await asyncio.gather(turns, return_exceptions=True)
+        bell.ring()  # it takes no turns any more
+        go_on.release()
+        await ended.acquire()
+        turns.close()
         return said
 
-    assert asyncio.run(scene()) == ["in", "out"] * 3 + ["in"]
+    assert asyncio.run(asyncio.wait_for(scene(), 60)) == ["in", "out"] * 4
+
+
+def test_another_list_of_jobs_takes_the_place_of_the_one_before() -> None:
+    async def scene() -> list[str]:
+        turns, said, over = Turns(), list[str](), asyncio.Semaphore(0)
+
+        def saying(word: str) -> Job:
+            async def work() -> None:
+                said.append(word)
+                over.release()
+
+            return Job(word, work, 3_600)
+
+        old, new = Bell(), Bell()
+        turns.begin([(saying("old"), old)])
+        await over.acquire()
+        turns.begin([(saying("new"), new)])
+        await over.acquire()
+        old.ring()
+        new.ring()
+        await over.acquire()
+        turns.close()
+        return said
+
+    assert asyncio.run(asyncio.wait_for(scene(), 60)) == ["old", "new", "new"]
 
 
 def test_an_interval_is_longer_than_zero() -> None:

@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
+from functools import partial
 
 import structlog
 
@@ -19,7 +20,7 @@ from monitor.service.metrics import Metrics
 from monitor.service.rounds import Rounds
 from monitor.service.stages import Stages
 from monitor.service.supervision import Allowance, Supervisor
-from monitor.service.turns import Job, take_turns
+from monitor.service.turns import Job, Turns
 
 log = structlog.get_logger(__name__)
 
@@ -53,27 +54,27 @@ class Schedule:
         self._clock = clock
         self._reopen = reopen
         self._running: dict[str, asyncio.Task[None]] = {}
-        self._turns: list[asyncio.Task[None]] = []
+        self._turns = Turns()
         self._late: set[str] = set()
         self._names: frozenset[str] = frozenset()
 
     def begin(self, jobs: Mapping[str, tuple[Work, Allowance]]) -> None:
         """Let these take turns from now on, in the place of those before; runs in hand go on."""
-        self.cancel()
         for gone in self._names - jobs.keys():
             self._metrics.forget_stage(gone)
         self._names = frozenset(jobs)
         self._supervisor.expect({name: allowance for name, (_, allowance) in jobs.items()})
         self._rounds.threads.keep(self._names)
-        for name, (work, allowance) in jobs.items():
-            job = Job(name, lambda name=name, work=work: self.run_once(name, work), allowance.every)  # type: ignore[misc]  # mypy infers no lambda with defaults
-            self._turns.append(asyncio.create_task(take_turns(job, self._rounds.bell(name)), name=f"turns-{name}"))
+        self._turns.begin(
+            [
+                (Job(name, partial(self.run_once, name, work), allowance.every), self._rounds.bell(name))
+                for name, (work, allowance) in jobs.items()
+            ]
+        )
 
     def cancel(self) -> None:
         """No more turns; runs in hand go on."""
-        for task in self._turns:
-            task.cancel()
-        self._turns.clear()
+        self._turns.cancel()
 
     async def run_once(self, name: str, work: Work) -> None:
         """Run one stage once, unless it still runs; whatever it raises is noted, and ends only this run."""
@@ -130,6 +131,7 @@ class Schedule:
             self._running["the rest"] = asyncio.ensure_future(self._guarded("poll", take_in_the_rest))
         waiting = {task for task in self._running.values() if not task.done()}
         if not waiting:
+            self._turns.close()
             return False
         _, late = await asyncio.wait(waiting, timeout=seconds)
         for task in late:
@@ -137,6 +139,7 @@ class Schedule:
         if late:
             # A cancelled task is over, but not the thread that it waited for.
             await asyncio.wait(late, timeout=_INTERRUPTED_SECONDS)
+        self._turns.close()
         return bool(late)
 
     async def _guarded(self, name: str, work: Work) -> None:

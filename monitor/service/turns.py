@@ -1,17 +1,23 @@
-"""When each stage runs next, by a clock that nobody sets.
+"""When each stage runs next.
 
-takes  intervals, and the event loop's monotonic time
+takes  jobs with their intervals, and bells that ask for a turn before its time
 gives  turns: each stage at its own pace, once however many turns were missed
-never  asks the machine's clock: an hour that is set back must not stop everything for an hour
+never  trusts the machine's clock for long: one that is set back must not stop everything for an hour
+
+APScheduler plans by the machine's clock, and would wait out an hour that is set back. `ClockWatch` compares that clock
+with the steady one every few seconds; after a jump all bells are rung, and every stage is planned by the new time.
 """
 
 from __future__ import annotations
 
-import asyncio
-import math
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from apscheduler.jobstores.base import JobLookupError
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 # Clocks that are kept by NTP move by milliseconds; what is more than this was set, or slept through.
 JUMP_FROM = timedelta(seconds=20)
@@ -34,47 +40,56 @@ class Job:
             raise ValueError(f"the interval of {self.name} must be longer than zero")
 
 
-def next_turn(due: float, now: float, seconds: float) -> float:
-    """When a stage that was due at `due` is due again, seen from `now`: later than now, in step with its interval.
-
-    Turns that were missed meanwhile are not made up for: one run does for all of them.
-    """
-    missed = max(0, math.floor((now - due) / seconds))
-    following = due + (missed + 1) * seconds
-    # Rounding may land on `now` itself.
-    return following if following > now else following + seconds
-
-
 class Bell:
-    """Wakes everybody who waits, before their time."""
+    """Asks for a turn before its time."""
 
     def __init__(self) -> None:
-        self._rung = asyncio.Event()
+        self._heard: Callable[[], None] | None = None
+
+    def hear(self, heard: Callable[[], None]) -> None:
+        """Call this at every ring from now on."""
+        self._heard = heard
 
     def ring(self) -> None:
-        """Wake them all; who waits from now on waits for the next time."""
-        self._rung.set()
-        self._rung = asyncio.Event()
+        """Ask for a turn now; a stage that is at work, or takes no turns, is not disturbed."""
+        if self._heard is not None:
+            self._heard()
 
-    async def wait(self, seconds: float) -> bool:
-        """Wait for so long, or until the bell; whether it rang."""
+
+class Turns:
+    """The turns of all stages. Belongs to the event loop in which they begin."""
+
+    def __init__(self) -> None:
+        # It would warn at every turn that a slow receiver makes a stage miss; stages tell of their failures themselves.
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)
+        # A turn that is missed, however long ago, is taken once; a stage that is at work is not begun again.
+        defaults = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+        self._scheduler = AsyncIOScheduler(timezone=UTC, job_defaults=defaults)
+
+    def begin(self, jobs: Sequence[tuple[Job, Bell]]) -> None:
+        """Let these take turns, each at once and then at its interval, in the place of those before."""
+        if not self._scheduler.running:
+            self._scheduler.start()
+        self.cancel()
+        for job, bell in jobs:
+            soon = datetime.now(UTC)
+            self._scheduler.add_job(job.run, "interval", seconds=job.seconds, id=job.name, next_run_time=soon)
+            bell.hear(partial(self._now, job.name))
+
+    def cancel(self) -> None:
+        """No more turns; runs in hand go on."""
+        self._scheduler.remove_all_jobs()
+
+    def close(self) -> None:
+        """No more turns ever; runs in hand are not waited for."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+
+    def _now(self, name: str) -> None:
         try:
-            async with asyncio.timeout(max(0.0, seconds)):
-                await self._rung.wait()
-        except TimeoutError:
-            return False
-        return True
-
-
-async def take_turns(job: Job, bell: Bell) -> None:
-    """Run the job at once, then at its interval and whenever the bell rings, until cancelled."""
-    clock = asyncio.get_running_loop().time
-    due = clock()
-    while True:
-        await job.run()
-        due = next_turn(due, clock(), job.seconds)
-        if await bell.wait(due - clock()):
-            due = clock()
+            self._scheduler.modify_job(name, next_run_time=datetime.now(UTC))
+        except JobLookupError:
+            return  # it takes no turns any more
 
 
 class ClockWatch:
