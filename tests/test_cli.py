@@ -394,7 +394,7 @@ def test_wrong_settings_exit_2_in_a_process(tmp_path: Path) -> None:
 def test_the_settings_file_is_found_by_variable(tmp_path: Path) -> None:
     path = settings_file(tmp_path, "[dashboard]\nport = 9999\n").rename(tmp_path / "other.toml")
     done = ran("config", "show", env={"SQUALL_CONFIG": str(path), "SQUALL_DASHBOARD__HOST": "::1"})
-    assert json.loads(done.stdout)["dashboard"] == {"host": "::1", "port": 9999, "url": ""}
+    assert json.loads(done.stdout)["dashboard"] == {"host": "::1", "port": 9999, "url": "", "may_act": []}
 
 
 # The example

@@ -199,7 +199,7 @@ def test_nothing_is_lost_or_doubled_when_an_actor_and_then_a_node_die(
     figures = ["negative", "neutral", "positive"]
     assert scored.drop(figures, "topic_probabilities").equals(expected.drop(figures, "topic_probabilities"))
     assert (scored.select(figures) - expected.select(figures)).to_numpy().__abs__().max() < 1e-5
-    assert scored["sentiment"].n_unique() == 3
+    assert scored["negative"].n_unique() > 100, "the model tells one headline from another"
     told_by_ray = manifest.read(Place(str(out)))
     assert told_by_ray is not None
     assert told_by_ray["done"]["rows"] == summary.rows == ROWS
