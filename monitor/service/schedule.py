@@ -67,7 +67,7 @@ class Schedule:
         self._rounds.threads.keep(self._names)
         self._turns.begin(
             [
-                (Job(name, partial(self.run_once, name, work), allowance.every), self._rounds.bell(name))
+                (Job(name, partial(self._turn, name, work), allowance.every), self._rounds.bell(name))
                 for name, (work, allowance) in jobs.items()
             ]
         )
@@ -78,13 +78,21 @@ class Schedule:
 
     async def run_once(self, name: str, work: Work) -> None:
         """Run one stage once, unless it still runs; whatever it raises is noted, and ends only this run."""
+        if task := self._started(name, work):
+            await asyncio.wait([task])
+
+    async def _turn(self, name: str, work: Work) -> None:
+        """Begin a run and do not wait for it: the scheduler's end would interrupt who waits."""
+        self._started(name, work)
+
+    def _started(self, name: str, work: Work) -> asyncio.Task[None] | None:
         rests = self._rounds.resting and not name.startswith(_UNDISTURBED)
         before = self._running.get(name)
         if self._rounds.stopping.is_set() or rests or (before is not None and not before.done()):
-            return
-        task: asyncio.Task[None] = asyncio.ensure_future(self._guarded(name, work))
+            return None
+        task = asyncio.ensure_future(self._guarded(name, work))
         self._running[name] = task
-        await asyncio.wait([task])
+        return task
 
     def name_late(self) -> None:
         """Tell of every stage that is late, once each time."""
