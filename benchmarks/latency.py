@@ -62,12 +62,16 @@ class Newsroom:
             fresh = []
             if self.companies:
                 ticker, name = self.companies.pop()
-                fresh = [SCENE["Item"](f"{path}-{ticker}-{n}", words.format(name), now) for n, words in enumerate(BAD)]
+                fresh = [
+                    SCENE["Item"](f"{path}-{ticker}-{n}", words.format(name), now - timedelta(seconds=n))
+                    for n, words in enumerate(BAD)
+                ]
                 self.served[f"company:{ticker}"] = time.time()
             for _ in range(self.rate - len(fresh)):
                 self.made += 1
                 title = CALM.format(TOWNS[self.made % len(TOWNS)], self.made)
-                fresh.append(SCENE["Item"](f"{path}-{self.made}", title, now))
+                # A feed that dates all of an answer alike is not believed, and what it brings never alerts.
+                fresh.append(SCENE["Item"](f"{path}-{self.made}", title, now - timedelta(seconds=len(fresh))))
             # A feed shows its latest two hundred.
             self.items[path] = (fresh + self.items.get(path, []))[:200]
             return SCENE["Answer"](SCENE["rss"](self.items[path]))
