@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import socket
 
-import httpcore2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.feeds.addresses import AddressRefused, Allowance, CheckedBackend, NoSuchHost, Refusal, refusal, resolve
+from monitor.feeds.addresses import AddressRefused, Allowance, CheckedResolver, NoSuchHost, Refusal, refusal, resolve
+from monitor.feeds.web import Web, asked_address
 
 
 @pytest.mark.parametrize(
@@ -70,44 +71,76 @@ def test_of_mixed_addresses_only_the_public_remain() -> None:
     assert Allowance([]).permitted("rebind.example", [private, public]) == [public]
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "::1", "0.0.0.0"])  # noqa: S104  # refused, not bound to
+async def got(host: str, *allowed: str) -> tuple[bytes, bool]:
+    """What a server of this machine says when it is asked as `host`, and whether anybody connected to it."""
+    accepted = asyncio.Event()
+
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        accepted.set()
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+        writer.close()
+
+    server = await asyncio.start_server(greet, "127.0.0.1", 0)
+    web = Web(allowed, "test", 1)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        try:
+            async with web.get(f"http://{host}:{port}/", {}, 5, 5) as answer:
+                return await answer.read(), accepted.is_set()
+        except (AddressRefused, NoSuchHost):
+            return b"", accepted.is_set()
+        finally:
+            await web.aclose()
+
+
+SPELLINGS = [
+    "127.0.0.1",
+    "localhost",
+    "2130706433",
+    "127.1",
+    "0x7f.1",
+    "[::1]",
+    "[::ffff:127.0.0.1]",
+    "0.0.0.0",  # noqa: S104  # asked for, not bound to
+    "①②⑦.0.0.1",
+]
+
+
+@pytest.mark.parametrize("host", SPELLINGS)
 def test_every_spelling_of_this_machine_is_refused_before_connecting(host: str) -> None:
-    async def attempt() -> None:
-        accepted = asyncio.Event()
-        server = await asyncio.start_server(lambda *_: accepted.set(), "127.0.0.1", 0)
-        async with server:
-            port = server.sockets[0].getsockname()[1]
-            with pytest.raises((AddressRefused, NoSuchHost)):
-                await CheckedBackend(Allowance([])).connect_tcp(host, port, timeout=5)
-            assert not accepted.is_set()
-
-    asyncio.run(attempt())
+    assert asyncio.run(got(host)) == (b"", False)
 
 
-def test_an_allowed_address_is_connected_to() -> None:
-    async def attempt() -> bytes:
-        async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            writer.write(b"hello")
-            writer.close()
-
-        server = await asyncio.start_server(greet, "127.0.0.1", 0)
-        async with server:
-            port = server.sockets[0].getsockname()[1]
-            stream = await CheckedBackend(Allowance(["127.0.0.1"])).connect_tcp("localhost", port, timeout=5)
-            try:
-                return await stream.read(100, timeout=5)
-            finally:
-                await stream.aclose()
-
-    assert asyncio.run(attempt()) == b"hello"
+@pytest.mark.parametrize(("host", "allowed"), [("localhost", "127.0.0.1"), ("localhost", "localhost")])
+def test_an_allowed_address_or_name_is_connected_to(host: str, allowed: str) -> None:
+    assert asyncio.run(got(host, allowed)) == (b"hello", True)
 
 
-def test_local_sockets_are_refused() -> None:
-    with pytest.raises(AddressRefused):
-        asyncio.run(CheckedBackend(Allowance(["127.0.0.1"])).connect_unix_socket("/run/docker.sock"))
+def test_a_name_that_is_allowed_opens_its_address_to_nobody_else() -> None:
+    async def attempt() -> list[tuple[bytes, bool]]:
+        return [await got("127.0.0.1", "localhost"), await got("localhost.localdomain", "localhost")]
+
+    assert [reached for _, reached in asyncio.run(attempt())] == [False, False]
+
+
+def test_whatever_way_a_connection_comes_about_its_address_is_judged() -> None:
+    def at(address: str, *allowed: str) -> socket.socket:
+        return CheckedResolver(allowed).socket_to((socket.AF_INET, socket.SOCK_STREAM, 0, "", (address, 80)))
+
+    with pytest.raises(AddressRefused, match="a private address"):
+        at("10.0.0.1")
+    for permitted in (at("10.0.0.1", "10.0.0.0/8"), at("93.184.216.34")):
+        with permitted:
+            assert permitted.family is socket.AF_INET
+
+
+def test_an_address_is_asked_to_the_letter() -> None:
+    signed = "https://news.example/f%2Fa?sign=a%2bb%7E&x=1+2"
+    assert str(asked_address(signed)) == signed
+    assert str(asked_address("https://bücher.example/a b")) == "https://xn--bcher-kva.example/a%20b"
 
 
 def test_an_unknown_host_is_named() -> None:
     with pytest.raises(NoSuchHost, match=r"nowhere\.invalid"):
         asyncio.run(resolve("nowhere.invalid", 80))
-    assert issubclass(NoSuchHost, httpcore2.ConnectError)

@@ -1,7 +1,7 @@
 """Which network addresses may be connected to, checked at the moment of connecting.
 
 takes  host names out of feeds and redirects, and the names that the settings allow
-gives  a transport for httpx2 that connects only to permitted addresses
+gives  the permitted addresses of a name, and a socket for each address that may be connected to
 never  trusts a name: what was checked is the very address that is connected to, so a name that resolves
        differently a second later (DNS rebinding) gains nothing
 """
@@ -11,13 +11,10 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from types import TracebackType
-from typing import Protocol, Self, runtime_checkable
 
-import httpcore2
-import httpx2
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -43,12 +40,15 @@ class Refusal(StrEnum):
     RESERVED = "a reserved address"
 
 
-class AddressRefused(httpcore2.ConnectError):
-    """A host leads only to addresses that must not be connected to. Travels through httpcore2 as its own kind."""
+class AddressRefused(Exception):
+    """A host leads only to addresses that must not be connected to.
+
+    Not an `OSError`: aiohttp would take it for one of many addresses that do not answer, and try the next.
+    """
 
 
-class NoSuchHost(httpcore2.ConnectError):
-    """DNS knows no address for a host. Travels through httpcore2 as its own kind."""
+class NoSuchHost(Exception):
+    """DNS knows no address for a host. Not an `OSError`: aiohttp would wrap it into its own."""
 
 
 def refusal(address: Address) -> Refusal | None:
@@ -109,11 +109,15 @@ class Allowance:
         """
         if host.lower().rstrip(".") in self._names:
             return list(addresses)
-        good = [a for a in addresses if refusal(a) is None or any(a in network for network in self._networks)]
+        good = [a for a in addresses if self.public(a)]
         if not good:
             reasons = ", ".join(f"{address} ({refusal(address)})" for address in addresses)
             raise AddressRefused(f"{host} leads to {reasons}")
         return good
+
+    def public(self, address: Address) -> bool:
+        """Whether the address may be connected to under any name: it is public, or in a network that is allowed."""
+        return refusal(address) is None or any(address in network for network in self._networks)
 
 
 async def resolve(host: str, port: int) -> list[Address]:
@@ -133,133 +137,54 @@ async def resolve(host: str, port: int) -> list[Address]:
     return list(dict.fromkeys(found))
 
 
-class CheckedBackend(httpcore2.AsyncNetworkBackend):
-    """Resolves a name once, judges every address, and connects to a permitted one of these very addresses.
+class CheckedResolver(AbstractResolver):
+    """Resolves names for aiohttp, and makes its sockets: whatever way a connection comes about, it passes here.
 
-    TLS still verifies the certificate against the name: httpcore2 passes it on its own.
-    """
-
-    def __init__(self, allowance: Allowance) -> None:
-        self._allowance = allowance
-        self._inner = httpcore2.AnyIOBackend()
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
-    ) -> httpcore2.AsyncNetworkStream:
-        """Connect, sharing what is left of `timeout` (seconds) evenly among the addresses still to try.
-
-        Raises:
-            NoSuchHost, AddressRefused, httpcore2.ConnectError, httpcore2.ConnectTimeout.
-        """
-        clock = asyncio.get_running_loop().time
-        deadline = None if timeout is None else clock() + timeout
-        try:
-            async with asyncio.timeout(timeout):
-                addresses = self._allowance.permitted(host, await resolve(host, port))
-        except TimeoutError as error:
-            raise httpcore2.ConnectTimeout(f"the name {host} was not resolved in {timeout} s") from error
-        failure: Exception = httpcore2.ConnectError(f"no address of {host} answers")
-        for tried, address in enumerate(addresses):
-            share = None if deadline is None else max(0.0, deadline - clock()) / (len(addresses) - tried)
-            try:
-                return await self._inner.connect_tcp(str(address), port, share, local_address, socket_options)
-            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
-                failure = error
-        raise failure
-
-    async def connect_unix_socket(
-        self,
-        path: str,
-        timeout: float | None = None,
-        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
-    ) -> httpcore2.AsyncNetworkStream:
-        """Refuse: no feed lives in a local socket.
-
-        Raises:
-            AddressRefused: always.
-        """
-        raise AddressRefused(f"{path} is a local socket")
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait between httpcore2's own retries."""
-        await asyncio.sleep(seconds)
-
-
-@runtime_checkable
-class _Closable(Protocol):
-    async def aclose(self) -> None: ...
-
-
-class _Body(httpx2.AsyncByteStream):
-    def __init__(self, stream: AsyncIterable[bytes]) -> None:
-        self._stream = stream
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for part in self._stream:
-            yield part
-
-    async def aclose(self) -> None:
-        if isinstance(self._stream, _Closable):
-            await self._stream.aclose()
-
-
-class CheckedTransport(httpx2.AsyncBaseTransport):
-    """A transport for `httpx2.AsyncClient` whose every connection passes `CheckedBackend`.
-
-    Errors are those of httpcore2, not of httpx2: they keep `AddressRefused` and `NoSuchHost` apart from others.
+    TLS still verifies the certificate against the name.
 
     Args:
         allowed: see `Allowance`.
-        max_connections: open at once, over all hosts.
     """
 
-    def __init__(self, allowed: Iterable[str], max_connections: int) -> None:
-        self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=httpx2.create_ssl_context(),
-            max_connections=max_connections,
-            keepalive_expiry=30.0,
-            network_backend=CheckedBackend(Allowance(allowed)),
-        )
+    def __init__(self, allowed: Iterable[str]) -> None:
+        self._allowance = Allowance(allowed)
+        # Of hosts that settings allow by name: few, and they change seldom.
+        self._by_name: set[Address] = set()
 
-    async def __aenter__(self) -> Self:
-        await self._pool.__aenter__()
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None = None,
-        exc_value: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
-        await self._pool.__aexit__(exc_type, exc_value, traceback)
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send one request; no redirects, no retries.
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """The permitted addresses of a name, in the order that the system prefers.
 
         Raises:
-            httpcore2 exceptions, `AddressRefused` and `NoSuchHost` among them.
+            NoSuchHost, AddressRefused.
         """
-        url = httpcore2.URL(
-            scheme=request.url.raw_scheme,
-            host=request.url.raw_host,
-            port=request.url.port,
-            target=request.url.raw_path,
-        )
-        answer = await self._pool.handle_async_request(
-            httpcore2.Request(
-                request.method, url, headers=request.headers.raw, content=request.stream, extensions=request.extensions
-            )
-        )
-        assert isinstance(answer.stream, AsyncIterable)  # noqa: S101  # narrows the pool's sync-or-async type
-        return httpx2.Response(
-            answer.status, headers=answer.headers, stream=_Body(answer.stream), extensions=answer.extensions
-        )
+        permitted = self._allowance.permitted(host, await resolve(host, port))
+        self._by_name.update(address for address in permitted if not self._allowance.public(address))
+        return [
+            ResolveResult(hostname=host, host=str(one), port=port, family=_family(one), proto=0, flags=0)
+            for one in permitted
+        ]
 
-    async def aclose(self) -> None:
-        """Close every connection."""
-        await self._pool.aclose()
+    def socket_to(self, asked: tuple[int, int, int, str, tuple[object, ...]]) -> socket.socket:
+        """A socket to connect to this address with: the last judgement, and the only one of a literal address.
+
+        Args:
+            asked: family, type, protocol, canonical name and address, as `socket.getaddrinfo` gives them.
+
+        Raises:
+            AddressRefused: when the address must not be connected to.
+        """
+        family, kind, protocol, _, at = asked
+        text = str(at[0])
+        address = ipaddress.ip_address(text.partition("%")[0])
+        if address not in self._by_name:
+            self._allowance.permitted(text, [address])
+        return socket.socket(family, kind, protocol)
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+def _family(address: Address) -> socket.AddressFamily:
+    return socket.AF_INET if isinstance(address, ipaddress.IPv4Address) else socket.AF_INET6

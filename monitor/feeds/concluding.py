@@ -116,15 +116,15 @@ def concluded(
         jitter: in [0, 1).
     """
     notice = ""
+    smoothed = millis if state.millis is None else (state.millis * (_MILLIS_BLEND - 1) + millis) // _MILLIS_BLEND
     if answer.outcome.ok:
         reason = ""
-        after, notice = _well(feed, state, now, fetched, answer, pacing, jitter)
+        after, notice = _well(feed, state, now, fetched, answer, smoothed, pacing, jitter)
     else:
         reason = _reason(feed, fetched.url, answer)
-        after = _ill(feed, state, now, fetched, answer, reason, pacing, jitter)
+        after = _ill(feed, state, now, fetched, answer, reason, smoothed, pacing, jitter)
         if after.muted_at is not None and state.muted_at is None:
             notice = reason
-    smoothed = millis if state.millis is None else (state.millis * (_MILLIS_BLEND - 1) + millis) // _MILLIS_BLEND
     return Check(
         feed=feed.id,
         at=now,
@@ -134,14 +134,21 @@ def concluded(
         bytes=fetched.read,
         millis=millis,
         entries=_credible(answer.entries, after.dates),
-        state=replace(after, millis=smoothed),
+        state=after,
         first_fetch=carries_backlog(feed, state, now),
         notice=_printable(notice),
     )
 
 
 def _well(
-    feed: Feed, state: FeedState, now: datetime, fetched: Fetched, answer: Answer, pacing: Pacing, jitter: float
+    feed: Feed,
+    state: FeedState,
+    now: datetime,
+    fetched: Fetched,
+    answer: Answer,
+    millis: int,
+    pacing: Pacing,
+    jitter: float,
 ) -> tuple[FeedState, str]:
     unchanged = answer.outcome is Outcome.UNCHANGED
     dates = judge_dates(answer.entries, now)
@@ -168,6 +175,7 @@ def _well(
     )
     after = replace(
         after,
+        millis=millis,
         body=state.body if unchanged else answer.body,
         ttl_seconds=ttl,
         pace=wait.pace.value,
@@ -186,6 +194,7 @@ def _ill(
     fetched: Fetched,
     answer: Answer,
     reason: str,
+    millis: int,
     pacing: Pacing,
     jitter: float,
 ) -> FeedState:
@@ -195,6 +204,7 @@ def _ill(
     after = failed(state, now, answer.outcome, reason, wait=wait.until)
     return replace(
         after,
+        millis=millis,
         pace=wait.pace.value,
         retry_at=now + wait.until if fetched.retry_after is not None else None,
         muted_at=(state.muted_at or now) if answer.outcome is Outcome.GONE else None,

@@ -19,6 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 # It holds for a feed that was away, for a daemon that was off, and for a store that was restored from a backup.
 AWAY_AFTER = timedelta(hours=6)
 
+_NOTHING = timedelta(0)
+
 # A feed that names its own pace may be silent for longer than that and still be well.
 _AWAY_INTERVALS = 3
 
@@ -335,5 +337,5 @@ def failed(
 
 def _demand_utc(**times: datetime | None) -> None:
     for name, time in times.items():
-        if time is not None and time.utcoffset() != UTC.utcoffset(None):
+        if time is not None and time.tzinfo is not UTC and time.utcoffset() != _NOTHING:
             raise ValueError(f"{name} must be aware UTC, not {time.isoformat()}")

@@ -16,12 +16,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from urllib.parse import urljoin, urlsplit
 
-import httpcore2
-import httpx2
+import aiohttp
 
 from monitor.feeds.addresses import AddressRefused, NoSuchHost
 from monitor.feeds.feed import Outcome
 from monitor.feeds.gates import SiteHeld
+from monitor.feeds.web import Web
 from monitor.feeds.wishes import fresh_for, retry_after
 
 _ACCEPT = (
@@ -89,7 +89,7 @@ class _StopError(Exception):
 
 
 async def fetch(
-    client: httpx2.AsyncClient,
+    web: Web,
     url: str,
     etag: str | None,
     last_modified: str | None,
@@ -100,25 +100,25 @@ async def fetch(
     """GET `url`, conditionally when there are validators, following redirects by hand.
 
     Args:
-        client: without automatic redirects, on a `CheckedTransport`: it judges each address, of each redirect too.
+        web: judges each address, of each redirect too.
         now: aware UTC; turns a date of the server into a wait, where the server does not say what time it is there.
         turn: waited for before each request, at the address that is asked; the wait is no part of `total_seconds`.
 
     Raises:
         SiteHeld: when there is no turn for now; nothing was asked that was not answered.
     """
-    asked = _Asked(client, caps, now, turn, url)
+    asked = _Asked(web, caps, now, turn, url)
     try:
         found = await asked.answer(etag, last_modified)
     except SiteHeld:
         raise
     except _StopError as stop:
         found = Fetched(stop.outcome, stop.words, asked.at, read=stop.read)
+    except aiohttp.ServerTimeoutError as error:
+        found = Fetched(Outcome.TIMEOUT, _timeout_words(error, caps), asked.at)
     except TimeoutError:
         words = f"it had not answered in full after {caps.total_seconds:g} s"
         found = Fetched(Outcome.TIMEOUT, words, asked.at)
-    except (httpcore2.TimeoutException, httpx2.TimeoutException) as error:
-        found = Fetched(Outcome.TIMEOUT, _timeout_words(error, caps), asked.at)
     except Exception as error:  # the edge to foreign code: whatever a server provokes is a value here
         outcome, words = _broken(error)
         found = Fetched(outcome, words, asked.at)
@@ -128,8 +128,8 @@ async def fetch(
 class _Asked:
     """One fetch under way: where it has got to, and how long the servers took so far (seconds)."""
 
-    def __init__(self, client: httpx2.AsyncClient, caps: Caps, now: datetime, turn: Turn, url: str) -> None:
-        self._client, self._caps, self._now, self._turn = client, caps, now, turn
+    def __init__(self, web: Web, caps: Caps, now: datetime, turn: Turn, url: str) -> None:
+        self._web, self._caps, self._now, self._turn = web, caps, now, turn
         self._url = url
         self.at = url
         self.took = 0.0
@@ -142,18 +142,17 @@ class _Asked:
         permanent = True
         for _ in range(self._caps.max_redirects + 1):
             async with self._turn(self.at), self._timed(), self._request(headers) as answer:
-                if answer.status_code not in _REDIRECTS:
+                if answer.status not in _REDIRECTS:
                     conditional = bool(etag or last_modified)
                     found = await _read(answer, self.at, self._caps, self._now, conditional=conditional)
                     return replace(found, moved_to=self.at) if permanent and self.at != self._url else found
-                permanent = permanent and answer.status_code in _PERMANENT
+                permanent = permanent and answer.status in _PERMANENT
                 self.at = _target(self.at, answer.headers.get("location", ""))
         most = self._caps.max_redirects
         raise _StopError(Outcome.BAD_REDIRECT, f"it redirects more than {most} times, last to {self.at}")
 
-    def _request(self, headers: dict[str, str]) -> AbstractAsyncContextManager[httpx2.Response]:
-        timeout = httpx2.Timeout(self._caps.read_seconds, connect=self._caps.connect_seconds)
-        return self._client.stream("GET", self.at, headers=headers, timeout=timeout)
+    def _request(self, headers: dict[str, str]) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        return self._web.get(self.at, headers, self._caps.connect_seconds, self._caps.read_seconds)
 
     @asynccontextmanager
     async def _timed(self) -> AsyncIterator[None]:
@@ -182,11 +181,11 @@ def _target(at: str, location: str) -> str:
     return target
 
 
-async def _read(answer: httpx2.Response, url: str, caps: Caps, now: datetime, *, conditional: bool) -> Fetched:
+async def _read(answer: aiohttp.ClientResponse, url: str, caps: Caps, now: datetime, *, conditional: bool) -> Fetched:
     """The outcome of a final answer; the body is read only where it may be a feed."""
-    status, headers = answer.status_code, answer.headers
+    status, headers = answer.status, answer.headers
     if status == 304 and conditional:
-        return Fetched(Outcome.UNCHANGED, "", url, status, fresh_for=fresh_for(headers, now))
+        return Fetched(Outcome.UNCHANGED, "", url, status, fresh_for=_fresh_for(answer, now))
     if status != 200:
         outcome, words = _refused(status)
         if headers.get("cf-mitigated", "").lower() == "challenge":
@@ -207,11 +206,20 @@ async def _read(answer: httpx2.Response, url: str, caps: Caps, now: datetime, *,
         headers.get("content-type", ""),
         _validator(headers.get("etag")),
         _validator(headers.get("last-modified")),
-        fresh_for=fresh_for(headers, now),
+        fresh_for=_fresh_for(answer, now),
     )
 
 
-async def _body(answer: httpx2.Response, max_bytes: int) -> bytes:
+def _fresh_for(answer: aiohttp.ClientResponse, now: datetime) -> timedelta | None:
+    headers = answer.headers
+    if "cache-control" not in headers and "expires" not in headers:
+        return None
+    # A header that comes twice is a list of both (RFC 9110, 5.3).
+    told = {name: ", ".join(headers.getall(name, ())) for name in ("cache-control", "age", "expires", "date")}
+    return fresh_for(told, now)
+
+
+async def _body(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
     """The body, unpacked; stops at the first byte over `max_bytes`, on the wire or unpacked."""
     limit = f"{max_bytes / 2**20:g} MiB"
     declared = answer.headers.get("content-length", "")
@@ -220,7 +228,7 @@ async def _body(answer: httpx2.Response, max_bytes: int) -> bytes:
     unpack = _unpacker(answer.headers.get("content-encoding", ""))
     parts: list[bytes] = []
     wire = unpacked = 0
-    async for piece in answer.aiter_raw():
+    async for piece in answer.content.iter_any():
         wire += len(piece)
         for part in unpack(piece):
             unpacked += len(part)
@@ -289,8 +297,8 @@ def _refused(status: int) -> tuple[Outcome, str]:
             return Outcome.HTTP_ERROR, f"the server answered with status {status}"
 
 
-def _timeout_words(error: Exception, caps: Caps) -> str:
-    if isinstance(error, httpcore2.ConnectTimeout):
+def _timeout_words(error: aiohttp.ServerTimeoutError, caps: Caps) -> str:
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
         return f"no connection came about in {caps.connect_seconds:g} s"
     return f"the server fell silent for {caps.read_seconds:g} s"
 
@@ -304,8 +312,8 @@ def _broken(error: Exception) -> tuple[Outcome, str]:
         return Outcome.REFUSED_ADDRESS, words
     if isinstance(error, NoSuchHost):
         return Outcome.NO_SUCH_HOST, words
-    if cause is not None:
+    if cause is not None or isinstance(error, aiohttp.ClientSSLError):
         return Outcome.UNREACHABLE, f"no secure connection: {words}"
-    if isinstance(error, httpcore2.NetworkError):
+    if isinstance(error, OSError):
         return Outcome.UNREACHABLE, f"the connection failed: {words}"
     return Outcome.BAD_ANSWER, f"the answer is no proper HTTP: {words}"

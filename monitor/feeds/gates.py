@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from monitor.feeds.politeness import Spacing, site_of
+
+# Waits until there is room for what an answer may bring.
+Room = Callable[[], Awaitable[None]]
 
 
 class SiteHeld(Exception):
@@ -43,8 +46,11 @@ class Gate:
         self._held[site_of(url)] = now + seconds
 
     @asynccontextmanager
-    async def turn(self, url: str) -> AsyncIterator[None]:
+    async def turn(self, url: str, room: Room | None = None) -> AsyncIterator[None]:
         """Wait until the site of this address may be asked.
+
+        Args:
+            room: waited for with a place in hand, so that no more than these come when there is some.
 
         Raises:
             SiteHeld: when the site is held at the end of the wait.
@@ -55,6 +61,8 @@ class Gate:
         try:
             # The site first: who waits for a busy site must not hold a place that another site could use.
             async with place, self._everywhere:
+                if room is not None:
+                    await room()
                 clock = asyncio.get_running_loop().time
                 pause = self._spacing.reserve(site, clock()) - clock()
                 if pause > 0:

@@ -171,6 +171,8 @@ def moving(
     """
     if moved_to is None and address_of(feed, before) != feed.url:
         return after, ""  # it was asked at its new address, and answered there
+    if moved_to is None and after.moved_to is None:
+        return after, ""
     if moved_to is None or moved_to == feed.url:
         return replace(after, moved_to=None, moved_since=None, moved_seen=0), ""
     if moved_to != before.moved_to:

@@ -12,29 +12,34 @@ import random
 import time
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from functools import partial
 from types import TracebackType
 from typing import Annotated, Self
 
-import httpx2
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from monitor import __version__
-from monitor.feeds.addresses import CheckedTransport
 from monitor.feeds.concluding import Answer, Pacing, concluded, hash_of, judged
+from monitor.feeds.ended import Ended
 from monitor.feeds.feed import Check, Feed, FeedState, Outcome
 from monitor.feeds.fetching import Caps, Fetched, fetch
-from monitor.feeds.gates import Gate, SiteHeld
+from monitor.feeds.gates import Gate, Room, SiteHeld
 from monitor.feeds.lenient import LenientParser
 from monitor.feeds.parsing import Parsed, parse_quickly
 from monitor.feeds.politeness import RetryScope, address_of
+from monitor.feeds.web import Web
 
 log = structlog.get_logger(__name__)
 
-# Checks that end within the same second are taken in together: each taking in is a transaction.
+# Checks that end within the same second are taken in together, up to so many entries: each taking in is a transaction,
+# and a feed of ten thousand holds nobody up for long.
 _LINGER_SECONDS = 1.0
-_MOST_AT_ONCE = 500
+_ENTRIES_AT_ONCE = 2_000
+# A check without entries weighs as much as this one more entry: a state to remember.
+_WEIGHT = 1
+# While so much waits to be taken, nobody else is asked: memory is bounded by this, not by the number of feeds.
+_MOST_WAITING = 6_000
 # Parsed on the event loop: smaller ones take about a millisecond, less than handing them to a thread.
 _SMALL = 64 * 1024
 
@@ -120,18 +125,10 @@ class Poller:
         self._gate = Gate(settings.concurrency, settings.per_host, settings.host_spacing_seconds)
         self._lenient = LenientParser(settings.parse_seconds)
         self._under_way: dict[str, asyncio.Task[Check | None]] = {}
-        self._client = httpx2.AsyncClient(
-            transport=CheckedTransport(settings.allow_private_addresses, settings.concurrency),
-            headers={"User-Agent": settings.user_agent},
-            follow_redirects=False,
-            # A proxy from the environment would connect in our stead, past the address checks.
-            trust_env=False,
-            # A feed reader has no use for cookies, and a jar that lasts for months only grows.
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-        )
+        self._ended = Ended()
+        self._web = Web(settings.allow_private_addresses, settings.user_agent, settings.concurrency)
 
     async def __aenter__(self) -> Self:
-        await self._client.__aenter__()
         return self
 
     async def __aexit__(
@@ -148,9 +145,10 @@ class Poller:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._under_way.clear()
+        for name in list(self._under_way):
+            self._let_go(name)
         await self._lenient.aclose()
-        await self._client.aclose()
+        await self._web.aclose()
 
     @property
     def under_way(self) -> frozenset[str]:
@@ -160,41 +158,48 @@ class Poller:
     def begin(self, feeds: Sequence[tuple[Feed, FeedState]], now: datetime) -> None:
         """Begin to check these feeds; one that is under way already goes on as it is.
 
+        While `_MOST_WAITING` entries wait to be taken, no further feed is asked: `finished` must go on taking.
+
         Args:
             now: aware UTC; the time of these checks.
         """
         for feed, state in feeds:
-            if feed.id not in self._under_way:
-                self._under_way[feed.id] = asyncio.create_task(self._check(feed, state, now), name=f"check-{feed.id}")
+            self._begin(feed, state, now, self._room)
+
+    def _begin(self, feed: Feed, state: FeedState, now: datetime, room: Room | None) -> None:
+        """Begin one check; with `room` its server is not asked before there is some for what it brings."""
+        if feed.id not in self._under_way:
+            task = asyncio.create_task(self._check(feed, state, now, room), name=feed.id)
+            self._under_way[feed.id] = task
+            task.add_done_callback(self._note)
+
+    async def _room(self) -> None:
+        await self._ended.room(_MOST_WAITING)
+
+    def _note(self, task: asyncio.Task[Check | None]) -> None:
+        if self._under_way.get(task.get_name()) is task and not task.cancelled():
+            check = task.result()
+            self._ended.add(task.get_name(), _WEIGHT + (len(check.entries) if check else 0))
 
     async def finished(self, patience: float) -> AsyncIterator[list[Check]]:
         """The checks under way, in batches as they end, until none is left or `patience` (seconds) has passed.
 
-        What has ended when the patience does is given all the same; what has not goes on.
+        A batch holds up to `_ENTRIES_AT_ONCE` entries, or one check. What has ended when the patience does is given
+        all the same; what has not goes on.
         """
         clock = asyncio.get_running_loop().time
         until = clock() + patience
         while self._under_way:
-            tasks = set(self._under_way.values())
-            await asyncio.wait(tasks, timeout=max(0.0, until - clock()), return_when=asyncio.FIRST_COMPLETED)
-            await self._gather(min(_LINGER_SECONDS, max(0.0, until - clock())))
+            await self._ended.gather(1, until)
+            # Wait a little for more to end, unless there is enough, or nothing else under way.
+            await self._ended.gather(_ENTRIES_AT_ONCE, min(until, clock() + _LINGER_SECONDS), len(self._under_way))
+            names = self._ended.take(_ENTRIES_AT_ONCE)
             # In the order in which they began, so that one round is one order.
-            done = [name for name, task in self._under_way.items() if task.done()][:_MOST_AT_ONCE]
-            ended = [self._under_way.pop(name).result() for name in done]
+            ended = [self._under_way.pop(name).result() for name in [one for one in self._under_way if one in names]]
             if checks := [check for check in ended if check is not None]:
                 yield checks
             elif clock() >= until:
                 return
-
-    async def _gather(self, linger: float) -> None:
-        """Wait a little for more to end, unless there is enough, or nothing else under way."""
-        clock = asyncio.get_running_loop().time
-        until = clock() + linger
-        while clock() < until:
-            pending = {task for task in self._under_way.values() if not task.done()}
-            if not pending or len(self._under_way) - len(pending) >= _MOST_AT_ONCE:
-                return
-            await asyncio.wait(pending, timeout=until - clock(), return_when=asyncio.FIRST_COMPLETED)
 
     async def poll(self, feeds: Sequence[tuple[Feed, FeedState]], now: datetime) -> list[Check]:
         """Check all feeds concurrently, and wait for all; the checks come in the order of `feeds`.
@@ -204,22 +209,33 @@ class Poller:
         Args:
             now: aware UTC; the time of every check of this round.
         """
-        self.begin(feeds, now)
+        for feed, state in feeds:
+            self._begin(feed, state, now, None)
         tasks = [self._under_way[feed.id] for feed, _ in feeds]
         try:
             return [check for check in await asyncio.gather(*tasks) if check is not None]
         finally:
             for feed, _ in feeds:
-                self._under_way.pop(feed.id, None)
+                self._let_go(feed.id)
 
-    async def probe(self, feed: Feed, state: FeedState, now: datetime) -> tuple[Check, Parsed | None, str]:
+    def _let_go(self, name: str) -> None:
+        self._under_way.pop(name, None)
+        self._ended.drop(name)
+
+    async def probe(
+        self, feed: Feed, state: FeedState, now: datetime, room: Room | None = None
+    ) -> tuple[Check, Parsed | None, str]:
         """Check one feed at once: the check, what was parsed of the answer, and the address that it came from.
+
+        Args:
+            room: waited for before each request, once it would have its turn.
 
         Raises:
             SiteHeld: when its site asked to be left alone before it could begin.
         """
         url = address_of(feed, state)
-        fetched = await fetch(self._client, url, state.etag, state.last_modified, self._caps, now, self._gate.turn)
+        turn = partial(self._gate.turn, room=room)
+        fetched = await fetch(self._web, url, state.etag, state.last_modified, self._caps, now, turn)
         begun = time.monotonic()
         parsed = None
         if fetched.outcome is not None:
@@ -235,10 +251,10 @@ class Poller:
         check = concluded(feed, state, now, fetched, answer, millis, self._pacing, jitter)
         return check, parsed, fetched.url
 
-    async def _check(self, feed: Feed, state: FeedState, now: datetime) -> Check | None:
+    async def _check(self, feed: Feed, state: FeedState, now: datetime, room: Room | None) -> Check | None:
         """The check; None when its site asked to be left alone before it could begin."""
         try:
-            check, _, at = await self.probe(feed, state, now)
+            check, _, at = await self.probe(feed, state, now, room)
         except SiteHeld:
             return None
         except Exception as error:

@@ -57,6 +57,8 @@ def intake(checks: Sequence[Check], memory: RemembersHeadlines, companies: Names
         if check.entries:
             answers[check.feed] += _named(check, companies, now)
             before[check.feed] = Guids(check.state.guids or Guids.LASTING)
+    if not answers:
+        return Intake((), (), (), tuple(checks))
     everything = [one for answer in answers.values() for one in answer]
     stored = memory.known([one.headline.id for one in everything])
     known = memory.named({name for one in everything for name in one.names})

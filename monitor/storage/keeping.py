@@ -61,6 +61,8 @@ def keep_names(
 
 def await_scores(connection: duckdb.DuckDBPyConnection, headlines: Collection[int]) -> None:
     """Remember that these headlines have no score yet."""
+    if not headlines:
+        return
     with lent(connection, waiting=pl.DataFrame({"headline": list(headlines)}, schema={"headline": pl.UInt64})):
         connection.execute("INSERT INTO awaiting BY NAME SELECT * FROM waiting")
 
@@ -79,6 +81,8 @@ def keep_scores(
     now: datetime,
 ) -> set[int]:
     """Write the scores of these headlines that have none yet, and count them; which they were."""
+    if not scores or not headlines:
+        return set()
     scored = score_frame([headline for each, headline in headlines.items() if each in scores], scores)
     if scored.is_empty():
         return set()

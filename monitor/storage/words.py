@@ -77,6 +77,8 @@ def words_of(title: str) -> list[str]:
 
 def keep_words(connection: duckdb.DuckDBPyConnection, headlines: set[int]) -> None:
     """Write what these headlines are found by; in the transaction that stores them, where `arrived` holds them."""
+    if not headlines:
+        return
     with lent(connection, fresh=pl.DataFrame({"id": list(headlines)}, schema={"id": pl.UInt64})):
         connection.execute(
             "INSERT INTO recent_words SELECT unnest(findable(title, companies)), effective, id "
