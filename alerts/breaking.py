@@ -23,8 +23,6 @@ from alerts.surprise import HOURS_A_WEEK, tail
 from alerts.window import Chance, Window
 
 STORY = "story"
-# Stories are still being picked up while they are this young: they say too little about how far stories spread.
-_GROWN = timedelta(hours=48)
 # A story of one family is nobody's breaking story.
 _FEWEST_FAMILIES = 2
 
@@ -59,7 +57,7 @@ def breaking(
         budget: share of all such stories together.
     """
     families = [len(one) for one in carried]
-    usual = Breadth.of(families[: bisect_right(times, now - _GROWN)])
+    usual = Breadth.grown(families, times, now)
     days = min(max(history_days, 1.0), rules.lookback / timedelta(days=1))
     weekly = len(stories) / days * HOURS_A_WEEK / 24
     least = _smallest(usual, weekly, budget, rules)

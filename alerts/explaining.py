@@ -115,6 +115,10 @@ def _limits(spike: Spike, rules: Rules) -> list[str]:
         lines.append(
             f"the smallest count in {spike.hours} hours that would have alerted by volume: {spike.smallest_detectable}"
         )
+    if about is not None and about.carried < 1:
+        lines.append(
+            f"as many usual stories are carried by so many families in {about.carried:.2g} of cases: that counts, too"
+        )
     if about is not None:
         lines.append(
             f"chance brings such a count {about.per_week:.2g} times a week, and may {about.allowed:.2g} times: "

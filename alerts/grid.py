@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 
 from alerts.baseline import HOURS_A_DAY, Baseline, Mask, learn
+from alerts.breadth import Breadth
 from alerts.budgets import STORY_SHARE, growth, shares
 from alerts.cusum import Slow, false_a_week, slow_rise
 from alerts.frames import MARKET, Past
@@ -94,8 +95,35 @@ class Grid:
         others = np.maximum(market - negative, 0.0)
         if not past.sources.is_empty():
             others = Voices.of(past.sources, start, columns, new).exposure(past.affinities, names)
-        usable = _usable(market, _since_columns(watched, names, start, columns), rules)
         budget = _budgets(within, watched, names, market, rules, past.weights)
+        return cls.laid(names, now, negative, stories, others, watched, budget, past.weights, rules)
+
+    @classmethod
+    def laid(
+        cls,
+        names: list[str],
+        now: datetime,
+        negative: Floats,
+        stories: Floats,
+        others: Floats,
+        watched: pl.DataFrame,
+        budget: Floats,
+        weights: Mapping[str, float],
+        rules: Rules,
+    ) -> Grid:
+        """Of counts that are laid out already, [series, hours], the last column being the hour of `now`.
+
+        Args:
+            names, watched, now, rules: as in `of`; the market is among the names.
+            negative, stories: distinct stories.
+            others: the exposure of each series.
+            budget: share of the false alerts, [series].
+            weights: of series, from the settings.
+        """
+        market = stories[names.index(MARKET)]
+        columns = len(market)
+        bucket = now.replace(minute=0, second=0, microsecond=0)
+        usable = _usable(market, _since_columns(watched, names, bucket - (columns - 1) * _HOUR, columns), rules)
         return cls(
             names=names,
             now=now,
@@ -106,7 +134,7 @@ class Grid:
             others=others,
             usable=usable,
             budget=budget,
-            weights=[past.weights.get(name, 1.0) for name in names],
+            weights=[weights.get(name, 1.0) for name in names],
             days=_covered_days(usable, market),
         )
 
@@ -117,10 +145,16 @@ class Grid:
         slots = (last - np.arange(columns)[::-1]) % HOURS_A_WEEK
         return learn(self.negative, self.others, self.usable, slots, rules.minimum_negative)
 
-    def windows(self, stirring: Mapping[str, Seen], rules: Rules) -> list[Window]:
-        """Windows of every series that stirs, in every length, for volume, tone and slow rises."""
+    def windows(self, stirring: Mapping[str, Seen], usual: Breadth, rules: Rules) -> list[Window]:
+        """Windows of every series that stirs, in every length, for volume, tone and slow rises.
+
+        Args:
+            stirring: fresh negative stories by series.
+            usual: how many families carry a story of the market.
+            rules: which tests.
+        """
         baseline = self.baseline(rules)
-        found, smallest = self._volume(stirring, baseline, rules)
+        found, smallest = self._volume(stirring, baseline, usual, rules)
         if Detector.TONE in rules.detectors:
             found += self._tone(stirring, baseline, smallest, rules)
         if Detector.SLOW in rules.detectors:
@@ -128,7 +162,7 @@ class Grid:
         return found
 
     def _volume(
-        self, stirring: Mapping[str, Seen], baseline: Baseline, rules: Rules
+        self, stirring: Mapping[str, Seen], baseline: Baseline, usual: Breadth, rules: Rules
     ) -> tuple[list[Window], dict[int, Counts]]:
         found, least = [], {}
         for hours in rules.windows:
@@ -136,16 +170,22 @@ class Grid:
             least[hours] = smallest_surge(expected, dispersion, hours, self.budget, rules)
             if Detector.VOLUME not in rules.detectors:
                 continue
-            for row, name in enumerate(self.names):
-                if name in stirring:
-                    found.append(
-                        Window(
-                            **self._cut(row, hours, stirring[name], least[hours]),
-                            exposure=int(self.market[-hours:].sum()),
-                            expected=float(expected[row]),
-                            dispersion=float(dispersion[row]),
-                        )
+            rows = [row for row, name in enumerate(self.names) if name in stirring]
+            cuts = [self._cut(row, hours, stirring[self.names[row]], least[hours]) for row in rows]
+            counts = np.array([cut["observed"] for cut in cuts])
+            more = [stirring[cut["series"]].further(cut["observed"]) for cut in cuts]
+            carried = usual.probabilities(np.maximum(counts, 1), more)
+            exposure = int(self.market[-hours:].sum())
+            for row, cut, one in zip(rows, cuts, carried, strict=True):
+                found.append(
+                    Window(
+                        **cut,
+                        exposure=exposure,
+                        expected=float(expected[row]),
+                        dispersion=float(dispersion[row]),
+                        carried=float(one),
                     )
+                )
         return found, least
 
     def _tone(

@@ -25,6 +25,10 @@ class Seen:
     times: list[datetime]
     publishers: list[list[str]]
 
+    def further(self, latest: int) -> int:
+        """Families that carry the latest so many stories, beside the first of each."""
+        return sum(max(len(families or ()) - 1, 0) for families in self.publishers[len(self.publishers) - latest :])
+
 
 def seen_of(
     sightings: pl.DataFrame, now: datetime, bucket: datetime, new: frozenset[str], rules: Rules

@@ -187,12 +187,16 @@ class Voices:
         Returns:
             [series, hours].
         """
-        total = self.quiet.sum(axis=1)
         own = np.zeros((len(series), len(self.names)))
         rows = {name: row for row, name in enumerate(series)}
         columns = {name: column for column, name in enumerate(self.names)}
         for name, publisher, negative in affinities.select("series", "publisher", "negative").iter_rows():
             if name in rows and publisher in columns:
                 own[rows[name], columns[publisher]] += negative
+        return self.weighed(own)
+
+    def weighed(self, own: Floats) -> Floats:
+        """The same, of negative headlines that are laid out already, [series, publishers]."""
+        total = self.quiet.sum(axis=1)
         alike = own.sum(axis=1, keepdims=True) * total / max(total.sum(), 1.0)
         return np.asarray(((own + _PRIOR_HEADLINES) / (alike + _PRIOR_HEADLINES)) @ self.quiet)

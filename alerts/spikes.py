@@ -21,7 +21,7 @@ import numpy as np
 
 from alerts.rules import Detector, Rules
 from alerts.severity import Gravity, Severity, gravity
-from alerts.surprise import Floats, crossings_a_week, tail
+from alerts.surprise import Floats, considerable, crossings_a_week, rarer, rarer_a_week, tail
 from alerts.window import Window
 
 __all__ = ["Considered", "Severity", "Spike", "Verdict", "spikes"]
@@ -50,6 +50,7 @@ class Considered:
         probability: of so much or more by chance.
         per_week, allowed: how often a week chance would bring it, and may.
         verdict: what this window says by itself.
+        carried: probability that usual stories are carried by so many families; 1 where it says nothing.
     """
 
     detector: Detector
@@ -62,6 +63,7 @@ class Considered:
     per_week: float
     allowed: float
     verdict: Verdict
+    carried: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ def spikes(windows: Sequence[Window], rules: Rules) -> tuple[Spike, ...]:
         return ()
     part = np.array([rules.part(window.detector) for window in windows])
     budget = np.array([window.budget for window in windows])
-    probability, per_week = _chances(windows)
+    probability, per_week = _chances(windows, rules)
     allowed = rules.false_alerts_per_week * budget * part
     p_values = np.minimum(probability / part, 1.0)
     excess = per_week / allowed
@@ -147,12 +149,19 @@ def spikes(windows: Sequence[Window], rules: Rules) -> tuple[Spike, ...]:
     return tuple(found)
 
 
-def _chances(windows: Sequence[Window]) -> tuple[Floats, Floats]:
-    """Probability and rate a week of each window: its detector's own, or by the law of volume."""
+def _chances(windows: Sequence[Window], rules: Rules) -> tuple[Floats, Floats]:
+    """Probability and rate a week of each window: its detector's own, or by the laws of volume and breadth."""
     observed = np.array([window.observed for window in windows], dtype=np.float64)
     expected, dispersion = [window.expected for window in windows], [window.dispersion for window in windows]
     probability = tail(observed, expected, dispersion)
-    per_week = crossings_a_week(observed, [w.hours for w in windows], expected, dispersion)
+    hours = [window.hours for window in windows]
+    per_week = crossings_a_week(observed, hours, expected, dispersion)
+    least = considerable(expected, rules)
+    carried = np.array([window.carried for window in windows])
+    enough = observed >= least
+    together = rarer_a_week(per_week * carried, hours, expected, dispersion, least)
+    per_week = np.where(enough, together, per_week)
+    probability = np.where(enough, rarer(probability * carried, tail(least, expected, dispersion)), probability)
     for at, window in enumerate(windows):
         if window.chance is not None:
             probability[at], per_week[at] = window.chance.probability, window.chance.per_week
@@ -198,6 +207,7 @@ def _considered(window: Window, probability: float, per_week: float, allowed: fl
         per_week=per_week,
         allowed=allowed,
         verdict=verdict,
+        carried=window.carried,
     )
 
 

@@ -10,6 +10,8 @@ in docs/detection.md.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 from scipy import special
@@ -21,6 +23,8 @@ Counts = npt.NDArray[np.int64]
 
 HOURS_A_WEEK = 168
 _LARGEST_COUNT = 1 << 40
+# Beneath this nothing is told apart any more.
+_LOWEST_RATE = 1e-290
 
 
 def tail(observed: npt.ArrayLike, expected: npt.ArrayLike, dispersion: npt.ArrayLike) -> Floats:
@@ -76,7 +80,53 @@ def crossings_a_week(
     return false_alerts_a_week(count, hours, probability)
 
 
-def smallest_count(expected: Floats, dispersion: Floats, hours: int, allowed: Floats, least: Counts) -> Counts:
+def rarer_a_week(
+    rate: npt.ArrayLike,
+    hours: npt.ArrayLike,
+    expected: npt.ArrayLike,
+    dispersion: npt.ArrayLike,
+    least: npt.ArrayLike,
+) -> Floats:
+    """How often a week chance brings anything as rare: a count from `least` on, with a second mark that is independent.
+
+    Where each count y comes r(y) times a week, and its second mark has a p-value q, all with r(y) * q <= rate come
+    at most sum over y of min(r(y), rate) times a week: Fisher's product of two p-values, for a rate and exact in y.
+
+    Args:
+        rate: r(y) * q of what was seen, [...].
+        hours, expected, dispersion: of the counts.
+        least: the smallest count that is considered; above the mean.
+    """
+    level, length, mean, spread, low = (
+        np.array(one) for one in np.broadcast_arrays(rate, hours, expected, dispersion, least)
+    )
+    low = low.astype(np.int64)
+    first = smallest_count(mean, spread, length, np.maximum(level, _LOWEST_RATE), low)
+    # y P(N = y) is m P(M = y - 1), where M is the negative binomial weighed by its size: so the sum has a closed form.
+    beyond = tail(first - 1, mean * (1 + spread), spread / (1 + spread))
+    return np.asarray((first - low) * level + HOURS_A_WEEK / length * mean * beyond)
+
+
+def rarer(probability: npt.ArrayLike, least: npt.ArrayLike) -> Floats:
+    """P(p * q <= probability and p <= least) of two independent p-values: Fisher's product, from `least` downwards.
+
+    Args:
+        probability: p * q of what was seen.
+        least: p of the smallest count that is considered; not below `probability`.
+    """
+    product, most = np.maximum(probability, _LOWEST_RATE), np.asarray(least, dtype=np.float64)
+    return np.asarray(np.minimum(product * (1 + np.maximum(np.log(np.maximum(most, product) / product), 0.0)), 1.0))
+
+
+def considerable(expected: npt.ArrayLike, rules: Rules) -> Counts:
+    """The smallest counts that may alert at all: `minimum_negative`, and `minimum_ratio` times what is expected."""
+    times = np.ceil(rules.minimum_ratio * np.asarray(expected, dtype=np.float64) - 1e-9)
+    return np.maximum(rules.minimum_negative, times).astype(np.int64)
+
+
+def smallest_count(
+    expected: Floats, dispersion: Floats, hours: npt.ArrayLike, allowed: Floats, least: Counts
+) -> Counts:
     """The first count from `least` on that chance brings no more often than allowed.
 
     Args:
@@ -89,6 +139,11 @@ def smallest_count(expected: Floats, dispersion: Floats, hours: int, allowed: Fl
     def enough(count: Counts) -> npt.NDArray[np.bool_]:
         return np.asarray(crossings_a_week(count, hours, expected, dispersion) <= allowed)
 
+    return _first(enough, least)
+
+
+def _first(enough: Callable[[Counts], npt.NDArray[np.bool_]], least: Counts) -> Counts:
+    """The smallest counts from `least` on that are enough, where all that follow are: by doubling, then bisection."""
     low = least.copy()
     high = low.copy()
     while not (done := enough(high)).all() and high.max() < _LARGEST_COUNT:
@@ -103,18 +158,20 @@ def smallest_count(expected: Floats, dispersion: Floats, hours: int, allowed: Fl
 
 def smallest_surge(expected: Floats, dispersion: Floats, hours: int, budget: Floats, rules: Rules) -> Counts:
     """The smallest count of each window that would be a surge of volume, were its series the only one that stirs."""
-    least = np.maximum(rules.minimum_negative, np.ceil(rules.minimum_ratio * expected - 1e-9)).astype(np.int64)
+    least = considerable(expected, rules)
     if Detector.VOLUME not in rules.detectors:
         return np.full_like(least, _LARGEST_COUNT)
     part = rules.part(Detector.VOLUME)
     # Of the limit on the rate and the one on the share of false ones the stricter counts; both are rates here.
+    # Nothing is known of who carries them: as many families as usual.
     allowed = rules.false_alerts_per_week * budget * part
-    count = smallest_count(expected, dispersion, hours, allowed, least)
     alone = rules.false_discovery_rate * budget * part
+    most = tail(least, expected, dispersion)
 
     def enough(count: Counts) -> npt.NDArray[np.bool_]:
-        return np.asarray(tail(count.astype(np.float64), expected, dispersion) <= alone)
+        per_week = rarer_a_week(
+            crossings_a_week(count, hours, expected, dispersion), hours, expected, dispersion, least
+        )
+        return np.asarray((per_week <= allowed) & (rarer(tail(count, expected, dispersion), most) <= alone))
 
-    while not (done := enough(count)).all() and count.max() < _LARGEST_COUNT:
-        count = np.where(done, count, count + 1 + count // 50)
-    return count
+    return _first(enough, least)

@@ -52,6 +52,8 @@ class Window:
         detector: what it is tested for.
         chance: of a detector whose law is not the negative binomial of `expected` and `dispersion`.
         weight: of the series in the settings.
+        carried: probability that usual stories, as many, are carried by so many families or more; 1 where they are not
+            carried by more than usual, or nobody asked.
 
     Raises:
         ValueError: on a naive or reversed stretch, or a count that does not match the stories.
@@ -74,6 +76,7 @@ class Window:
     detector: Detector = Detector.VOLUME
     chance: Chance | None = None
     weight: float = 1.0
+    carried: float = 1.0
 
     def __post_init__(self) -> None:
         if self.start.tzinfo is None or self.end.tzinfo is None or self.start > self.end:
@@ -81,5 +84,7 @@ class Window:
         counted = len(self.stories) if self.detector is not Detector.BREAKING else self.observed
         if self.observed != counted or (self.since is None) != (self.observed == 0):
             raise ValueError("a window counts its stories, and knows since when")
+        if not 0 <= self.carried <= 1:
+            raise ValueError("how far a window's stories are carried is a probability within [0, 1]")
         if not (self.expected > 0 and self.dispersion > 0 and self.budget > 0 and self.weight > 0):
             raise ValueError("a window needs an expected count, a dispersion, a budget and a weight above 0")

@@ -10,23 +10,35 @@ goes is not news.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import polars as pl
 
+from alerts.breadth import Breadth
 from alerts.breaking import breaking
 from alerts.budgets import STORY_SHARE
 from alerts.frames import HISTORY, MARKET, SIGHTINGS, WATCHED, Past, check_frames
 from alerts.grid import Grid
 from alerts.rules import Detector, Rules
-from alerts.seen import seen_of
+from alerts.seen import Seen, seen_of
 from alerts.sources import SourceShift, source_changes
 from alerts.surprise import smallest_surge
 from alerts.window import Window
 
-__all__ = ["HISTORY", "MARKET", "SIGHTINGS", "WATCHED", "Outlook", "Past", "Window", "outlooks", "windows"]
+__all__ = [
+    "HISTORY",
+    "MARKET",
+    "SIGHTINGS",
+    "WATCHED",
+    "Outlook",
+    "Past",
+    "Window",
+    "outlooks",
+    "windows",
+    "windows_on",
+]
 
 _HOUR = timedelta(hours=1)
 
@@ -80,9 +92,22 @@ def windows(
     if not stirring:
         return ()
     grid = Grid.of(history, watched, sorted({*stirring, MARKET}), now, bucket, rules, past, new)
-    found = [*grid.windows(stirring, rules)]
-    if Detector.BREAKING in rules.detectors and MARKET in stirring:
-        market = stirring[MARKET]
+    return windows_on(grid, stirring, seen.get(MARKET), rules)
+
+
+def windows_on(grid: Grid, stirring: Mapping[str, Seen], market: Seen | None, rules: Rules) -> tuple[Window, ...]:
+    """The same, of history that is laid out already.
+
+    Args:
+        grid: holds the series that stir, and the market.
+        stirring: fresh negative stories of series with one in the longest window.
+        market: those of the market; None when it has none.
+        rules: as the grid was laid out by.
+    """
+    now = grid.now
+    usual = Breadth.grown([len(one) for one in market.publishers], market.times, now) if market else Breadth.of(())
+    found = [*grid.windows(stirring, usual, rules)]
+    if Detector.BREAKING in rules.detectors and market is not None and MARKET in stirring:
         days = float(grid.days[grid.names.index(MARKET)])
         carried = [{*families} for families in market.publishers]
         found += breaking(market.stories, market.times, carried, now, days, STORY_SHARE, rules)

@@ -8,7 +8,8 @@ Each rival is given the setting that finds most of the events, its counts in cop
 distinct stories with a smallest count beneath which it stays silent: the best of each is shown. An episode is a stretch
 of alarms with no gap of twelve hours. An event is found when an episode *begins* within 24 hours of its first story;
 nothing is adjusted afterwards. Delay is from the event's first story. The simulator and its assumptions are
-newsworld.py's. Of the daemon's looks one in `--step` hours is made: fewer looks find less, so this favours the rivals.
+newsworld.py's; what could be found in it at all is said by oracle.py, which knows them. Of the daemon's looks one in
+`--step` hours is made: fewer looks find less, so this favours the rivals.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 from newsworld import Assumptions, Event, World, simulate
+from oracle import oracle
 from rivals import rivals, rolled
 
 from alerts.breaking import story_of
@@ -235,9 +237,17 @@ def first_stories(world: World, calm: World) -> list[float]:
 
 
 def compare(
-    quiet: Sequence[World], loud: Sequence[World], first: int, rules: Rules, step: int
+    quiet: Sequence[World], loud: Sequence[World], assumed: Assumptions, rules: Rules, step: int
 ) -> tuple[list[Result], list[Result]]:
-    """Squall as stated and as tuned, and every rival at its best, on worlds without and with events."""
+    """Squall as stated and as tuned, what could be found at all, and every rival at its best.
+
+    Args:
+        quiet, loud: worlds without and with events.
+        assumed: by which they were made.
+        rules: Squall's.
+        step: hours between its looks.
+    """
+    first = assumed.learned_days * 24
     starts = [first_stories(one, other) for one, other in zip(loud, quiet, strict=True)]
     begun = time.process_time()
     calm_scores = [judged(framed(one), rules, one.hours, first, step) for one in quiet]
@@ -247,6 +257,9 @@ def compare(
         result("Squall", "tuned", calm_scores, loud_scores, loud, first, starts),
         result("Squall", "as stated", calm_scores, loud_scores, loud, first, starts, at=1.0),
     ]
+    if all(one.truth is not None for one in loud):
+        bound = [[oracle(one, assumed, first) for one in worlds] for worlds in (quiet, loud)]
+        ours.append(result("oracle", "knows the simulator", bound[0], bound[1], loud, first, starts))
     return ours, others(quiet, loud, len(quiet[0].names), first, starts)
 
 
@@ -338,7 +351,7 @@ def main() -> None:
     # One false episode a series in 60 days, stated as Squall states it: so many a week over all series together.
     stated = min(len(quiet[0].names) * 7 / 60, 50)
     rules = Rules(false_alerts_per_week=stated, minimum_negative=asked.minimum)
-    ours, theirs = compare(quiet, noisy, assumed.learned_days * 24, rules, asked.step)
+    ours, theirs = compare(quiet, noisy, assumed, rules, asked.step)
     print(table([*ours, *theirs]))
     if asked.json:
         asked.json.write_text(json.dumps([asdict(one) for one in [*ours, *theirs]], indent=2))

@@ -32,6 +32,14 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 HOURS_A_DAY = 24
+# One negative story in five of a series follows another: the share by itself is so much lower.
+_TONE = 0.8
+MOST_NEGATIVE = 0.95
+SMALLEST, LARGEST = 3, 9
+TIMES_A_DAY = (1.0, 2.5)
+EVENT_DELAY_HOURS = 8.0
+PICKED_UP_HOURS = 3.0
+FOLLOWED_HOURS = 3.0
 # A Monday: `season` begins with one.
 BEGUN = datetime(2026, 1, 5, tzinfo=UTC)
 
@@ -78,8 +86,23 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
+class Truth:
+    """What only the simulator knows of its series: for the oracle, and for nobody else.
+
+    Attributes:
+        mean: stories expected in each hour, given the market's, before anything restless, [series, hours].
+        part: of these, negative ones, [series].
+        volume: squared variation of the volume from day to day, [series].
+    """
+
+    mean: Floats
+    part: Floats
+    volume: Floats
+
+
+@dataclass(frozen=True, slots=True)
 class World:
-    """A run of the simulator, or a real archive in its form."""
+    """A run of the simulator, or a real archive in its form, of which nobody knows the truth."""
 
     hours: int
     told: Told
@@ -87,6 +110,7 @@ class World:
     rates: Floats
     names: tuple[str, ...]
     begun: datetime
+    truth: Truth | None = None
 
     def counted(self, series: int, *, copies: bool) -> Floats:
         """Negative stories of each hour, [series, hours]: distinct ones, or every copy of them."""
@@ -120,8 +144,13 @@ def simulate(seed: int, assumed: Assumptions, events_a_series: int = 0) -> World
     told = Told()
     carry = Carriers(calm, assumed, active, weight)
     about_anything = np.zeros(hours)
+    mean, volume = np.zeros((assumed.series, hours)), np.zeros(assumed.series)
     for series in range(assumed.series):
-        stories, negative = _calm(calm, assumed, market, float(rates[series]), float(part[series]))
+        share = float(rates[series]) / float(part[series]) / assumed.market_a_day
+        tilt = 1 + calm.uniform(0, 0.3) * np.sin((np.arange(hours) % 24 - calm.uniform(0, 24)) / 24 * 2 * np.pi)
+        volume[series] = calm.uniform(*assumed.volume_by_day)
+        mean[series] = market * share * tilt
+        stories, negative = _calm(calm, assumed, mean[series], float(volume[series]), float(part[series]))
         about_anything += stories
         for hour in np.flatnonzero(stories):
             for number in range(int(stories[hour])):
@@ -133,10 +162,11 @@ def simulate(seed: int, assumed: Assumptions, events_a_series: int = 0) -> World
     loud = Carriers(other, assumed, active, weight)
     for event in [*_past(other, assumed, rates), *events]:
         for _ in range(event.size):
-            at = event.hour + min(other.exponential(8.0), 23.9) + other.random() * 0.1
+            at = event.hour + min(other.exponential(EVENT_DELAY_HOURS), 23.9) + other.random() * 0.1
             if at < hours:
                 loud.tell(told, (event.series,), at, True, assumed.more_families_event)
-    return World(hours, told, events, rates, tuple(f"company:{one}" for one in range(assumed.series)), BEGUN)
+    names = tuple(f"company:{one}" for one in range(assumed.series))
+    return World(hours, told, events, rates, names, BEGUN, Truth(mean, part * _TONE, volume))
 
 
 def _active(random: np.random.Generator, assumed: Assumptions, hours: int) -> Floats:
@@ -153,27 +183,19 @@ def _active(random: np.random.Generator, assumed: Assumptions, hours: int) -> Fl
 
 
 def _calm(
-    random: np.random.Generator, assumed: Assumptions, market: npt.NDArray[np.int64], rate: float, part: float
+    random: np.random.Generator, assumed: Assumptions, mean: Floats, volume: float, part: float
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    hours = len(market)
+    hours = len(mean)
 
     def restless(spread: float, length: int) -> Floats:
         return np.repeat(random.gamma(1 / spread, spread, -(-hours // length)), length)[:hours]
 
-    tilt = 1 + random.uniform(0, 0.3) * np.sin((np.arange(hours) % 24 - random.uniform(0, 24)) / 24 * 2 * np.pi)
-    share = rate / part / assumed.market_a_day
-    mean = (
-        market
-        * share
-        * tilt
-        * restless(random.uniform(*assumed.volume_by_day), 24)
-        * restless(assumed.clumps_by_hour, 1)
-    )
+    mean = mean * restless(volume, 24) * restless(assumed.clumps_by_hour, 1)
     stories = random.poisson(mean)
-    negative = random.binomial(stories, np.minimum(part * restless(assumed.tone_by_day, 24) * 0.8, 0.95))
+    negative = random.binomial(stories, np.minimum(part * restless(assumed.tone_by_day, 24) * _TONE, MOST_NEGATIVE))
     for hour in np.flatnonzero(negative):
         for _ in range(int(random.binomial(int(negative[hour]), assumed.followed))):
-            later = hour + int(random.exponential(3.0))
+            later = hour + int(random.exponential(FOLLOWED_HOURS))
             if later < hours:
                 stories[later] += 1
                 negative[later] += 1
@@ -193,7 +215,7 @@ class Carriers:
         chosen = random.choice(len(awake), families, replace=False, p=awake / awake.sum())
         carried: list[tuple[float, int]] = []
         for place, family in enumerate(chosen):
-            first = at if place == 0 else at + random.exponential(3.0)
+            first = at if place == 0 else at + random.exponential(PICKED_UP_HOURS)
             carried.append((first, int(family)))
             again = int(random.geometric(1 / self._assumed.copies)) - 1
             carried += [(first + random.exponential(2.0), int(family)) for _ in range(again)]
@@ -225,4 +247,4 @@ def _past(random: np.random.Generator, assumed: Assumptions, rates: Floats) -> l
 
 
 def _size(random: np.random.Generator, rate: float) -> int:
-    return int(max(random.integers(3, 10), round(rate * random.uniform(1, 2.5))))
+    return int(max(random.integers(SMALLEST, LARGEST + 1), round(rate * random.uniform(*TIMES_A_DAY))))

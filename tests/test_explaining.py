@@ -112,6 +112,8 @@ def test_a_surge_is_explained_with_every_test_and_the_severity_formula(
     assert "a surge: it alerts" in told.output
     assert all(word in told.output for word in ("volume", "tone", "score", "rarity", "allowed", "quiet -> pending"))
     assert told.output.count("- house-0, house-1: Title") == 10
+    assert spike.considered[0].carried < 0.01
+    assert "as many usual stories are carried by so many families" in told.output
     plain = json.loads(run.invoke(squall, ["alerts", "explain", id_, "--json"]).output)
     assert len(plain["findings"]) == 1
     assert {one["detector"] for one in plain["findings"][0]["considered"]} >= {"volume", "tone"}

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from alerts.lifecycle import Alert, ChangeReason, advance
-from alerts.rules import Rules
+from alerts.rules import Detector, Rules
 from alerts.spikes import Severity, Spike, Verdict, spikes
-from alerts.surprise import false_alerts_a_week, smallest_surge, tail
+from alerts.surprise import crossings_a_week, false_alerts_a_week, rarer, rarer_a_week, smallest_surge, tail
 from alerts.windows import HISTORY, MARKET, SIGHTINGS, WATCHED, Window, windows
 
 HOUR = timedelta(hours=1)
@@ -92,7 +92,7 @@ def test_a_lavish_budget_still_meets_the_limit_on_false_discoveries() -> None:
 
 def test_company_in_a_crowd_of_surges_needs_less_than_one_alone() -> None:
     rules = Rules(false_alerts_per_week=50, false_discovery_rate=0.01)
-    weak = window(9, series="theme:weak")
+    weak = window(11, series="theme:weak")
     assert only(weak, rules=rules).verdict is Verdict.AMONG_MANY
     crowd = [window(40, series=f"theme:{number}") for number in range(9)]
     found = {spike.series: spike.verdict for spike in spikes([weak, *crowd], rules)}
@@ -103,12 +103,49 @@ def test_one_event_in_several_lengths_is_one_spike_and_pays_for_each_length() ->
     lengths = [window(14, 0.2, hours=3), window(15, 0.8, hours=12), window(16, 1.6, hours=24)]
     spike = only(*lengths)
     assert spike.hours == 3
-    assert spike.p_value == pytest.approx(3 * float(tail(14, 0.2, 0.5)))
+    least = tail(Rules().minimum_negative, 0.2, 0.5)
+    alone = float(rarer(tail(14, 0.2, 0.5), least))
+    assert spike.p_value == pytest.approx(alone / Rules().part(Detector.VOLUME), abs=0)
 
 
 def test_a_length_that_meets_the_minimums_goes_before_a_rarer_one_that_does_not() -> None:
     spike = only(window(14, 0.1, hours=3, publishers=1), window(16, 1.0, hours=24, publishers=2))
     assert (spike.verdict, spike.hours) == (Verdict.SURGE, 24)
+
+
+def test_stories_that_more_families_carry_than_usual_are_rarer() -> None:
+    usual, wide = only(window(7, 1.0)), only(replace(window(7, 1.0), carried=1e-4))
+    assert (usual.verdict, wide.verdict) == (Verdict.USUAL, Verdict.SURGE)
+    assert wide.per_week < usual.per_week / 10
+    assert wide.p_value < usual.p_value / 10
+    assert wide.considered[0].carried == 1e-4
+
+
+def test_how_far_they_are_carried_cannot_stand_in_for_too_few_stories() -> None:
+    assert only(replace(window(2, 0.01), carried=1e-9), rules=Rules(false_alerts_per_week=5)).verdict is Verdict.TOO_FEW
+
+
+@given(st.floats(0.001, 20), st.floats(0.05, 3), st.integers(0, 30), st.floats(1e-6, 1), st.sampled_from([1, 3, 24]))
+def test_what_is_as_rare_counts_every_count_with_its_second_mark(
+    mean: float, dispersion: float, more: int, second: float, hours: int
+) -> None:
+    least = int(mean) + 2
+    level = float(crossings_a_week(least + more, hours, mean, dispersion)) * second
+    counts = np.arange(least, least + 20_000)
+    every = np.minimum(crossings_a_week(counts, hours, mean, dispersion), level).sum()
+    assert rarer_a_week(level, hours, mean, dispersion, least) == pytest.approx(every, rel=1e-6)
+
+
+def test_the_product_of_two_marks_is_as_rare_as_said() -> None:
+    """Counts with a second mark that is itself whole, so that both err on the side of silence."""
+    random = np.random.default_rng(5)
+    counts, marks = random.negative_binomial(2, 0.6, 400_000), random.poisson(1.5, 400_000)
+    dispersion, mean = 0.5, 2 * 0.4 / 0.6
+    product = tail(counts, mean, dispersion) * stats.poisson.sf(marks - 1, 1.5)
+    for level in (1e-4, 1e-3, 1e-2):
+        seen = ((product <= level) & (counts >= 3)).mean()
+        assert seen <= float(rarer(level, tail(3, mean, dispersion))) * 1.1
+        assert seen >= level * 0.1
 
 
 def test_an_empty_window_is_never_the_most_telling_one() -> None:

@@ -67,6 +67,23 @@ def test_distinct_fresh_stories_are_counted_once_within_hour_buckets(now: dateti
     assert window.exposure == 18
 
 
+def test_how_far_stories_are_carried_is_judged_by_what_the_markets_stories_usually_are(now: datetime) -> None:
+    """The market's own young stories say nothing yet; those older than two days do."""
+
+    def carried(usual_families: int, families: int) -> float:
+        houses = [f"house-{number}" for number in range(20)]
+        old = [(MARKET, 100 + n, now - (50 + n) * HOUR, houses[:usual_families]) for n in range(150)]
+        young = [(name, n, now - n * HOUR, houses[:families]) for n in range(4) for name in (MARKET, BANKS)]
+        watch = watched(now - 40 * 24 * HOUR, BANKS)
+        return of(windows(history(flat(now, 29)), sightings([*old, *young]), watch, now, Rules()), 24).carried
+
+    assert carried(1, 1) == 1
+    assert carried(1, 3) < 1e-4
+    assert carried(1, 4) < carried(1, 3) < carried(1, 2) < 1
+    assert carried(3, 3) > 0.1
+    assert carried(3, 5) < carried(3, 3)
+
+
 def test_the_expected_count_is_the_usual_share_of_the_markets_stories(now: datetime) -> None:
     found = windows(history(flat(now, 29)), seen(now, 2), watched(now - 40 * 24 * HOUR, BANKS), now, Rules())
     assert of(found, 24).expected == pytest.approx(1.0, rel=0.1)
