@@ -7,8 +7,10 @@ never  measures a page of its own making: what is timed are the questions that t
     python benchmarks/dashboard.py --store /tmp/big.duckdb                  # makes ten million headlines first: minutes
     python benchmarks/dashboard.py --store /tmp/big.duckdb --memory         # needs playwright and a chromium
 
-Questions are recorded while the app draws each page once, and then asked again in rounds through the read service of
-another process, which stores 50 headlines a second meanwhile; both stay on two cores.
+Questions and requests are recorded while the app draws each page once, and asked again in rounds through the read
+service of another process, which stores 50 headlines a second meanwhile; both stay on two cores. What a page keeps for
+the day once it knows it (the model's unknown words) has a line of its own. It ends with an error when a page cannot be
+drawn, or when fewer headlines were stored than that.
 """
 
 from __future__ import annotations
@@ -25,12 +27,14 @@ import argparse
 import json
 import os
 import shutil
+import socket
 import statistics
 import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -39,12 +43,19 @@ from benchmarks import big_store
 from dashboard.app import PLACES
 from models.score import Score
 from monitor.news.headlines import Headline, Standing
+from monitor.service.page_actions import for_pages
+from monitor.settings import Settings
 from monitor.storage.reading import Reader
 from monitor.storage.readservice import ReadService
 from monitor.storage.store import Batch, Scored, Store
 
 CORES = 2
 ROWS_A_SECOND = 50
+# The first and the last second are not whole ones.
+_ENOUGH = 0.9
+# What a page asks once a day and keeps.
+_KEPT = "odd_words"
+Call = tuple[Callable[..., object], str, dict[str, object]]
 # What the app is opened with; the words of the searches: often, seldom, several, and none at all.
 VISITS: tuple[tuple[str, str, dict[str, str]], ...] = (
     ("Overview, 7 days", "", {}),
@@ -79,16 +90,19 @@ def serve(path: Path) -> None:
     """Answer questions, and store rows each second, until the standard input ends."""
     pin()
     stopping = threading.Event()
-    with Store.open(path, datetime.now(UTC), memory_limit="2GB", threads=CORES) as store, ReadService(store):
-        writer = threading.Thread(target=_write, args=(store, stopping), daemon=True)
-        writer.start()
-        print("ready", flush=True)
-        sys.stdin.read()
-        stopping.set()
-        writer.join()
+    settings = Settings.model_validate({"store": {"path": str(path)}})
+    with Store.open(path, datetime.now(UTC), memory_limit="2GB", threads=CORES) as store:
+        acts = for_pages(settings, store, lambda: datetime.now(UTC), {})
+        with ReadService(store, acts), ThreadPoolExecutor(1) as writer:
+            begun, writing = time.monotonic(), writer.submit(_write, store, stopping)
+            print("ready", flush=True)
+            sys.stdin.read()
+            stopping.set()
+            print(writing.result() / (time.monotonic() - begun), flush=True)
 
 
-def _write(store: Store, stopping: threading.Event) -> None:
+def _write(store: Store, stopping: threading.Event) -> int:
+    """Store rows each second; how many."""
     number, late = 0, 0.0
     while not stopping.wait(max(0.0, 1.0 - late)):
         begun, now = time.monotonic(), datetime.now(UTC)
@@ -103,6 +117,7 @@ def _write(store: Store, stopping: threading.Event) -> None:
         score = Scored(Score(0.2, 0.5, 0.3, (("Macro", 0.9),), "model-1"))
         store.append(Batch(headlines=new, scores={one.id: score for one in new}), now)
         late = time.monotonic() - begun
+    return number
 
 
 @contextmanager
@@ -115,6 +130,11 @@ def served(path: Path) -> Iterator[subprocess.Popen[str]]:
     try:
         assert process.stdout.readline().strip() == "ready", "the read service did not start"
         yield process
+        process.stdin.close()
+        stored = float(process.stdout.readline() or 0)
+        print(f"{stored:.1f} headlines were stored each second meanwhile", flush=True)
+        if stored < ROWS_A_SECOND * _ENOUGH:
+            raise SystemExit(f"that is not {ROWS_A_SECOND}: nothing above was measured as stated")
     finally:
         process.stdin.close()
         process.wait(60)
@@ -123,28 +143,38 @@ def served(path: Path) -> Iterator[subprocess.Popen[str]]:
 # What is measured
 
 
-def recorded(path: Path, module: str, asked: dict[str, str]) -> list[tuple[str, dict[str, object]]]:
-    """The questions that a page asks when it is opened at an address, in order."""
+def recorded(path: Path, module: str, asked: dict[str, str]) -> list[Call]:
+    """The questions and requests of a page that is opened at an address, in order.
+
+    Raises:
+        SystemExit: when the page cannot be drawn.
+    """
     from streamlit.testing.v1 import AppTest
 
-    calls: list[tuple[str, dict[str, object]]] = []
-    plain = Reader.query
+    calls: list[Call] = []
+    plain = {"query": Reader.query, "act": Reader.act}
 
-    def noted(self: Reader, name: str, **params: object) -> Any:
-        calls.append((name, params))
-        return plain(self, name, **params)
+    def noting(how: str) -> Any:
+        def noted(self: Reader, name: str, **params: object) -> Any:
+            calls.append((plain[how], name, params))
+            return plain[how](self, name, **params)
 
-    Reader.query = noted  # type: ignore[method-assign]  # for as long as one page is drawn
+        return noted
+
     try:
+        for how in plain:
+            setattr(Reader, how, noting(how))
         words = f"from pathlib import Path\nfrom dashboard import frame, {module}\n"
         app = AppTest.from_string(words + f"frame.show(Path({str(path)!r}), {module}.draw)", default_timeout=300)
         for name, value in asked.items():
             app.query_params[name] = value
         app.run()
-        if app.exception or any("could not be drawn" in one.value for one in app.error):
-            print(f"{module} {asked}: {[one.value for one in (*app.exception, *app.error)]}", file=sys.stderr)
+        faults = [one.value for one in (*app.exception, *app.error)]
+        if faults:
+            raise SystemExit(f"{module} {asked} could not be drawn: {faults}")
     finally:
-        Reader.query = plain  # type: ignore[method-assign]  # as it was
+        for how, method in plain.items():
+            setattr(Reader, how, method)
     return calls
 
 
@@ -153,15 +183,20 @@ def measure(path: Path, rounds: int) -> list[dict[str, object]]:
     modules = {place.path: place.module for place in PLACES}
     found = []
     with served(path), Reader.open(path) as reader:
-        visits = [(name, recorded(path, modules[page], asked)) for name, page, asked in VISITS]
-        taken: dict[str, list[float]] = {name: [] for name, _ in visits}
+        visits: dict[str, list[Call]] = {}
+        for name, page, asked in VISITS:
+            calls = recorded(path, modules[page], asked)
+            visits[name] = [call for call in calls if call[1] != _KEPT]
+            if kept := [call for call in calls if call[1] == _KEPT]:
+                visits[f"{name}, once a day"] = kept
+        taken: dict[str, list[float]] = {name: [] for name in visits}
         for _ in range(rounds):
-            for name, calls in visits:
+            for name, calls in visits.items():
                 begun = time.perf_counter()
-                for question, params in calls:
-                    reader.query(question, **params)
+                for ask, question, params in calls:
+                    ask(reader, question, **params)
                 taken[name].append((time.perf_counter() - begun) * 1000)
-        for name, calls in visits:
+        for name, calls in visits.items():
             times = sorted(taken[name])
             late = times[min(len(times) - 1, int(len(times) * 0.95))]
             row = {"page": name, "questions": len(calls), "median": round(statistics.median(times)), "p95": round(late)}
@@ -173,23 +208,46 @@ def measure(path: Path, rounds: int) -> list[dict[str, object]]:
     return found
 
 
+# Draws itself twice a second, and notes each time by a byte.
+_HASTY = """
+from datetime import timedelta
+from dashboard import app, frame, reads
+if not hasattr(reads, "uncounted"):
+    reads.uncounted = reads.status
+    def counted(reader):
+        with open({drawn!r}, "ab") as file:
+            file.write(b".")
+        return reads.uncounted(reader)
+    reads.status = counted
+frame.REFRESH = timedelta(seconds=0.5)
+app.main()
+"""
+# An open page has its charts' caches filled after so many drawings.
+_WARM = 100
+# Without them the heap is told in steps, and holds what only waits to be collected.
+_EXACT = ["--no-sandbox", "--enable-precise-memory-info", "--js-flags=--expose-gc"]
+
+
 def memory(path: Path, refreshes: int, day: int, browser: str) -> dict[str, float]:
     """Megabytes of the dashboard's process and of the page's script: after a warm-up, and after all refreshes.
 
     Args:
         refreshes: how often the page is opened anew in the browser.
         day: how often it draws itself anew after that; 5760 times is a day of one each 15 seconds, done faster here.
+
+    Raises:
+        SystemExit: when the page did not draw itself as often in four times the time that it was given.
     """
     from playwright.sync_api import sync_playwright
 
     with tempfile.TemporaryDirectory() as folder, served(path):
         script = Path(folder) / "hasty.py"
-        script.write_text(
-            "from datetime import timedelta\nfrom dashboard import app, frame\n"
-            "frame.REFRESH = timedelta(seconds=0.5)\napp.main()\n",
-            encoding="utf-8",
-        )
-        port = 8690
+        drawn = Path(folder) / "drawn"
+        drawn.touch()
+        script.write_text(_HASTY.format(drawn=str(drawn)), encoding="utf-8")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
         command = [sys.executable, "-m", "streamlit", "run", str(script), f"--server.port={port}",
                    "--server.address=127.0.0.1", "--server.headless=true", "--browser.gatherUsageStats=false",
                    "--server.fileWatcherType=none", "--", "--store", str(path)]  # fmt: skip
@@ -199,32 +257,41 @@ def memory(path: Path, refreshes: int, day: int, browser: str) -> dict[str, floa
             for line in app.stdout:
                 if "URL" in line:
                     break
+            # A pipe that nobody empties would stop the app once it is full.
+            threading.Thread(target=app.stdout.read, daemon=True).start()
             with sync_playwright() as started:
-                page = started.chromium.launch(executable_path=browser, args=["--no-sandbox"]).new_page()
-                return _grown(page, f"http://127.0.0.1:{port}", app.pid, refreshes, day)
+                page = started.chromium.launch(executable_path=browser, args=_EXACT).new_page()
+                return _grown(page, f"http://127.0.0.1:{port}", app.pid, drawn, refreshes, day)
         finally:
             app.terminate()
             app.wait(30)
 
 
-def _grown(page: Any, url: str, pid: int, refreshes: int, day: int) -> dict[str, float]:
+def _grown(page: Any, url: str, pid: int, drawn: Path, refreshes: int, day: int) -> dict[str, float]:
     def heap() -> float:
-        return float(page.evaluate("(window.gc && gc(), performance.memory.usedJSHeapSize)")) / 1e6
+        return float(page.evaluate("(gc(), performance.memory.usedJSHeapSize)")) / 1e6
 
     def opened(times: int) -> None:
         for _ in range(times):
             page.goto(url)
             page.get_by_text("Latest negative stories").first.wait_for(timeout=120_000)
 
+    def drew(wanted: int) -> int:
+        before, patience = drawn.stat().st_size, time.monotonic() + 4 * wanted * 0.5 + 60
+        while (times := drawn.stat().st_size - before) < wanted:
+            if time.monotonic() > patience:
+                raise SystemExit(f"the page drew itself {times} times, not {wanted}: too slowly to simulate a day")
+            page.wait_for_timeout(1000)
+        return times
+
     opened(20)
     page.wait_for_timeout(20_000)
     told = {"warm_process": _resident(pid), "warm_page": heap()}
     opened(refreshes)
     told["reopened_process"] = _resident(pid)
-    page.wait_for_timeout(20_000)
+    drew(_WARM)
     told["before_day_page"] = heap()
-    page.wait_for_timeout(day * 500)
-    return told | {"day_process": _resident(pid), "day_page": heap()}
+    return told | {"day_drawn": drew(day), "day_process": _resident(pid), "day_page": heap()}
 
 
 def _resident(pid: int) -> float:

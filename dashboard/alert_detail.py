@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
-from dashboard import acting, alert_buttons, charts, frame, reads, texts
+from dashboard import acting, alert_buttons, charts, frame, reads, story_list, texts
 
 _MOST_STORIES = 25
 _BEFORE, _AFTER = timedelta(days=4), timedelta(days=1)
@@ -115,14 +115,14 @@ def _evidence(moment: frame.Moment, alert: dict[str, Any]) -> None:
     if not found:
         st.caption("No story was noted with this alert.")
     for story in found[:_MOST_STORIES]:
-        _story(moment, story)
+        _story(moment, story, alert["series"])
     if more := found[_MOST_STORIES:]:
         with st.expander(texts.count(len(more), "earlier story", "earlier stories")):
             for story in more:
-                _story(moment, story)
+                _story(moment, story, alert["series"])
 
 
-def _story(moment: frame.Moment, story: reads.Story) -> None:
+def _story(moment: frame.Moment, story: reads.Story, series: str) -> None:
     with st.container(gap=None):
         link = texts.linked(story.title, story.link)
         if link is None:
@@ -132,7 +132,13 @@ def _story(moment: frame.Moment, story: reads.Story) -> None:
             st.markdown(link)
         publishers = ", ".join(texts.literal(one) for one in story.publishers)
         when = f"{moment.zone.clock(story.at)} ({texts.ago(story.at, moment.now)})"
-        st.caption(f"{publishers} · {when} · {story.negative:.0%} negative")
+        about = (story.at, story.link, story.title)
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.caption(f"{publishers} · {when} · {story.negative:.0%} negative", width="content")
+            if moment.live:
+                ticker = series.partition(":")[2] if series.startswith("company:") else ""
+                story_list.which_words(moment, about, story.title, ticker, f"evidence_why_{hash(about)}")
+        story_list.words(about)
 
 
 def _timeline(moment: frame.Moment, alert: dict[str, Any]) -> None:

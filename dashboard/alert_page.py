@@ -56,7 +56,7 @@ def _list(moment: frame.Moment) -> None:
     since = datetime(1970, 1, 1, tzinfo=UTC) if days is None or days > 10000 else now - timedelta(days=days)
     every = reads.alerts(moment.reader, since, now + timedelta(days=1))
     if days is None:
-        every = every.filter(pl.col("state").is_in(_OPEN))
+        every = gravest_first(every.filter(pl.col("state").is_in(_OPEN)))
     if every.is_empty():
         words = "No alert is open." if days is None else "There was no alert in this time."
         st.success(
@@ -87,6 +87,12 @@ def _list(moment: frame.Moment) -> None:
         alt="Alerts",
     )
     st.caption("Choose a row (the box at its left) to see the evidence.")
+
+
+def gravest_first(opened: pl.DataFrame) -> pl.DataFrame:
+    """As the overview has open alerts: by severity, the least probable first among equals, then the latest."""
+    rank = pl.col("severity").replace_strict({name: at for at, name in enumerate(texts.SEVERITIES)}, default=9)
+    return opened.sort(rank, "p_value", "opened_at", "id", descending=[False, False, True, False])
 
 
 def _filters(every: pl.DataFrame) -> tuple[list[str], list[str], list[str], list[str]]:

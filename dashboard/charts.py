@@ -118,7 +118,14 @@ def tone(
     return alt.LayerChart(layer=[*marks.alert_marks(marked, over), *behind, zero, points, line], height=height)
 
 
-def heatmap(found: pl.DataFrame, over: Period, most: int = 20) -> alt.Chart:
+# From below the usual to far above it. What is usual recedes into the page, so each ground has its own.
+_HEAT = {
+    False: ["#7fb2d8", "#c9d3db", "#efc9b0", "#dd7a5c", "#a81f1f"],
+    True: ["#33658c", "#2c3945", "#7d4a3b", "#c4583f", "#ff7765"],
+}
+
+
+def heatmap(found: pl.DataFrame, over: Period, most: int = 20, *, dark: bool = False) -> alt.Chart:
     """A row for each series, a column for each stretch of time: the redder, the more above the usual.
 
     A click on a cell is told as selection `POINT` of the fields `series`, `start` and `end` (milliseconds).
@@ -127,6 +134,7 @@ def heatmap(found: pl.DataFrame, over: Period, most: int = 20) -> alt.Chart:
         found: `dashboard.reads.heat`.
         over: the period that the chart spans.
         most: rows at most: those that stand out most.
+        dark: whether it is drawn on a dark page.
     """
     loudest = found.group_by("series").agg(pl.col("surplus").max().fill_null(0.0), pl.col("negative").sum())
     kept = loudest.sort("surplus", "negative", "series", descending=[True, True, False]).head(most)["series"]
@@ -149,9 +157,7 @@ def heatmap(found: pl.DataFrame, over: Period, most: int = 20) -> alt.Chart:
     ]
     colour = alt.Color(
         "heat:Q",
-        scale=alt.Scale(
-            domain=[-2, 0, 1, 3, 6], range=["#7fb2d8", "#c9d3db", "#efc9b0", "#dd7a5c", "#a81f1f"], clamp=True
-        ),
+        scale=alt.Scale(domain=[-2, 0, 1, 3, 6], range=_HEAT[dark], clamp=True),
         legend=None,
     )
     y = alt.Y(

@@ -49,7 +49,8 @@ def calibration(measured: Mapping[str, Sequence[Mapping[str, float]]], names: Ma
             ],
         )
     )
-    return alt.LayerChart(layer=[ideal, drawn], height=340)
+    # The legend stands beneath the plot and takes its height from it.
+    return alt.LayerChart(layer=[ideal, drawn], height=300 + 30 * len(measured))
 
 
 def mix(drift: pl.DataFrame) -> alt.LayerChart:

@@ -184,6 +184,10 @@ def abstained(found: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+# As wide as keeps six columns beside the chart of 1280 pixels.
+_FIGURE = 76
+
+
 def _measured(told: dict[str, Any]) -> None:
     metrics = told["metrics"]
     st.markdown("##### Measured on rows that it was not trained on")
@@ -196,7 +200,9 @@ def _measured(told: dict[str, Any]) -> None:
             st.columns([3, 2], gap="large") if metrics.get("calibration") else (st.container(), st.container())
         )
         with left:
-            st.dataframe(held_out(metrics["test"]), hide_index=True, alt="Held-out figures")
+            found = held_out(metrics["test"])
+            widths = {name: st.column_config.NumberColumn(width=_FIGURE) for name in found.columns[1:]}
+            st.dataframe(found, hide_index=True, alt="Held-out figures", column_config=widths)
             st.caption("Calibration error is how far confidence and accuracy lie apart, on average; 0 is perfect.")
         with right:
             if metrics.get("calibration"):

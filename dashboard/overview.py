@@ -19,6 +19,7 @@ from dashboard import charts, choosing, frame, reads, texts
 _RANGE = "overview_range"
 _MOST_CARDS = 4
 _MOST_STORIES = 8
+_STATES = ("firing", "pending", "recovering", "no_data", "error")
 _CHOICES = (reads.Choice.DAY, reads.Choice.WEEK, reads.Choice.MONTH)
 
 
@@ -65,11 +66,13 @@ def _risk_now(moment: frame.Moment) -> None:
 
 
 def _tally(opened: pl.DataFrame) -> str:
-    """`2 firing · 1 pending`, the gravest severity of each as its colour."""
+    """`2 firing · 1 pending`, what is under way first, the gravest severity of each as its colour."""
     parts = []
-    for state, among in opened.group_by("state", maintain_order=True):
+    by_state = {str(state): among for (state,), among in opened.group_by("state", maintain_order=True)}
+    for state in sorted(by_state, key=[*_STATES, *by_state].index):
+        among = by_state[state]
         gravest = next((one for one in texts.SEVERITIES if one in among["severity"]), "info")
-        look, colour = texts.look(texts.STATES, str(state[0])), texts.look(texts.SEVERITIES, gravest).colour
+        look, colour = texts.look(texts.STATES, state), texts.look(texts.SEVERITIES, gravest).colour
         parts.append(f":{colour}[**{among.height}** {look.word.lower()}]")
     return " · ".join(parts)
 
@@ -184,7 +187,7 @@ def _heat(moment: frame.Moment, over: reads.Period, counted: pl.DataFrame, kind:
             st.session_state[f"{key}_cell"] = dict(points[0])
 
     st.altair_chart(
-        charts.heatmap(found, over),
+        charts.heatmap(found, over, dark=st.context.theme.type == "dark"),
         key=key,
         on_select=chosen,
         selection_mode=charts.POINT,

@@ -7,7 +7,7 @@ never  shows a title as anything but text, and never works a score out itself: t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import polars as pl
@@ -70,20 +70,31 @@ def _story(moment: frame.Moment, row: Mapping[str, Any], series: str, key: str) 
         if moment.live:
             ticker = series.partition(":")[2] if series.startswith("company:") else ""
             asked = ticker if ticker in (row["companies"] or ()) else ""
-            st.button(
-                "Which words?",
-                key=f"{key}_why_{row['id']}",
-                on_click=_ask,
-                args=(moment, row["id"], row["title"], asked),
-                type="tertiary",
-                icon=":material/psychology_alt:",
-                help="Show what each word added to the score.",
-            )
-    _words(row["id"])
+            which_words(moment, row["id"], row["title"], asked, f"{key}_why_{row['id']}")
+    words(row["id"])
 
 
-def _ask(moment: frame.Moment, headline: int, title: str, company: str) -> None:
-    kept: dict[int, Any] = st.session_state.setdefault(_WORDS, {})
+def which_words(moment: frame.Moment, headline: Hashable, title: str, company: str, key: str) -> None:
+    """The button that asks for the words; `words` shows the answer.
+
+    Args:
+        headline: tells it from others of the visit.
+        company: its ticker, where the score towards it is asked about; else "".
+        key: of the button.
+    """
+    st.button(
+        "Which words?",
+        key=key,
+        on_click=_ask,
+        args=(moment, headline, title, company),
+        type="tertiary",
+        icon=":material/psychology_alt:",
+        help="Show what each word added to the score.",
+    )
+
+
+def _ask(moment: frame.Moment, headline: Hashable, title: str, company: str) -> None:
+    kept: dict[Hashable, Any] = st.session_state.setdefault(_WORDS, {})
     if headline in kept and not isinstance(kept[headline], str):
         del kept[headline]  # pressed again: put away
         return
@@ -96,7 +107,8 @@ def _ask(moment: frame.Moment, headline: int, title: str, company: str) -> None:
     kept[headline] = told
 
 
-def _words(headline: int) -> None:
+def words(headline: Hashable) -> None:
+    """What each word of a headline added to its score, where that was asked; else nothing."""
     told = st.session_state.get(_WORDS, {}).get(headline)
     if told is None:
         return

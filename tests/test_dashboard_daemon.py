@@ -217,6 +217,28 @@ def test_the_model_says_what_it_thinks_of_a_typed_headline(running: Running) -> 
     assert shown(running, "model") > 50
 
 
+@pytest.mark.parametrize(("path", "words"), [("alerts", "What happened"), ("series", "Stories, ")])
+def test_which_words_made_the_score_of_a_headline_behind_an_alert(running: Running, path: str, words: str) -> None:
+    page = running.page
+    if path == "alerts":
+        page.goto(running.url)
+        ready(page, "Risk now")
+        page.locator('a[href*="alert=alert_"]').first.click()
+    else:
+        page.goto(f"{running.url}/series?series=theme:bank-stress&range=24+hours")
+    ready(page, words)
+    answered = page.get_by_text("Bold words speak for it")
+    for _ in range(5):  # as above: the model may still be being loaded
+        page.get_by_role("button", name="Which words?").first.click()
+        with suppress(playwright.TimeoutError):
+            answered.first.wait_for(timeout=25_000)
+            break
+    answered.first.wait_for(timeout=PATIENCE)
+    assert page.locator('[data-testid="stMain"] strong').count() > 0
+    page.get_by_role("button", name="Which words?").first.click()
+    answered.first.wait_for(state="detached", timeout=PATIENCE)
+
+
 @pytest.mark.parametrize(
     ("path", "words"),
     [("series", "Monitor running"), ("stories", "Monitor running"), ("settings", "Settings in force")],

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dashboard.alert_page import gravest_first
 from monitor.storage.queries import QUERIES, Query
 from monitor.storage.reading import Reader
 from monitor.storage.store import Store
@@ -153,6 +154,31 @@ def test_alerts_are_found_by_the_time_that_they_were_open(reader: Reader) -> Non
     assert ids(NOW - 3 * DAY, NOW - 2 * DAY) == []
     assert ids(NOW - DAY, NOW, "topic:Macro") == [faded]
     assert reader.query("open_alerts")["id"].to_list() == [firing]
+
+
+def test_open_alerts_come_by_severity_then_surprise_then_time(tmp_path: Path) -> None:
+    path = tmp_path / "squall.duckdb"
+    told = [
+        # id, state, severity, p-value, hours ago
+        ("late", "firing", "warning", 1e-6, 1),
+        ("early", "firing", "warning", 1e-6, 9),
+        ("odd", "recovering", "warning", 1e-12, 5),
+        ("grave", "pending", "critical", 1e-3, 7),
+        ("light", "firing", "info", 1e-20, 2),
+        ("over", "resolved", "critical", 1e-30, 3),
+    ]
+    with Store.open(path, NOW) as store, store.database.reading() as cursor:
+        cursor.executemany(
+            "INSERT INTO alerts BY NAME SELECT $1 AS id, 'market' AS series, $2 AS state, $3 AS severity, "
+            "$5::TIMESTAMPTZ AS opened_at, $5::TIMESTAMPTZ AS last_spike_at, 3 AS hours, 9 AS observed, "
+            "1.0 AS expected, $4::DOUBLE AS p_value, 9 AS peak_observed, 1.0 AS peak_expected, "
+            "$4::DOUBLE AS peak_p_value, $5::TIMESTAMPTZ AS peak_at, '[]' AS evidence",
+            [(name, state, severity, p, NOW - timedelta(hours=ago)) for name, state, severity, p, ago in told],
+        )
+    with Reader.open(path) as reader:
+        opened = reader.query("open_alerts")
+    assert opened["id"].to_list() == ["grave", "odd", "late", "early", "light"]
+    assert gravest_first(opened.sample(fraction=1, shuffle=True, seed=3))["id"].to_list() == opened["id"].to_list()
 
 
 def test_one_alert_comes_with_evidence_history_and_messages(reader: Reader) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import polars as pl
 import pytest
 
 from alerts.rules import Rules
-from alerts.spikes import Verdict
+from alerts.spikes import Spike, Verdict
 from models.score import Score
 from monitor.backtesting.tuning import Weeks, tried
 from monitor.errors import ServiceError
@@ -67,6 +68,46 @@ def test_it_finds_what_happened_and_stricter_rules_do_not(weeks: Weeks) -> None:
     assert bank.observed >= RULES.minimum_negative
     assert [one.fired_at for one in found.alerts] == sorted(one.fired_at for one in found.alerts)
     assert tried(weeks, FEW, {}, seconds=300).alerts == ()
+
+
+@pytest.mark.parametrize(
+    "turned",
+    [
+        {},
+        {"minimum_negative": 1, "minimum_ratio": 1.0, "false_alerts_per_week": 20.0, "false_discovery_rate": 0.5},
+        {"minimum_publishers": 1, "breaking_publishers": 2, "pending_minutes": 120, "recovering_minutes": 60},
+        {"detectors": ("tone", "slow"), "false_alerts_per_week": 50.0, "leave_out_hours": 48},
+    ],
+)
+def test_what_is_passed_over_changes_no_alert(weeks: Weeks, turned: dict[str, object]) -> None:
+    """Against a full look at every hour: the same alerts to the last digit, and most hours need no such look."""
+
+    class Thorough(Weeks):
+        """Looks in full, always."""
+
+        def __init__(self) -> None:
+            """The same weeks."""
+            self.__dict__.update(weeks.__dict__)
+
+        def telling(
+            self, now: datetime, rules: Rules, weights: Mapping[str, float], _: Collection[str]
+        ) -> tuple[Spike, ...]:
+            """All that detection says."""
+            return self.spikes(now, rules, weights)
+
+    rules = Rules.model_validate({**RULES.model_dump(), **turned})
+    expected = tried(Thorough(), rules, {}, seconds=300)
+    assert tried(weeks, rules, {}, seconds=300) == expected
+    if "false_alerts_per_week" not in turned:
+        assert expected.alerts
+
+
+def test_a_calm_hour_takes_no_full_look(weeks: Weeks) -> None:
+    calm = SURGE - 30 * HOUR
+    assert weeks.telling(calm, RULES, {}, ()) == ()
+    surging = weeks.telling(SURGE + 5 * HOUR, RULES, {}, ())
+    assert any(one.verdict is Verdict.SURGE for one in surging)
+    assert surging == weeks.spikes(SURGE + 5 * HOUR, RULES, {})
 
 
 def test_each_look_is_what_detection_says_of_that_moment(store: Path, weeks: Weeks) -> None:

@@ -11,7 +11,7 @@ anew. Counts are taken as they stand now: a copy that came late stands in the ho
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -22,6 +22,7 @@ from alerts.lifecycle import Alert, ChangeReason, advance
 from alerts.rules import Rules
 from alerts.spikes import Spike, spikes
 from alerts.windows import Past, windows
+from monitor.backtesting.calm import Ground
 from monitor.errors import ServiceError
 
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
@@ -106,6 +107,9 @@ class Weeks:
             .agg(pl.col("fetched", "negative_at", "negative_fetched").min(), pl.col("fresh").any())
             .sort("fetched", "publisher")
         )
+        self._ground = Ground(
+            self._history, self._sources, self._affinities, self._stories, self._watched, begun, self.until
+        )
         self._past_of: tuple[datetime, timedelta, pl.DataFrame] | None = None
 
     def sightings(self, now: datetime, rules: Rules) -> pl.DataFrame:
@@ -119,8 +123,19 @@ class Weeks:
         recent = pl.col("negative_at") >= now - rules.lookback - _HOUR
         return known.group_by("series", "story", maintain_order=True).agg(*told).filter("fresh", recent)
 
+    def telling(
+        self, now: datetime, rules: Rules, weights: Mapping[str, float], opened: Collection[str]
+    ) -> tuple[Spike, ...]:
+        """Of what detection would have said at `now`, at least all that moves an alert.
+
+        Args:
+            opened: series with an open alert.
+        """
+        calm = self._ground.unsurging(now, rules, weights, opened)
+        return self.spikes(now, rules, weights) if calm is None else calm
+
     def spikes(self, now: datetime, rules: Rules, weights: Mapping[str, float]) -> tuple[Spike, ...]:
-        """What detection would have said at `now`."""
+        """All that detection would have said at `now`."""
         earliest = now - timedelta(days=rules.baseline_days) - rules.longest_window
         sources = self._sources.filter(pl.col("hour").is_between(earliest, now))
         past = Past(sources, self._affinities_at(now, rules), weights)
@@ -161,7 +176,7 @@ def tried(
     fired: dict[str, TriedAlert] = {}
     whole, last = True, weeks.since
     for number, now in enumerate(moments, start=1):
-        found = weeks.spikes(now, rules, weights)
+        found = weeks.telling(now, rules, weights, open_alerts)
         detectors = {spike.series: spike.detector.value for spike in found}
         for change in advance(tuple(open_alerts.values()), found, now, rules, {}):
             _follow(open_alerts, fired, change.alert, change.reason, detectors)

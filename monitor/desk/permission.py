@@ -38,7 +38,7 @@ def objection(visitor: str, may_act: Collection[str], *, exposed: bool) -> str:
     told = visitor.strip().lower()
     if any(fnmatchcase(told, pattern.strip().lower()) for pattern in may_act):
         return ""
-    return f"{visitor} may only look: dashboard.may_act in the settings names who may act"
+    return f"the login {visitor} may only look: dashboard.may_act in the settings names who may act"
 
 
 def guarded(actions: Mapping[str, Act], may_act: Collection[str], *, exposed: bool) -> dict[str, Act]:

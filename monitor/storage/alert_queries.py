@@ -21,12 +21,11 @@ _ALERT_COLUMNS = """
 
 ALERT_QUERIES: dict[str, Query] = {
     "open_alerts": Query(
-        about="Alerts that are not resolved, gravest first.",
+        about="Alerts that are not resolved, gravest first; among equals the least probable, then the latest.",
         sql=f"""
             SELECT {_ALERT_COLUMNS}
             FROM alerts a WHERE state <> 'resolved'
-            ORDER BY list_position(['firing', 'pending', 'recovering', 'no_data', 'error'], state),
-                list_position(['critical', 'warning', 'info'], severity), opened_at DESC, id
+            ORDER BY list_position(['critical', 'warning', 'info'], severity), p_value, opened_at DESC, id
         """,  # noqa: S608 - a constant of this file, not a caller's value
     ),
     "alerts": Query(
