@@ -16,6 +16,7 @@ filling is not part of the measurement. Needs twice the size on the disk.
 from __future__ import annotations
 
 import argparse
+import base64
 import json
 import sys
 import tempfile
@@ -25,6 +26,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
+import polars as pl
+
 from monitor.news.headlines import Headline, Standing
 from monitor.storage.backup import copy_store, look_into, restore
 from monitor.storage.database import Database
@@ -33,9 +37,9 @@ from monitor.storage.store import Batch, Store
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 ROWS = 250_000  # of one filling
-NOISE = """
-CREATE TEMP TABLE noise AS SELECT n, {summary} AS text FROM range(130000) told(n)
-"""
+# More than a row group of the engine has, so that within one no text comes twice.
+NOISES = 130_000
+ROW_BYTES = 2_200  # about what a headline costs in this store
 FILLING = """
 INSERT INTO headlines
     SELECT hash(t.n), 'feed-' || t.n % 200, 'house-' || t.n % 90,
@@ -43,7 +47,7 @@ INSERT INTO headlines
         text, 'https://news.example/' || t.n, 'en', moment, moment, moment, 'fresh', hash(t.n - t.n % 3),
         ['JPM']
     FROM (SELECT n, $begin::TIMESTAMPTZ + to_seconds(n) AS moment FROM range($first, $last) told(n)) t
-    JOIN noise ON noise.n = t.n % 130000;
+    JOIN noise ON noise.n = t.n % $noises;
 INSERT INTO scores (headline, effective, model, negative, neutral, positive, sentiment, abstention, topics,
         topic_probabilities, themes, series, towards, towards_negative, towards_positive, series_negative, series_tone)
     SELECT hash(n), $begin::TIMESTAMPTZ + to_seconds(n), 'fast-0000000000', random(), random(), random(),
@@ -58,24 +62,27 @@ INSERT INTO alerts
         5, 0.5, 0.001, moment, '[]', NULL
     FROM (SELECT n, $begin::TIMESTAMPTZ + to_seconds(n) AS moment FROM range($first, $last, 20000) told(n));
 """
-SUMMARY = " || ".join(f"base64(unhex(sha256((n * {factor})::VARCHAR)))" for factor in range(5, 95, 2))
+
+
+def noise() -> pl.DataFrame:
+    """Texts of 1,980 characters that hardly compress."""
+    drawn = np.random.default_rng(7).bytes(1_485 * NOISES)
+    told = base64.b64encode(drawn).decode()
+    return pl.DataFrame({"n": np.arange(NOISES), "text": [told[1_980 * at : 1_980 * (at + 1)] for at in range(NOISES)]})
 
 
 def fill(path: Path, size: int) -> int:
     """Fill a store until its file has so many bytes; how many headlines it took."""
-    first = 0
+    first, texts, rows = 0, noise(), min(ROWS, max(10_000, size // ROW_BYTES))
     with Store.open(path, NOW, memory_limit="2GB") as store:
-        # A connection's temporary table is seen by its own statements, and `writing` always takes the same.
-        with store.database.writing() as connection:
-            connection.execute(NOISE.format(summary=SUMMARY))
         while path.stat().st_size < size:
-            asked = {"first": first, "last": first + ROWS, "begin": NOW - timedelta(days=400)}
-            with store.database.writing() as connection:
+            asked = {"first": first, "last": first + rows, "begin": NOW - timedelta(days=400), "noises": NOISES}
+            with store.database.writing(noise=texts) as connection:
                 for statement in FILLING.split(";\n"):
                     if statement.strip():
                         connection.execute(statement, {key: asked[key] for key in asked if f"${key}" in statement})
             store.database.checkpoint()
-            first += ROWS
+            first += rows
             print(f"{first} headlines, {path.stat().st_size / 2**30:.2f} GiB", file=sys.stderr, flush=True)
     return first
 

@@ -179,6 +179,8 @@ def test_evidence_is_the_first_negative_headline_and_every_publisher(store: Stor
     )
     assert [each.story for each in alerts.evidence("company:JPM", [7, 10])] == [10]
     assert alerts.evidence("market", []) == ()
+    many = [("company:JPM", [7, 10]), ("market", [8, 7, 9, 11, 8]), ("market", []), ("market", [10, 8])]
+    assert alerts.evidences(many) == [alerts.evidence(*one) for one in many], "asked together, each is as if alone"
 
 
 # Alerts

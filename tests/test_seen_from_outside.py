@@ -6,6 +6,9 @@ import ast
 import http.client
 import json
 import re
+import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,6 +85,8 @@ def test_the_rules_have_the_form_that_prometheus_reads() -> None:
     for name, expression in alerts:
         assert expression.count("(") == expression.count(")"), name
     assert RULES.count("way_out:") == RULES.count("summary:") == len(alerts)
+    played = (ROOT / "deploy" / "prometheus" / "squall.tests.yml").read_text()
+    assert all(played.count(name) >= 2 for name in dict(alerts)), "each is played once silent and once loud"
     panels = [panel["gridPos"] for panel in BOARD["panels"]]
     taken = [
         (x, y) for at in panels for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])
@@ -166,12 +171,35 @@ def test_a_channel_that_is_gone_leaves_no_numbers_behind(metrics: Metrics) -> No
     metrics.forget_stage("never-was")
 
 
-def test_the_unit_and_the_container_say_what_they_must() -> None:
+def test_the_unit_says_what_it_must() -> None:
     unit = (ROOT / "deploy" / "squall.service").read_text()
     settings: dict[str, Any] = dict(re.findall(r"^(\w+)=(.*)$", unit, re.MULTILINE))
     assert (settings["Type"], settings["NotifyAccess"], settings["KillMode"]) == ("notify", "main", "mixed")
     assert settings["ExecReload"].endswith("kill -HUP $MAINPID")
     assert settings["NoNewPrivileges"] == "yes"
+    assert settings["WatchdogSec"] == "10min"
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+def test_systemd_understands_the_unit(tmp_path: Path) -> None:
+    unit = (ROOT / "deploy" / "squall.service").read_text()
+    there = tmp_path / "squall.service"
+    there.write_text(unit.replace("/opt/squall/bin/squall", sys.executable))
+    said = subprocess.run(["systemd-analyze", "verify", there], capture_output=True, text=True, timeout=60, check=False)
+    assert (said.returncode, said.stderr) == (0, "")
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+def test_prometheus_judges_days_as_the_rules_mean() -> None:
+    folder = ROOT / "deploy" / "prometheus"
+    for command, file in (("check", "squall.rules.yml"), ("test", "squall.tests.yml")):
+        said = subprocess.run(
+            ["promtool", command, "rules", file], cwd=folder, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert said.returncode == 0, said.stdout + said.stderr
+
+
+def test_the_container_is_not_root_and_has_a_health_check() -> None:
     image = (ROOT / "deploy" / "Containerfile").read_text()
     assert re.search(r"^USER (?!0|root)\S+", image, re.MULTILINE)
     assert "/healthz" in image

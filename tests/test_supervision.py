@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,12 +13,20 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import strategies as st
 
+from monitor.errors import ServiceError
 from monitor.service.allowances import allowance
+from monitor.service.metrics import Metrics
 from monitor.service.notifying import service_manager
+from monitor.service.pipeline import Pipeline
+from monitor.service.rounds import Rounds
+from monitor.service.schedule import Schedule
+from monitor.service.scoring import Scoring
+from monitor.service.stages import Stages
 from monitor.service.supervision import Allowance, Lateness, Supervisor
 from monitor.service.threads import Threads
 from monitor.service.turns import JUMP_FROM, Bell, ClockWatch, Job, Turns
-from monitor.settings import ModelSettings
+from monitor.settings import ModelSettings, Settings, StoreSettings, WatchSettings
+from monitor.storage.store import Store
 
 SECONDS = st.floats(0.1, 10_000)
 MOMENTS = st.floats(0, 1e7)
@@ -84,6 +93,48 @@ def test_another_list_of_jobs_takes_the_place_of_the_one_before() -> None:
         return said
 
     assert asyncio.run(asyncio.wait_for(scene(), 60)) == ["old", "new", "new"]
+
+
+@pytest.mark.parametrize(("fails", "runs"), [(False, 2), (True, 1)], ids=["well", "failed"])
+def test_a_ring_that_nobody_heard_at_work_is_taken_up_at_the_end_unless_the_run_failed(
+    fails: bool, runs: int, tmp_path: Path
+) -> None:
+    now = datetime(2026, 3, 10, 12, tzinfo=UTC)
+    settings = Settings(
+        store=StoreSettings(path=tmp_path / "squall.duckdb"),
+        watch=WatchSettings(companies=("JPM",), default_feeds=False),
+    )
+
+    async def scene(store: Store) -> int:
+        scoring, stages, supervisor = Scoring(settings.model, ()), Stages(), Supervisor(time.monotonic)
+        metrics = Metrics("1", "1")
+        rounds = Rounds(Pipeline(settings, store, scoring=scoring), scoring, lambda: now, stages, supervisor, metrics)
+        schedule = Schedule(rounds, stages, supervisor, metrics, lambda: now, store.reopen)
+        begun: list[str] = []
+        ended = asyncio.Semaphore(0)
+
+        async def work() -> None:
+            begun.append("detect")
+            ended.release()
+            if len(begun) == 1:
+                rounds.bell("detect").ring()
+                for _ in range(50):
+                    await asyncio.sleep(0)  # the turn comes, and is in vain
+                if fails:
+                    raise ServiceError("it rained")
+
+        schedule.begin({"detect": (work, Allowance(3_600, 60))})
+        for _ in range(runs):
+            await ended.acquire()
+        for _ in range(50):
+            await asyncio.sleep(0)  # whatever else would begin
+        await schedule.finish(10)
+        await rounds.pipeline.aclose()
+        rounds.threads.close()
+        return len(begun)
+
+    with Store.open(settings.store.path, now) as store:
+        assert asyncio.run(asyncio.wait_for(scene(store), 60)) == runs
 
 
 def test_an_interval_is_longer_than_zero() -> None:

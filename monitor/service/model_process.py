@@ -45,6 +45,9 @@ LOAD_SECONDS = 900.0
 _LENGTH = struct.Struct("!I")
 _LARGEST = 256 * 2**20
 _GOING_SECONDS = 2.0
+# oneDNN below OpenVINO keeps what it made for each shape of batch, by default 1,024 of them: in weeks hundreds of
+# megabytes. With 128 memory settles at once; whoever sets it otherwise is heeded.
+_FRUGAL = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "128"}
 # Linux: between 0 and 1000; who needs memory badly takes the model before the daemon, which can begin it anew.
 _EXPENDABLE = "500"
 
@@ -70,6 +73,7 @@ class ModelProcess:
                 [sys.executable, "-m", "monitor.service.model_process", str(theirs.fileno())],
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
+                env={**_FRUGAL, **os.environ},
                 # Ctrl-C is for the daemon, which ends its helpers itself.
                 start_new_session=True,
             )

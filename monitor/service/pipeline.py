@@ -234,14 +234,12 @@ class Pipeline:
         return came, self._stories.assign(came.headlines)
 
     def _evidence(self, found: Sequence[Spike]) -> dict[str, tuple[Evidence, ...]]:
-        return {
-            # A breaking story is no series that headlines are counted in: it is the market's.
-            spike.series: self.alerts.evidence(
-                MARKET if story_of(spike.series) is not None else spike.series, spike.stories
-            )
-            for spike in found
-            if spike.verdict is Verdict.SURGE
-        }
+        surges = [spike for spike in found if spike.verdict is Verdict.SURGE]
+        if not surges:
+            return {}
+        # A breaking story is no series that headlines are counted in: it is the market's.
+        asked = [(MARKET if story_of(one.series) is not None else one.series, one.stories) for one in surges]
+        return dict(zip((one.series for one in surges), self.alerts.evidences(asked), strict=True))
 
 
 def _failed(checks: Sequence[Check]) -> int:

@@ -11,7 +11,7 @@ up nobody before it. Whoever hands something on rings the bell of the next.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -33,14 +33,12 @@ log = structlog.get_logger(__name__)
 
 # Stages whose failure is told of by other means: a channel's health, what cannot be scored.
 _TOLD_OTHERWISE = ("deliver:", "score")
-# So many entries are stored in one transaction, and then the next: a feed of ten thousand holds nobody up for long.
-_ENTRIES_AT_ONCE = 2_000
 _SCORED_AT_ONCE = 512
 # How long a look at what is under way takes, before it is asked whether to stop or rest.
 _SLICE_SECONDS = 1.0
-# News brings detection forward; it rests at least so long, and three times as long as it worked.
+# News brings detection forward; it rests at least so long, and twice as long as it worked.
 _REST_SECONDS = 1.0
-_REST_FACTOR = 3.0
+_REST_FACTOR = 2.0
 
 
 class Rounds:
@@ -97,8 +95,7 @@ class Rounds:
         until = clock() + patience
         while poller.under_way:
             async for checks in poller.finished(min(_SLICE_SECONDS, max(0.0, until - clock()))):
-                for part in parts(checks, _ENTRIES_AT_ONCE):
-                    await self._keep(part)
+                await self._keep(checks)
             if clock() >= until or self.resting or (self.stopping.is_set() and not last):
                 return
 
@@ -126,6 +123,7 @@ class Rounds:
         """
         await self.threads.run("score", partial(self.scoring.prepare, self._clock()))
         while not (self.resting or self.stopping.is_set()):
+            self.bell("score").answer()
             work = partial(self.pipeline.catch_up, self._clock(), _SCORED_AT_ONCE)
             scored = await self.threads.run("score", work)
             self._note_model()
@@ -153,6 +151,7 @@ class Rounds:
         if self.resting or self.stopping.is_set():
             return
         begun = clock()
+        self.bell("detect").answer()
         changes = await self.threads.run("detect", partial(self.pipeline.detect, self._clock()))
         self._look_from = clock() + max(_REST_SECONDS, _REST_FACTOR * (clock() - begun))
         for change in changes:
@@ -235,20 +234,6 @@ class Rounds:
                     await self.stopping.wait()
             except TimeoutError:
                 return
-
-
-def parts(checks: Sequence[Check], most_entries: int) -> Iterator[list[Check]]:
-    """The checks in order, in parts of at most so many entries; a check with more is a part of its own."""
-    part: list[Check] = []
-    entries = 0
-    for check in checks:
-        if part and entries + len(check.entries) > most_entries:
-            yield part
-            part, entries = [], 0
-        part.append(check)
-        entries += len(check.entries)
-    if part:
-        yield part
 
 
 def _log_change(change: Change) -> None:

@@ -151,7 +151,8 @@ class Schedule:
         return bool(late)
 
     async def _guarded(self, name: str, work: Work) -> None:
-        begun = time.monotonic()
+        begun, bell = time.monotonic(), self._rounds.bell(name)
+        bell.answer()
         self._supervisor.began(name)
         reason = await self._outcome(name, work)
         self._late.discard(name)
@@ -159,9 +160,13 @@ class Schedule:
         self._metrics.ran(name, time.monotonic() - begun, now.timestamp(), well=not reason)
         self._supervisor.ended(name)
         news = self._stages.failed(name, now, reason) if reason else self._stages.went_well(name, now)
-        if news:
+        if news and name != "note":
             # Written down at once, for `squall status`; what is no news waits for the next note.
             self._rounds.bell("note").ring()
+        if bell.waits and not reason:
+            # What rang at the end of this run would otherwise lie until the next turn. This run is over once the
+            # loop comes round, and a failed one waits for its turn.
+            asyncio.get_running_loop().call_soon(bell.ring)
 
     async def _outcome(self, name: str, work: Work) -> str:
         """Run it: why it failed, empty when it did not."""

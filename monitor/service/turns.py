@@ -41,10 +41,15 @@ class Job:
 
 
 class Bell:
-    """Asks for a turn before its time."""
+    """Asks for a turn before its time.
+
+    Attributes:
+        waits: whether it rang since it was last answered. Who is at work does not hear it, and looks here at the end.
+    """
 
     def __init__(self) -> None:
         self._heard: Callable[[], None] | None = None
+        self.waits = False
 
     def hear(self, heard: Callable[[], None]) -> None:
         """Call this at every ring from now on."""
@@ -52,8 +57,13 @@ class Bell:
 
     def ring(self) -> None:
         """Ask for a turn now; a stage that is at work, or takes no turns, is not disturbed."""
+        self.waits = True
         if self._heard is not None:
             self._heard()
+
+    def answer(self) -> None:
+        """Whatever rang so far is taken up by the work that begins now."""
+        self.waits = False
 
 
 class Turns:

@@ -75,6 +75,15 @@ class AlertStore:
 
         A story that has no negative headline in the series is left out.
         """
+        return self.evidences([(series, stories)])[0]
+
+    def evidences(self, asked: Sequence[tuple[str, Sequence[int]]]) -> list[tuple[Evidence, ...]]:
+        """`evidence` of many series at once, in the order asked for: as cheap as that of one."""
+        wanted = pl.DataFrame(
+            [(each, series, story) for each, (series, stories) in enumerate(asked) for story in dict.fromkeys(stories)],
+            schema={"asked": pl.Int64, "series": pl.String, "story": pl.UInt64},
+            orient="row",
+        )
         with self._database.reading() as cursor:
             copies: pl.DataFrame = cursor.sql(
                 """
@@ -82,35 +91,44 @@ class AlertStore:
                 WHERE story IN (SELECT unnest($stories::UBIGINT[])) AND standing NOT IN ('undated', 'future')
                 ORDER BY fetched, effective, id
                 """,
-                params={"stories": list(stories)},
+                params={"stories": wanted["story"].unique().to_list()},
             ).pl()
             # In two steps: in one, DuckDB would search the series of every score. The range lets it skip blocks.
             opinions: pl.DataFrame = cursor.sql(
                 """
-                SELECT headline AS id, series_negative[list_position(series, $series)] AS counts,
-                    coalesce(towards_negative[list_position(towards, split_part($series, ':', 2))], negative)
-                        AS negative
-                FROM scores
-                WHERE effective >= $since AND effective <= $until AND list_contains(series, $series)
-                    AND headline IN (SELECT unnest($ids::UBIGINT[]))
+                WITH said AS (
+                    SELECT headline AS id, unnest(series) AS series, unnest(series_negative) AS counts, towards,
+                        towards_negative, negative
+                    FROM scores
+                    WHERE effective >= $since AND effective <= $until AND headline IN (SELECT unnest($ids::UBIGINT[]))
+                )
+                SELECT id, series, counts,
+                    coalesce(towards_negative[list_position(towards, split_part(series, ':', 2))], negative) AS negative
+                FROM said WHERE series IN (SELECT unnest($series::VARCHAR[]))
                 """,
                 params={
                     "since": copies["at"].min(),
                     "until": copies["at"].max(),
-                    "series": series,
+                    "series": wanted["series"].unique().to_list(),
                     "ids": copies["id"].to_list(),
                 },
             ).pl()
-        told = copies.join(opinions, on="id", maintain_order="left")
-        carriers = told.group_by("story").agg(publishers=pl.col("publisher").unique(maintain_order=True))
-        firsts = told.filter("counts").sort("at", "id").unique("story", keep="first", maintain_order=True)
+        told = copies.join(wanted, on="story", maintain_order="left").join(
+            opinions, on=["id", "series"], maintain_order="left"
+        )
+        one = ["asked", "story"]
+        carriers = told.group_by(one).agg(publishers=pl.col("publisher").unique(maintain_order=True))
+        firsts = told.filter("counts").sort("at", "id").unique(one, keep="first", maintain_order=True)
         found = {
-            row["story"]: Evidence(**{**row, "publishers": tuple(row["publishers"])})
-            for row in firsts.join(carriers, on="story")
-            .select("story", "title", "publishers", "link", "at", "negative")
+            (row.pop("asked"), row["story"]): Evidence(**{**row, "publishers": tuple(row["publishers"])})
+            for row in firsts.join(carriers, on=one)
+            .select("asked", "story", "title", "publishers", "link", "at", "negative")
             .iter_rows(named=True)
         }
-        return tuple(found[story] for story in dict.fromkeys(stories) if story in found)
+        return [
+            tuple(found[each, story] for story in dict.fromkeys(stories) if (each, story) in found)
+            for each, (_, stories) in enumerate(asked)
+        ]
 
     def open_alerts(self) -> tuple[Alert, ...]:
         """Alerts that are not resolved, oldest first."""
