@@ -6,6 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SHARED ?= ../shared
+# Of the nightly kills: another one each night, and `make nightly SEED=20261122` plays a night again.
+SEED ?= $(shell date -u +%Y%m%d)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo run dashboard test nightly lint format bench teacher train ablation screenshots audit sbom lock clean
@@ -34,7 +36,8 @@ test: $(READY) ## Run the tests.
 	$(BIN)/pytest $(ARGS)
 
 nightly: $(READY) ## Kill the monitor a hundred times while it tells of alerts, the daemon two hundred times, and a cluster.
-	SQUALL_KILLS=100 SQUALL_DAEMON_KILLS=200 SQUALL_RAY_ROWS=50000 \
+	@echo "the seed of these kills: $(SEED)"
+	SQUALL_KILLS=100 SQUALL_DAEMON_KILLS=200 SQUALL_KILL_SEED=$(SEED) SQUALL_RAY_ROWS=50000 \
 		$(BIN)/pytest tests/test_kills.py tests/test_crash.py tests/test_ray_cluster.py $(ARGS)
 
 lint: $(READY) ## Format check, lint, types, and the one-way rule between rooms.
@@ -63,6 +66,8 @@ teacher: $(READY) ## Train the accurate adapter, the larger model that teaches t
 	$(BIN)/squall train --data $(SHARED)/data --out runs/accurate --recipe benchmarks/recipes/accurate.toml
 
 train: $(READY) ## Train the fast adapter into runs/fast, as the shipped one was; needs `make teacher` first.
+	$(BIN)/squall train --data $(SHARED)/data --out runs/fast-first --recipe benchmarks/recipes/fast_first.toml \
+		--unlabelled $(SHARED)/data/replay/finance_2023q1.csv
 	$(BIN)/squall train --data $(SHARED)/data --out runs/fast --recipe benchmarks/recipes/fast.toml \
 		--unlabelled $(SHARED)/data/replay/finance_2023q1.csv
 
@@ -72,12 +77,15 @@ ablation: $(READY) ## Train once for each part of the recipe, and say what it is
 screenshots: $(READY) ## Take the pictures of the dashboard for README and docs.
 	$(BIN)/python benchmarks/screenshots.py $(ARGS)
 
+# A mirror of packages may lack this part of the index; pip-audit would then pass over every pin, and be content.
+ADVISORIES := https://pypi.org/pypi/pip/25.0/json
+
 audit: $(READY) ## Hold the environment against itself, and the pins against known holes where those are at hand.
 	$(BIN)/pip check
 	@if ! test -x $(BIN)/pip-audit; then \
 		echo "known holes: not looked for, since pip-audit is not installed ($(BIN)/pip install pip-audit)"; \
-	elif ! $(BIN)/python -c "from urllib.request import urlopen; urlopen('https://pypi.org/simple/', timeout=10)" 2>/dev/null; then \
-		echo "known holes: not looked for, since pypi.org does not answer"; \
+	elif ! $(BIN)/python -c "from urllib.request import urlopen; urlopen('$(ADVISORIES)', timeout=10)" 2>/dev/null; then \
+		echo "known holes: not looked for, since pypi.org does not tell them here"; \
 	else \
 		$(BIN)/pip-audit --requirement requirements.lock --no-deps --disable-pip; \
 	fi

@@ -139,6 +139,8 @@ def _data(settings: AdapterSettings, recipe: Mapping[str, Any]) -> list[str]:
             "judged by the larger model alone (models/data/rewording.py).",
             "",
         ]
+    if recipe.get("start"):
+        lines += [f"It went on from `{recipe['start']}`, which learned from the same data.", ""]
     if recipe["teacher"]:
         lines += [
             f"Beside the labels it learned the opinion of a larger model (`{recipe['teacher']}`, same data), with",
