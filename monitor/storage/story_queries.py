@@ -33,6 +33,8 @@ _SIFTED = """
     AND ($tone::VARCHAR = '' OR ($tone::VARCHAR = 'unsure' AND s.abstention <> 'none')
         OR (s.sentiment = $tone::VARCHAR AND s.abstention = 'none'))"""
 
+_SIFTED_BY = "s.series, s.series_negative, s.abstention, s.sentiment"
+
 _NAMED = "($publisher::VARCHAR = '' OR lower(h.publisher) = lower($publisher::VARCHAR))"
 
 _SLOT = """
@@ -159,18 +161,24 @@ STORY_QUERIES: dict[str, Query] = {
                     -- All that are found by a company's sign count in its series once they are scored.
                     WHEN starts_with($series::VARCHAR, 'company:') THEN $limit::BIGINT + 1000
                     ELSE 10000000 END
-            ), sifted AS (
-                SELECT n.headline, n.effective, s.rowid AS score
+            ), scored AS (
+                SELECT n.headline, n.effective, s.rowid AS score, {_SIFTED_BY}
                 FROM newest n JOIN scores s ON s.headline = n.headline AND s.effective = n.effective
-                WHERE {_SIFTED}
-                ORDER BY n.effective DESC, n.headline
+                -- Limits lie between joins and what they are sifted by: else all rows of the store are sifted first.
+                LIMIT 10000000
+            ), sifted AS (
+                SELECT headline, effective, score FROM scored s WHERE {_SIFTED}
+                ORDER BY effective DESC, headline
                 LIMIT CASE WHEN $publisher::VARCHAR = '' AND $phrase::VARCHAR = '' THEN $limit::BIGINT
                     ELSE 10000000 END
-            ), titled AS (
-                SELECT n.headline, n.effective, n.score, h.rowid AS row
+            ), named AS (
+                SELECT n.headline, n.effective, n.score, h.rowid AS row, h.title
                 FROM sifted n JOIN headlines h ON h.id = n.headline AND h.effective = n.effective
-                WHERE {_NAMED} AND ($phrase::VARCHAR = '' OR contains(lower(h.title), $phrase::VARCHAR))
-                ORDER BY n.effective DESC, n.headline LIMIT $limit::BIGINT
+                WHERE {_NAMED} LIMIT 10000000
+            ), titled AS (
+                SELECT headline, effective, score, row FROM named
+                WHERE $phrase::VARCHAR = '' OR contains(lower(title), $phrase::VARCHAR)
+                ORDER BY effective DESC, headline LIMIT $limit::BIGINT
             )
             -- Wide columns are read of the few rows that are left.
             SELECT {HEADLINE_COLUMNS}, {_IN_SERIES}
