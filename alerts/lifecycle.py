@@ -76,6 +76,7 @@ class Bearing(StrEnum):
 
 _One = TypeVar("_One", "Alert", Spike)
 _NOTICES = frozenset({ChangeReason.FIRED, ChangeReason.ESCALATED, ChangeReason.REMINDED, ChangeReason.RESOLVED})
+_DAY = timedelta(days=1)
 _OPEN = frozenset({State.PENDING, State.FIRING, State.RECOVERING, State.NO_DATA, State.ERROR})
 _UNSEEN = {Sight.NO_DATA: State.NO_DATA, Sight.ERROR: State.ERROR}
 
@@ -259,9 +260,15 @@ def _calming(alert: Alert, now: datetime, rules: Rules) -> list[Change]:
     if alert.state in (State.NO_DATA, State.ERROR):
         back = replace(alert, state=State.RECOVERING, sighted_at=at)
         return [Change(back, alert.state, ChangeReason.REGAINED, at)]
-    if at - alert.calm_since < timedelta(minutes=rules.recovering_minutes):
+    if at - alert.calm_since < _quiet_time(alert, rules):
         return []
     return [Change(replace(alert, state=State.RESOLVED, resolved_at=at), alert.state, ChangeReason.RESOLVED, at)]
+
+
+def _quiet_time(alert: Alert, rules: Rules) -> timedelta:
+    """How long it must be calm. What was told from whole days sees the same days again only a day later."""
+    quiet = timedelta(minutes=rules.recovering_minutes)
+    return quiet + _DAY if timedelta(hours=alert.hours) > rules.longest_window else quiet
 
 
 def _losing(alert: Alert, now: datetime, unseen: State) -> list[Change]:

@@ -33,6 +33,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from xml.sax.saxutils import escape
 
 BEGIN = datetime(2026, 3, 2, tzinfo=UTC)
@@ -173,10 +174,18 @@ def publisher() -> Iterator[tuple[subprocess.Popen[str], int]]:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """How things are at the end of a simulated day; memory in MiB, sizes in bytes."""
+    """How things are at the end of a simulated day; memory in MiB, sizes in bytes.
+
+    Attributes:
+        memory: resident, of the whole tree.
+        daemon: resident, of this process, which is the daemon's part.
+        cache: what DuckDB holds of it, blocks of the store above all; bounded by `--memory-limit`.
+    """
 
     day: int
     memory: float
+    daemon: float
+    cache: float
     files: int
     threads: int
     size: int
@@ -228,6 +237,13 @@ def looked_at(pids: Sequence[int]) -> tuple[float, int, int]:
         threads += int(status["Threads"])
         files += len(list(Path(f"/proc/{pid}/fd").iterdir()))
     return memory, files, threads
+
+
+def held(store: Any) -> float:
+    """What DuckDB holds in memory, in MiB."""
+    with store.database.reading() as connection:
+        (size,) = connection.execute("SELECT sum(memory_usage_bytes) FROM duckdb_memory()").fetchone() or (0,)
+    return float(size) / 2**20
 
 
 async def soak(options: argparse.Namespace, folder: Path, press: int, port: int) -> Told:
@@ -288,7 +304,7 @@ async def soak(options: argparse.Namespace, folder: Path, press: int, port: int)
                 pass
             told.fired += sum(change.reason.value == "fired" for change in pipeline.detect(now))
             pipeline.oversee(now, {})
-            pipeline.deliver("desk", now)
+            await asyncio.to_thread(pipeline.deliver, "desk", now)  # in a thread of its own, as the daemon does
             told.ticks += 1
             told.missed += now - last > step
             last = now
@@ -300,7 +316,9 @@ async def soak(options: argparse.Namespace, folder: Path, press: int, port: int)
                 size, used = settings.store.path.stat().st_size, growth.passing + growth.lasting
                 counts = store.counts()
                 memory, files, threads = looked_at(tree(press))
-                seen = Day(day, memory, files, threads, size, used, counts.headlines, time.monotonic() - begun)
+                daemon, _, _ = looked_at([os.getpid()])
+                took = time.monotonic() - begun
+                seen = Day(day, memory, daemon, held(store), files, threads, size, used, counts.headlines, took)
                 told.days.append(seen)
                 print(json.dumps(asdict(seen)), file=sys.stderr, flush=True)
                 if day == FORECAST_ON:

@@ -32,6 +32,7 @@ prefill, rss, serving, surge, until, utc_now = (
 # As many as continuous integration can afford; `make nightly` asks for two hundred, at other moments each night.
 KILLS = int(os.environ.get("SQUALL_DAEMON_KILLS", "20"))
 SEED = int(os.environ.get("SQUALL_KILL_SEED", "20"))
+_CALM = 4  # kills before the first alert
 PUBLISHERS = ("quillon", "marlow", "tessel", "orrin")
 DESKS = 10  # feeds of each publisher
 TOLD = ("fired", "escalated", "resolved")
@@ -67,9 +68,8 @@ def moments(random_: random.Random) -> list[tuple[str, float]]:
     others = [kinds[number % len(kinds)] for number in range(KILLS - 2)]
     found = [(event, random_.uniform(0, most)) for event, most in others]
     random_.shuffle(found)
-    # At the moment when an alert fires, and in the middle of telling of it.
-    quarter = len(found) // 4
-    return [*found[:quarter], ("alert_changed", 0.0), ("post", 0.0), *found[quarter:]]
+    # At the moment when an alert fires, and in the middle of telling of it: early, for later all of them have fired.
+    return [*found[:_CALM], ("alert_changed", 0.0), ("post", 0.0), *found[_CALM:]]
 
 
 def kill_at(daemon: Any, desk: Any, event: str, delay: float) -> None:

@@ -143,6 +143,20 @@ def test_an_alert_eases_returns_and_resolves_after_its_quiet_time() -> None:
     assert [change.reason for change in desk.changes if change.notifies] == [ChangeReason.FIRED, ChangeReason.RESOLVED]
 
 
+def test_an_alert_of_whole_days_stays_open_a_day_longer() -> None:
+    """Days are counted back from now: what surges by one division of the days may not by another, an hour later."""
+    slow = replace(spike(), hours=240)
+    desk = Desk()
+    desk.look(START, slow)
+    desk.look(START + 10 * MINUTE, CALM)
+    for hour in range(1, 24):
+        assert desk.look(START + timedelta(hours=hour), CALM) == []
+    assert desk.look(START + timedelta(days=1), slow) == [ChangeReason.RETURNED]
+    desk.look(START + timedelta(days=1, minutes=10), CALM)
+    assert desk.look(START + timedelta(days=2, minutes=719), CALM) == []
+    assert desk.look(START + timedelta(days=2, minutes=720), CALM) == [ChangeReason.RESOLVED]
+
+
 def test_an_alert_that_returns_graver_says_so() -> None:
     desk = Desk()
     desk.look(START, spike())

@@ -34,6 +34,7 @@ from models.themes import Theme
 from monitor.errors import ModelLost
 from monitor.series import Scored
 from monitor.service.opinions import LoadedModel, Question
+from monitor.service.trimming import trim
 from monitor.settings import LogSettings, ModelSettings
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ LOAD_SECONDS = 900.0
 _LENGTH = struct.Struct("!I")
 _LARGEST = 256 * 2**20
 _GOING_SECONDS = 2.0
+# Between two times that free memory goes back to the system: it takes milliseconds.
+_TRIM_SECONDS = 60.0
 # oneDNN below OpenVINO keeps what it made for each shape of batch, by default 1,024 of them: in weeks hundreds of
 # megabytes. With 128 memory settles at once; whoever sets it otherwise is heeded.
 _FRUGAL = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "128"}
@@ -226,8 +229,12 @@ def _serve(parent: socket.socket) -> None:
         themes = [Theme.model_validate(one) for one in told["themes"]]
         model = LoadedModel(ModelSettings.model_validate(told["settings"]), themes)
         _send(parent, {"model": model.id, "runtime": model.runtime, "folder": str(model.folder)})
+        trimmed = time.monotonic()
         while True:
             _send(parent, _answered(model, _receive(parent)))
+            if time.monotonic() - trimmed > _TRIM_SECONDS:
+                trim()
+                trimmed = time.monotonic()
     except (ModelError, RuntimeError, MemoryError, OSError, ImportError) as error:
         # Also of a parent that is gone; then nobody hears it.
         _send(parent, {"error": str(error) or type(error).__name__})

@@ -38,6 +38,7 @@ from monitor.service.detecting import Detecting
 from monitor.service.outbox_log import LoggedOutbox, ignored
 from monitor.service.scoring import Scoring
 from monitor.service.telling import Teller
+from monitor.service.trimming import trim
 from monitor.settings import Settings
 from monitor.storage.alert_store import AlertStore
 from monitor.storage.retention import care
@@ -212,6 +213,7 @@ class Pipeline:
         care(self.store.database, kept.archive, now, timedelta(days=kept.keep_days))
         longest = self.settings.rules.lookback + timedelta(hours=24)
         self.store.maintain(now, keep_sightings=max(KEEP_SIGHTINGS, longest))
+        trim()
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32] | None:
         """Meanings of titles, by whatever judges now; None while there is no model."""
