@@ -151,6 +151,7 @@ GROWTHS = st.builds(
     days=st.floats(1, 4000),
     headlines=st.integers(0, 10**8),
     a_day=st.floats(0, 10**6),
+    a_headline=st.sampled_from([0.0, 300.0, 2_000.0]),
 )
 
 
@@ -179,6 +180,19 @@ def test_growth_is_measured(store: Store) -> None:
     assert growth.a_day == pytest.approx(10 / 28), "ten came in the last four weeks"
     assert 0 < growth.lasting <= growth.bytes
     assert growth.passing_a_day > 0
+
+
+def test_what_a_headline_takes_is_told_by_the_notes_of_the_last_weeks(store: Store) -> None:
+    """Not by an average from the beginning, which counts what an empty store takes."""
+    ago, late = timedelta(days=20), timedelta(days=2)
+    size = measure(store.database, NOW)
+    used = size.passing + size.lasting
+    with store.database.writing() as connection:
+        for day, weight in ((NOW - ago, 100), (NOW - late, 5_000)):
+            connection.execute("INSERT INTO sizes VALUES (?, ?, ?, 22)", [day, used, used - 10 * weight])
+    growth = measure(store.database, NOW)
+    assert growth.a_headline == pytest.approx(100)
+    assert growth.passing_a_day + growth.lasting_a_day == pytest.approx(max(100 * growth.a_day, growth.lasting_a_day))
 
 
 def test_a_store_without_headlines_can_be_measured(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from monitor.storage.database import MEMORY, Database
 # What leaves with the headlines.
 _PASSING = ("headlines", "scores", "words", "recent_words", "names", "checks", "sightings", "attempts")
 _OBSERVED = timedelta(days=28)
+# Notes of fewer days tell more of when blocks were packed than of growth.
+_TELLING = timedelta(days=5)
 _DAY = timedelta(days=1)
 
 
@@ -31,6 +33,8 @@ class Growth:
         days: since the oldest headline that is kept; at least one.
         headlines: how many are kept.
         a_day: headlines that came in, by day, over the last four weeks (or since there are any).
+        a_headline: bytes by which the store grew for each over the last days, by its daily notes; 0 where these do not
+            tell yet. An average from the beginning counts what an empty store takes, and what was packed since.
 
     Raises:
         ValueError: on a negative number, or less than one day.
@@ -42,14 +46,20 @@ class Growth:
     days: float
     headlines: int
     a_day: float
+    a_headline: float = 0.0
 
     def __post_init__(self) -> None:
-        if min(self.bytes, self.passing, self.lasting, self.headlines, self.a_day) < 0 or self.days < 1:
+        if (
+            min(self.bytes, self.passing, self.lasting, self.headlines, self.a_day, self.a_headline) < 0
+            or self.days < 1
+        ):
             raise ValueError("sizes are not negative, and a store is at least a day old")
 
     @property
     def passing_a_day(self) -> float:
         """Bytes by which headlines grow the store in a day."""
+        if self.a_headline:
+            return max(self.a_day * self.a_headline - self.lasting_a_day, 0.0)
         return self.a_day * self.passing / self.headlines if self.headlines else 0.0
 
     @property
@@ -93,12 +103,13 @@ def measure(database: Database, now: datetime) -> Growth:
         size = cursor.sql("SELECT block_size, total_blocks, used_blocks FROM pragma_database_size()").fetchall()[0]
         block, total, in_use = (int(each) for each in size)
         headlines, a_day, days = _pace(cursor, now)
+        a_headline = _weight(cursor, in_use * block, headlines, now)
     lasting = sum(blocks for table, blocks in used.items() if table not in _PASSING) * block
     known = sum(used.values()) * block
     # The rest is the index of the keys and the free lists: both grow with the headlines.
     passing = max(in_use * block, known) - lasting
     whole = passing + lasting if database.path == MEMORY else max(total * block, passing + lasting)
-    return Growth(whole, passing, lasting, days, headlines, a_day)
+    return Growth(whole, passing, lasting, days, headlines, a_day, a_headline)
 
 
 def keep_size(database: Database, now: datetime) -> None:
@@ -129,6 +140,17 @@ def _blocks(cursor: duckdb.DuckDBPyConnection) -> dict[str, int]:
         )
         for (name,) in names
     }
+
+
+def _weight(cursor: duckdb.DuckDBPyConnection, used: int, headlines: int, now: datetime) -> float:
+    """Bytes of each headline since the oldest note of the last weeks; 0 when that is too young, or headlines left."""
+    noted = cursor.sql(
+        "SELECT used, headlines FROM sizes WHERE day BETWEEN $since AND $until ORDER BY day LIMIT 1",
+        params={"since": now - _OBSERVED, "until": now - _TELLING},
+    ).fetchall()
+    if not noted or headlines <= noted[0][1]:
+        return 0.0
+    return max(0.0, float((used - noted[0][0]) / (headlines - noted[0][1])))
 
 
 def _pace(cursor: duckdb.DuckDBPyConnection, now: datetime) -> tuple[int, float, float]:
