@@ -242,7 +242,8 @@ def test_who_may_only_look_gets_no_buttons_and_the_daemon_refuses_too(house: Cal
         page = opened(store, module, address="eve@desk.example", **asked)
         assert not page.exception
         assert "You may only look" in said(page), module
-        assert buttons(page) <= {"All alerts"}, module
+        # What a score was made of is looked at, not acted upon.
+        assert buttons(page) <= {"All alerts", "Which words?"}, module
     with Reader.open(store.database.path) as reader:
         body = {"alert": ALERT, "what": "note", "who": "eve", "words": "x"}
         with pytest.raises(ServiceError, match="may only look"):
