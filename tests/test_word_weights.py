@@ -22,7 +22,8 @@ from models.text import readable
 from monitor.cli import squall
 from monitor.commands.explain import _painted
 
-HEADLINE = "Bank collapses after depositors withdraw billions"
+# One word alone says it: where any of several would do, methods share the weight out differently.
+HEADLINE = "Bank collapses on Monday as summit begins"
 
 
 @pytest.fixture(scope="module")

@@ -92,7 +92,7 @@ PAGE_QUERIES: dict[str, Query] = {
             SELECT series, story, publisher, min(fetched) AS fetched, min(effective) FILTER (negative) AS negative_at,
                 min(fetched) FILTER (negative) AS negative_fetched, bool_or(fresh) AS fresh
             FROM heard SEMI JOIN (SELECT DISTINCT series, story FROM heard WHERE negative) USING (series, story)
-            GROUP BY ALL
+            GROUP BY ALL ORDER BY series, story, publisher
         """,
         params=RANGE,
     ),
