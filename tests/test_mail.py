@@ -235,6 +235,19 @@ def test_a_title_becomes_neither_a_header_nor_markup(now: datetime) -> None:
     assert all(envelope.rcpt_tos == ["ann@example.com", "bo@example.com"] for envelope in mailbox.taken)
 
 
+def test_a_subject_of_any_length_arrives_without_a_space_before_it(now: datetime) -> None:
+    """At about 78 characters the library would fold it as a whole behind "Subject:"."""
+    mailbox = Mailbox()
+    with smtp_server(mailbox) as port:
+        for length in range(1, 160, 5):
+            names = {"theme:bank-stress": ("word " * 40)[:length].strip()}
+            told = plan([_change_of(now, "Bank falls")], ["desk"], now, names=names)[0]
+            assert channel(port).send(told, now).outcome.ok
+    for envelope in mailbox.taken:
+        head = (envelope.original_content or b"").split(b"\r\n\r\n", 1)[0].split(b"\r\n")
+        assert all(line.partition(b":")[2].strip() for line in head if not line.startswith(b" ")), head
+
+
 def _change_of(now: datetime, title: str) -> Change:
     evidence = (Evidence(7, title, (title,), "javascript:alert(1)", now, 0.9),)
     alert = Alert(

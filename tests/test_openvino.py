@@ -54,6 +54,23 @@ def test_long_short_and_padded_texts_come_out_as_they_do_alone(fast: Scorer) -> 
     assert np.abs(together - alone).max() < 0.03
 
 
+# Threads that hand over to each other as often as they can, at their first calls.
+_HASTY = """
+import sys
+sys.setswitchinterval(1e-6)
+from models.scorer import load_scorer
+scorer = load_scorer(device="cpu", runtime="openvino")
+scorer.score([f"Bank {n} collapses after savers leave " * (1 + n % 9) for n in range(300)])
+"""
+
+
+@needs_openvino
+def test_first_calls_of_many_threads_do_not_wait_for_each_other(fast: Scorer) -> None:
+    """Without the call ahead of all others about one process in eight stood still here for ever."""
+    for _ in range(3):
+        subprocess.run([sys.executable, "-c", _HASTY], check=True, timeout=100)
+
+
 @needs_openvino
 def test_vectors_are_those_of_torch(fast: Scorer, exact: Scorer) -> None:
     vectors, expected = fast.embed(TEXTS[:20]), exact.embed(TEXTS[:20])

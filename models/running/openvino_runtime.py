@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,9 @@ from models.running.runtime import Done, Outputs, Padded, TooLarge, says_memory
 _BUDGET = 1_024
 # Past this many streams the memory for each buys little.
 _MOST_STREAMS = 16
+# The binding of OpenVINO sets itself up at the first call of each of its functions, and lets go of Python's global lock
+# within: a second thread that comes meanwhile holds that lock, waits for the first, and both for ever.
+_FIRST_CALLS = Lock()
 
 
 class OpenVinoRuntime:
@@ -66,6 +70,9 @@ class OpenVinoRuntime:
             self._idle.put(compiled.create_infer_request())
         self._streams = streams
         self._workers = ThreadPoolExecutor(streams, thread_name_prefix="squall-openvino")
+        with _FIRST_CALLS:
+            token = np.ones((1, 1), dtype=np.int64)
+            self._infer(Padded(Batch((0,), 1), token, token))
 
     def run(self, work: Iterable[Padded]) -> Iterator[Done | TooLarge]:
         """Outcomes in order; every stream has a batch in hand and one waiting."""
