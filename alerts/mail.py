@@ -45,8 +45,8 @@ _ADDRESS = re.compile(rf"{_MAILBOX}|[^<>@]*<{_MAILBOX}>")
 _REMEMBERED = 1000
 _MOST_SAID = 200
 _MOST_THREADS = 20
-# Nothing depends on whether every relay on the way passes 8 bits. Lines may have 998 characters (RFC 5322, 2.1.1): at the
-# usual 78 the library folds a subject of about that length behind "Subject:", and it arrives with a space before it.
+# Nothing depends on whether every relay on the way passes 8 bits. Lines may have 998 characters (RFC 5322, 2.1.1): at
+# the usual 78 the library folds a subject of that length behind "Subject:", and it arrives with a space before it.
 _POLICY = SMTP.clone(cte_type="7bit", max_line_length=900)
 
 Address = Annotated[str, StringConstraints(strip_whitespace=True, max_length=320)]
