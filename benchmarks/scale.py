@@ -1,6 +1,7 @@
 """Archives by the hundred thousand and by the million: what Ray costs, how both ways grow, what a backfill takes.
 
     python benchmarks/scale.py overhead --rows 100000      # the real model, Ray against local, in turns
+                                                           # (Ray: started for the run, and a cluster that stands)
     python benchmarks/scale.py growth --rows 10000 100000 1000000   # a model that costs next to nothing
     python benchmarks/scale.py backfill --rows 10000000    # rows a second, peak memory, file size; with --kill, resumed
 
@@ -14,12 +15,15 @@ import json
 import os
 import resource
 import runpy
+import secrets
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -44,18 +48,50 @@ def real_headlines(rows: int) -> pl.DataFrame:
     )
 
 
-def squall(config: Path, *words: object) -> tuple[float, float]:
+def squall(config: Path, *words: object, surroundings: Mapping[str, str]) -> tuple[float, float]:
     """Run a command to its end: seconds on the clock, and of the processors for it and all that it began."""
     began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
     command = [sys.executable, "-m", "monitor", "--config", config, *words]
-    subprocess.run(list(map(str, command)), check=True, stdout=subprocess.DEVNULL, cwd=ROOT)
+    subprocess.run(list(map(str, command)), check=True, stdout=subprocess.DEVNULL, cwd=ROOT, env=surroundings)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return time.monotonic() - began, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def scored(config: Path, source: Path, out: Path, engine: str) -> tuple[float, float]:
+def scored(
+    config: Path, source: Path, out: Path, engine: str, surroundings: Mapping[str, str] = os.environ
+) -> tuple[float, float]:
     shutil.rmtree(out, ignore_errors=True)
-    return squall(config, "score", source, "--engine", engine, "--lean", "--out", out, "--quiet")
+    words = ("score", source, "--engine", engine, "--lean", "--out", out, "--quiet")
+    return squall(config, *words, surroundings=surroundings)
+
+
+@contextmanager
+def standing_cluster() -> Iterator[dict[str, str]]:
+    """The environment of a command that finds a cluster: one node on loopback, with a token and all cores."""
+    # Ray's sockets have names of at most 107 bytes.
+    folder = tempfile.mkdtemp(prefix="squall-ray-")
+    # Ray lets its workers run at niceness 15; beside a local run at 0 that would measure what else the machine does.
+    with_token = dict(os.environ) | {"RAY_AUTH_MODE": "token", "RAY_worker_niceness": "0"}
+    with_token["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    ray = Path(sys.executable).with_name("ray")
+    words = ["start", "--block", "--head", "--disable-usage-stats", "--include-dashboard=false", f"--temp-dir={folder}"]
+    with subprocess.Popen(
+        [ray, *words, "--node-ip-address=127.0.0.1", "--port=6379"],
+        env=with_token,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as head:
+        try:
+            for line in head.stdout or ():
+                if "Ray runtime started" in line:
+                    break
+            else:
+                raise SystemExit("no cluster could be started")
+            yield with_token | {"RAY_ADDRESS": "127.0.0.1:6379"}
+        finally:
+            head.terminate()
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def steady(out: Path) -> float:
@@ -68,12 +104,20 @@ def overhead(folder: Path, sizes: list[int], rounds: int) -> None:
     config = folder / "real.toml"
     config.write_text('[model]\ndevice = "cpu"\n')
     for rows in sizes:
-        source = folder / f"real-{rows}.parquet"
+        source, few = folder / f"real-{rows}.parquet", folder / "real-few.parquet"
         real_headlines(rows).write_parquet(source)
+        real_headlines(1000).write_parquet(few)
         for _ in range(rounds):
-            for engine in ("local", "ray"):
-                wall, cpu = scored(config, source, folder / engine, engine)
-                told(what="overhead", engine=engine, rows=rows, seconds=wall, cpu=cpu, steady=steady(folder / engine))
+            for engine in ("local", "ray", "standing"):
+                out = folder / engine
+                if engine == "standing":
+                    with standing_cluster() as surroundings:
+                        # For some seconds after its start a node is busy with itself.
+                        scored(config, few, out, "ray", surroundings)
+                        wall, cpu = scored(config, source, out, "ray", surroundings)
+                else:
+                    wall, cpu = scored(config, source, out, engine)
+                told(what="overhead", engine=engine, rows=rows, seconds=wall, cpu=cpu, steady=steady(out))
 
 
 def growth(folder: Path, sizes: list[int]) -> None:

@@ -41,6 +41,8 @@ class AdapterSettings:
         sentiment_temperature, topic_temperature, company_temperature: divide the logits, fitted on validation data.
         topic_threshold: a topic at or above this probability is assigned.
         abstain_below: a sentiment less probable than this is an abstention.
+        headline_share: of what is said of a company that a headline names alone, the share that is the sentiment of
+            the headline itself; the rest is the reading towards the company. 0 to 1.
     """
 
     encoder: str
@@ -52,6 +54,7 @@ class AdapterSettings:
     company_temperature: float = 1.0
     topic_threshold: float = 0.3
     abstain_below: float = 0.45
+    headline_share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from models.adapters import Adapter, find_adapter, tasks_of
 from models.encoder import Encoder, find_encoder
 from models.errors import AdapterDamaged
 from models.running.batching import Batch, batches, halves
+from models.running.chances import Probabilities, learned, of_one_alone, softmax, stacked
 from models.running.devices import pick_device as pick_device
 from models.running.devices import pick_place
 from models.running.devices import pick_precision as pick_precision
@@ -28,10 +29,9 @@ from models.running.doubt import doubtful
 from models.running.networks import open_networks
 from models.running.runtime import Padded, Runtime, TooLarge
 from models.running.tokens import Query, TokenIds, Tokens
-from models.score import SENTIMENTS, TASKS, TOPICS, Abstention, CompanyScore, Score
+from models.score import SENTIMENTS, TOPICS, Abstention, CompanyScore, Score
 from models.text import readable
 
-Probabilities = NDArray[np.float32]
 # So many texts are in hand at a time, so that an archive of any length is scored in bounded memory.
 PORTION = 8_192
 # A company's name is a few words; past this it is no name, and would only crowd out the headline.
@@ -139,12 +139,18 @@ class Scorer:
         found = [self._logits(one.ids, progress, len(one.texts)) for one in self._read(texts, None)]
         settings = self.adapter.settings
         return (
-            _stacked([_learned(one, "sentiment", settings.sentiment_temperature) for one in found], len(SENTIMENTS)),
-            _stacked([_learned(one, "topic", settings.topic_temperature) for one in found], len(TOPICS)),
+            stacked([learned(one, "sentiment", settings.sentiment_temperature) for one in found], len(SENTIMENTS)),
+            stacked([learned(one, "topic", settings.topic_temperature) for one in found], len(TOPICS)),
         )
 
-    def company_probabilities(self, texts: Sequence[str], names: Sequence[str]) -> Probabilities:
+    def company_probabilities(
+        self, texts: Sequence[str], names: Sequence[str], alone: Sequence[bool] = ()
+    ) -> Probabilities:
         """Calibrated probabilities of the sentiment towards one company per text: [texts, 3].
+
+        Args:
+            alone: whether the text names no other company, as `score` knows by itself; empty takes the reading
+                towards the company by itself, as if all named others.
 
         Raises:
             ValueError: when there are not as many names as texts.
@@ -159,7 +165,12 @@ class Scorer:
             for pairs in _cut(list(zip(texts, names, strict=True)))
         ]
         temperature = self.adapter.settings.company_temperature
-        return _stacked([_softmax(one["company"], temperature) for one in found], len(SENTIMENTS))
+        towards = stacked([softmax(one["company"], temperature) for one in found], len(SENTIMENTS))
+        places = [place for place, yes in zip(range(len(texts)), alone, strict=False) if yes]
+        if places and self.adapter.settings.headline_share:
+            own, _ = self.probabilities([texts[place] for place in places])
+            towards[places] = of_one_alone(towards[places], own, self.adapter.settings.headline_share)
+        return towards
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors [texts, width] of the base encoder without the adapter, for themes and stories."""
@@ -255,11 +266,16 @@ class Scorer:
         settings, size = self.adapter.settings, len(portion.texts)
         if "sentiment" not in found:
             raise AdapterDamaged(f"the adapter in {self.adapter.folder} was not trained on sentiment: it cannot score")
-        sentiment = _softmax(found["sentiment"][:size], settings.sentiment_temperature)
-        topic = _learned(found, "topic", settings.topic_temperature)[:size]
+        sentiment = softmax(found["sentiment"][:size], settings.sentiment_temperature)
+        topic = learned(found, "topic", settings.topic_temperature)[:size]
         towards: Iterator[list[float]] = iter(())
         if "company" in found:
-            towards = iter(_softmax(found["company"][size:], settings.company_temperature).tolist())
+            named = softmax(found["company"][size:], settings.company_temperature)
+            # Each row of `named` is of one text, and so is whatever else that text names.
+            texts = [place for place, names in enumerate(portion.named) for _ in names]
+            lone = [row for row, place in enumerate(texts) if len(portion.named[place]) == 1]
+            named[lone] = of_one_alone(named[lone], sentiment[[texts[row] for row in lone]], settings.headline_share)
+            towards = iter(named.tolist())
         companies = [tuple(CompanyScore(name, *next(towards)) for name in names) for names in portion.named]
         rows = zip(portion.texts, sentiment.tolist(), topic, companies, strict=True)
         return [self._score(*row) for row in rows]
@@ -310,22 +326,3 @@ def _name(name: str) -> str:
 def _cut(rows: list[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
     for start in range(0, len(rows), PORTION):
         yield rows[start : start + PORTION]
-
-
-def _learned(logits: dict[str, NDArray[np.float32]], task: str, temperature: float) -> Probabilities:
-    """Probabilities of a task; NaN where the adapter has no head for it, which no reader can mistake for an opinion."""
-    if task in logits:
-        return _softmax(logits[task], temperature)
-    texts = len(next(iter(logits.values())))
-    return np.full((texts, TASKS[task]), np.nan, dtype=np.float32)
-
-
-def _softmax(logits: NDArray[np.float32], temperature: float) -> Probabilities:
-    scaled = logits.astype(np.float64) / temperature
-    raised = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    probabilities: Probabilities = (raised / raised.sum(axis=1, keepdims=True)).astype(np.float32)
-    return probabilities
-
-
-def _stacked(parts: list[Probabilities], width: int) -> Probabilities:
-    return np.concatenate(parts) if parts else np.empty((0, width), dtype=np.float32)

@@ -151,10 +151,24 @@ def test_each_named_company_gets_a_score_in_its_place(of_companies: Scorer) -> N
         [],
         ["Fox News"],
     ]
-    asked = of_companies.company_probabilities([texts[0], texts[0], texts[3]], ["UBS", "Credit Suisse", "Fox News"])
+    asked = of_companies.company_probabilities(
+        [texts[0], texts[0], texts[3]], ["UBS", "Credit Suisse", "Fox News"], [False, False, True]
+    )
     told = [(c.negative, c.neutral, c.positive) for score in scores for c in score.companies]
     assert np.abs(np.array(told) - asked).max() < 1e-4
     assert np.abs(asked[0] - asked[1]).max() > 1e-3
+
+
+def test_what_is_said_of_a_company_named_alone_is_half_the_headlines_own(of_companies: Scorer) -> None:
+    text = "Credit Suisse finds weaknesses in its reporting"
+    assert of_companies.adapter.settings.headline_share == 0.5
+    (towards,) = of_companies.company_probabilities([text], ["Credit Suisse"])
+    alone, among = of_companies.score([text, text], [["Credit Suisse"], ["Credit Suisse", "UBS"]])
+    own = np.array([alone.negative, alone.neutral, alone.positive])
+    (told,) = alone.companies
+    assert np.abs(np.array([told.negative, told.neutral, told.positive]) - (towards + own) / 2).max() < 1e-4
+    assert np.abs(towards - own).max() > 1e-2
+    assert abs(among.companies[0].negative - towards[0]) < 1e-4
 
 
 def test_companies_leave_the_score_of_the_headline_alone(of_companies: Scorer) -> None:

@@ -84,6 +84,18 @@ def test_a_company_is_asked_about_by_name_and_stays_when_words_are_hidden(of_com
     assert abs(told.delta) < 0.03
 
 
+def test_words_add_up_for_a_company_that_is_named_alone(of_companies: Scorer) -> None:
+    text = "Credit Suisse finds weaknesses in its reporting"
+    told = explain(of_companies, text, "Credit Suisse", alone=True)
+    ((score,),) = [one.companies for one in of_companies.score([text], [["Credit Suisse"]])]
+    chances = {"negative": score.negative, "neutral": score.neutral, "positive": score.positive}
+    assert told.target.value == max(chances, key=lambda label: chances[label])
+    assert told.probability == pytest.approx(chances[told.target.value], abs=1e-3)
+    assert abs(told.delta) < 0.03
+    other = explain(of_companies, text, "Credit Suisse", target=told.target)
+    assert other.probability != pytest.approx(told.probability, abs=1e-3)
+
+
 def test_a_company_needs_a_head_for_it(scorer: Scorer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scorer, "tasks", frozenset({"sentiment", "topic"}))
     with pytest.raises(AdapterDamaged, match="not trained on the task company"):

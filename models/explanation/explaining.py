@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -83,12 +83,16 @@ def explain(
     company: str = "",
     method: Method = Method.INTEGRATED_GRADIENTS,
     target: Sentiment | None = None,
+    *,
+    alone: bool = False,
 ) -> Explanation:
     """Explain the sentiment of a headline, or its sentiment towards a company.
 
     Args:
         text: a headline, as published.
         company: by the name that the headline uses; empty for the headline's own sentiment.
+        alone: whether the headline names no other company: then its own sentiment has a part in what is said of this
+            one (`AdapterSettings.headline_share`), and in the explanation.
         target: the label to explain; the most probable one when None.
 
     Raises:
@@ -100,7 +104,31 @@ def explain(
         raise AdapterDamaged(f"the adapter in {scorer.adapter.folder} was not trained on the task {task}")
     network = _network(scorer.adapter)
     line = readable(text)
-    return network.explained(Query(line, readable(company)), task, method, target)
+    query = Query(line, readable(company))
+    share = scorer.adapter.settings.headline_share if company and alone else 0.0
+    if not share:
+        return network.explained(query, task, method, target)
+    if target is None:
+        both = (1 - share) * network.chances(query, task) + share * network.chances(Query(line), "sentiment")
+        target = SENTIMENTS[int(both.argmax())]
+    parts = network.explained(query, task, method, target), network.explained(Query(line), "sentiment", method, target)
+    return _joined(*parts, share)
+
+
+def _joined(towards: Explanation, own: Explanation, share: float) -> Explanation:
+    """Of a weighed mean of two probabilities: whatever adds up to each of them adds up to it, weighed alike."""
+
+    def mean(one: float, other: float) -> float:
+        return (1 - share) * one + share * other
+
+    pairs = zip(towards.words, own.words, strict=True)
+    return replace(
+        towards,
+        words=tuple(WordWeight(one.word, mean(one.weight, other.weight)) for one, other in pairs),
+        delta=mean(towards.delta, own.delta),
+        probability=mean(towards.probability, own.probability),
+        baseline=mean(towards.baseline, own.baseline),
+    )
 
 
 @lru_cache(maxsize=1)
@@ -143,6 +171,13 @@ class _Explainable:
         )
         delta = sum(parts) - (whole - masked)
         return Explanation(weights, label, delta, method, query.company, whole, masked)
+
+    def chances(self, query: Query, task: str) -> torch.Tensor:
+        """Probabilities of a task's labels: [3]."""
+        import torch
+
+        with torch.inference_mode():
+            return self._probabilities(torch.tensor([self._tokens.framed(query).ids]), task)[0]
 
     def _probabilities(self, ids: torch.Tensor, task: str) -> torch.Tensor:
         import torch

@@ -117,6 +117,15 @@ def _trust(settings: AdapterSettings, metrics: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def _of_one_alone(settings: AdapterSettings) -> list[str]:
+    if not settings.headline_share:
+        return []
+    return [
+        f"What is said of a company that a headline names alone is to {settings.headline_share:.0%} the headline's own",
+        "sentiment.",
+    ]
+
+
 def _data(settings: AdapterSettings, recipe: Mapping[str, Any]) -> list[str]:
     lines = [
         "## Data",
@@ -125,6 +134,7 @@ def _data(settings: AdapterSettings, recipe: Mapping[str, Any]) -> list[str]:
         "Sentiment and Twitter Financial News Topic, all MIT. Near-duplicate groups never cross parts. Probabilities",
         f"are divided by a temperature fitted on validation data (sentiment {settings.sentiment_temperature:.2f},",
         f"topic {settings.topic_temperature:.2f}, company {settings.company_temperature:.2f}).",
+        *_of_one_alone(settings),
         "",
     ]
     if recipe.get("figures"):

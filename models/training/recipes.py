@@ -76,6 +76,9 @@ class Recipe:
     # Added to the teacher's log-probabilities of negative, neutral and positive on unlabelled headlines, as fitted on
     # judged ones (benchmarks/judged.py): tweets are mostly neutral, and who learned from them takes news for neutral.
     teacher_bias: tuple[float, ...] = (0.0, 0.0, 0.0)
+    # What the adapter says of a company that a headline names alone: the share of it that is the headline's own
+    # sentiment, which has been taught far more widely than the reading towards companies.
+    headline_share: float = 0.5
     seed: int = 20
 
 

@@ -179,6 +179,7 @@ def train(
         encoder_name=recipe.encoder_id or encoder.name,
         encoder_sha256=encoder.sha256,
         longest=recipe.longest,
+        headline_share=recipe.headline_share if {"sentiment", "company"} <= set(recipe.tasks) else 0.0,
         **calibration,
     )
     save_adapter(folder, adapted.encoder, net.heads, settings)

@@ -7,6 +7,7 @@ never  trains, and never drops a row silently
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -81,6 +82,9 @@ def probabilities(scorer: Scorer, examples: Sequence[Example]) -> NDArray[np.flo
     """The model's probabilities for examples of one task: [examples, classes]."""
     task, texts = examples[0].task, [one.text for one in examples]
     if task == "company":
-        return scorer.company_probabilities(texts, [one.company for one in examples])
+        named = Counter(texts)
+        return scorer.company_probabilities(
+            texts, [one.company for one in examples], [named[text] == 1 for text in texts]
+        )
     sentiment, topic = scorer.probabilities(texts)
     return sentiment if task == "sentiment" else topic

@@ -42,9 +42,14 @@ def explain(ctx: click.Context, headline: str, company: str, method: str, label:
     from models.explanation.explaining import explain as explained
     from models.score import Sentiment
     from monitor.chosen_model import scorer_of
+    from monitor.news.companies import CompanyMatcher
+    from monitor.news.own_companies import with_own
 
-    scorer = scorer_of(settings_of(ctx).model)
-    told = explained(scorer, headline, company, Method(method), Sentiment(label) if label else None)
+    settings = settings_of(ctx)
+    scorer = scorer_of(settings.model)
+    others = {mention.name for mention in CompanyMatcher(with_own(settings.companies)).mentions(headline)} - {company}
+    target = Sentiment(label) if label else None
+    told = explained(scorer, headline, company, Method(method), target, alone=not others)
     if as_json:
         click.echo(json.dumps(_values(told, scorer.model), ensure_ascii=False))
         return

@@ -225,7 +225,7 @@ def _answered(scorer: Scorer, matcher: ThemeMatcher, asked: dict[str, Any]) -> d
     title, named = asked["title"], asked["named"]
     (score,) = scorer.score([title], [list(named.values())])
     (themes,) = matcher.match([title])
-    told = explain(scorer, title, asked["company"])
+    told = explain(scorer, title, asked["company"], alone=len(named) == 1)
     return {
         "model": scorer.model,
         "label": told.target.value,

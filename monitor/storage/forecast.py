@@ -20,6 +20,14 @@ _OBSERVED = timedelta(days=28)
 # Notes of fewer days tell more of when blocks were packed than of growth.
 _TELLING = timedelta(days=5)
 _DAY = timedelta(days=1)
+# Bytes that a headline takes with its score, words and counts in a store of many: measured with ten million, and over
+# the last ten days of a month of 1,440 a day. With fewer headlines than so many a store tells less of them than of the
+# blocks that every column begins with.
+_TYPICAL = 330.0
+_MANY = 100_000
+# A checkpoint writes the last row group of each table anew before it frees the old one: about half of what is used
+# lies free in a small file, and in a large one never more than a row group takes.
+_ROW_GROUP = 122_880
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +42,7 @@ class Growth:
         headlines: how many are kept.
         a_day: headlines that came in, by day, over the last four weeks (or since there are any).
         a_headline: bytes by which the store grew for each over the last days, by its daily notes; 0 where these do not
-            tell yet. An average from the beginning counts what an empty store takes, and what was packed since.
+            tell yet.
 
     Raises:
         ValueError: on a negative number, or less than one day.
@@ -57,10 +65,10 @@ class Growth:
 
     @property
     def passing_a_day(self) -> float:
-        """Bytes by which headlines grow the store in a day."""
-        if self.a_headline:
-            return max(self.a_day * self.a_headline - self.lasting_a_day, 0.0)
-        return self.a_day * self.passing / self.headlines if self.headlines else 0.0
+        """Bytes by which headlines grow the store in a day: as measured, or as usual while there are few."""
+        measured = self.a_headline or (self.passing + self.lasting) / max(self.headlines, 1)
+        each = (self.headlines * measured + _MANY * _TYPICAL) / (self.headlines + _MANY)
+        return max(self.a_day * each - self.lasting_a_day, 0.0)
 
     @property
     def lasting_a_day(self) -> float:
@@ -72,12 +80,13 @@ def size_after(growth: Growth, days: float, keep_days: int) -> int:
     """Bytes of the file so many days from now, when headlines come as they did and leave after `keep_days` (0: never).
 
     A month leaves as a whole, so up to 31 days more are there. A file does not shrink: space that becomes free is used
-    again.
+    again, but for what a checkpoint needs.
     """
     held = growth.days + days
     raw_days = min(held, keep_days + 31.0) if keep_days else held
     passing = max(growth.passing, growth.passing + growth.passing_a_day * (raw_days - growth.days))
-    return max(growth.bytes, round(passing + growth.lasting + growth.lasting_a_day * days))
+    used = passing + growth.lasting + growth.lasting_a_day * days
+    return max(growth.bytes, round(used + min(used / 2, _ROW_GROUP * _TYPICAL)))
 
 
 def days_until(growth: Growth, room: int, keep_days: int, most: int = 3650) -> int | None:
