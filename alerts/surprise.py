@@ -102,9 +102,17 @@ def rarer_a_week(
     )
     low = low.astype(np.int64)
     first = smallest_count(mean, spread, length, np.maximum(level, _LOWEST_RATE), low)
+    return _at_least_as_rare(level, first, length, mean, spread, low)
+
+
+def _at_least_as_rare(
+    level: Floats, first: Counts, hours: npt.ArrayLike, mean: Floats, spread: Floats, low: Counts
+) -> Floats:
+    """The sum of `rarer_a_week`, `first` being the first count from `low` on that comes at most at that level."""
     # y P(N = y) is m P(M = y - 1), where M is the negative binomial weighed by its size: so the sum has a closed form.
     beyond = tail(first - 1, mean * (1 + spread), spread / (1 + spread))
-    return np.asarray((first - low) * level + HOURS_A_WEEK / length * mean * beyond)
+    crossings = HOURS_A_WEEK / np.asarray(hours, dtype=np.float64) * mean
+    return np.asarray((first - low) * level + crossings * beyond)
 
 
 def rarer(probability: npt.ArrayLike, least: npt.ArrayLike) -> Floats:
@@ -169,9 +177,9 @@ def smallest_surge(expected: Floats, dispersion: Floats, hours: int, budget: Flo
     most = tail(least, expected, dispersion)
 
     def enough(count: Counts) -> npt.NDArray[np.bool_]:
-        per_week = rarer_a_week(
-            crossings_a_week(count, hours, expected, dispersion), hours, expected, dispersion, least
-        )
+        # Above the mean each count is rarer than the one before it: the first that is as rare as a count is itself.
+        rate = crossings_a_week(count, hours, expected, dispersion)
+        per_week = _at_least_as_rare(rate, count, hours, expected, dispersion, least)
         return np.asarray((per_week <= allowed) & (rarer(tail(count, expected, dispersion), most) <= alone))
 
     return _first(enough, least)
