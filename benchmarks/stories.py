@@ -4,8 +4,9 @@
 
 Prints, for each way and for each half of the judgements: precision and recall over the judged pairs, the same weighted
 to what the replay holds of each stratum, and pairwise and B-cubed figures over windows of two days in which every
-headline was read. Thresholds and weights were chosen on the tuning half (even weeks) alone. `--fit` prints the weights
-of `monitor/news/likeness.py` anew; `--count` writes `monitor/news/word_counts.csv` anew.
+headline was read. Pairs of weight 0 are for the fit alone. Thresholds and weights were chosen on the tuning half (even
+weeks) alone. `--fit` prints the weights of `monitor/news/likeness.py` anew; `--count` writes
+`monitor/news/word_counts.csv` anew.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ FAR = 0.4
 
 @dataclass(frozen=True, slots=True)
 class Pair:
+    """A judged pair; one of weight 0 was drawn for the fit alone and is in no figure."""
+
     first: int
     second: int
     same: bool
@@ -225,7 +228,7 @@ def window_pairs(windows: Sequence[Sequence[tuple[int, str]]], found: Assigned) 
 
 def report(way: str, judged: Judgements, found: Assigned, speed: float) -> None:
     for late in (False, True):
-        pairs = [pair for pair in judged.pairs if pair.held_out is late]
+        pairs = [pair for pair in judged.pairs if pair.held_out is late and pair.weight]
         windows = [window for start, window in judged.windows.items() if held_out(start) is late]
         plain, whole = pair_figures(pairs, found, weighted=False), pair_figures(pairs, found, weighted=True)
         exact = window_pairs(windows, found)
@@ -244,8 +247,8 @@ def report(way: str, judged: Judgements, found: Assigned, speed: float) -> None:
 
 def samples(
     headlines: Sequence[Headline], judged: Judgements, vectors: Mapping[int, Vectors]
-) -> tuple[Vectors, NDArray[np.bool_]]:
-    """Features and verdicts of the tuning half, where nothing keeps a pair apart and none is a copy."""
+) -> tuple[Vectors, NDArray[np.bool_], list[int]]:
+    """Features, verdicts and weeks of the tuning half, where nothing keeps a pair apart and none is a copy."""
     same: dict[tuple[int, int], bool] = {(p.first, p.second): p.same for p in judged.pairs if not p.held_out}
     for start, window in judged.windows.items():
         if not held_out(start):
@@ -254,14 +257,16 @@ def samples(
                     same[a, b] = s == t
     by_id = {one.id: one for one in headlines}
     wording = {number: read(by_id[number]) for pair in same for number in pair}
-    rows, verdicts = [], []
+    rows, verdicts, weeks = [], [], []
     for (a, b), verdict in same.items():
         one, other = sorted((wording[a], wording[b]), key=lambda each: each.at)
         if difference(one, other) is Difference.NONE and not copied(one, other):
             rarity = rarities_at(headlines, other.at)
             rows.append((*features(one, other, Memo(rarity)), float(vectors[a] @ vectors[b])))
             verdicts.append(verdict)
-    return np.array(rows, dtype=np.float32), np.array(verdicts)
+            # A pair that ends in a week that is held out belongs to the week in which it began.
+            weeks.append(min((one.at, other.at), key=lambda at: (at.isocalendar().week % 2, at)).isocalendar().week)
+    return np.array(rows, dtype=np.float32), np.array(verdicts), weeks
 
 
 _RARITIES: dict[datetime, Rarities] = {}
@@ -278,19 +283,18 @@ def rarities_at(headlines: Sequence[Headline], at: datetime) -> Rarities:
     return _RARITIES[hour]
 
 
-def fit(rows: Vectors, verdicts: NDArray[np.bool_]) -> None:
+def fit(rows: Vectors, verdicts: NDArray[np.bool_], weeks: Sequence[int]) -> None:
+    """Weights, and what they reach in weeks that they were not fitted on."""
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import KFold, cross_val_predict
+    from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     print(f"{len(verdicts)} pairs of the tuning half, {verdicts.sum()} of them one story")
     for name, width in (("by meaning", rows.shape[1]), ("by words", rows.shape[1] - 1)):
-        line = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=3000))
+        line = make_pipeline(StandardScaler(), LogisticRegression(C=1.0, max_iter=3000))
         seen = rows[:, :width]
-        odds = cross_val_predict(
-            line, seen, verdicts, cv=KFold(8, shuffle=True, random_state=1), method="decision_function"
-        )
+        odds = cross_val_predict(line, seen, verdicts, groups=weeks, cv=LeaveOneGroupOut(), method="decision_function")
         scale, model = line.fit(seen, verdicts)[0], line[-1]
         weights = model.coef_[0] / scale.scale_
         intercept = model.intercept_[0] - float(weights @ scale.mean_)

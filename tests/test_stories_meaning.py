@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from monitor.feeds.feed import Entry
 from monitor.news.companies import CompanyMatcher
 from monitor.news.headlines import Headline, headline
-from monitor.news.likeness import Difference, difference, likeness
+from monitor.news.likeness import COPIED, Difference, belonging, difference, likeness
+from monitor.news.manner import Manner, manner
 from monitor.news.rarity import RAREST, Memo, Rarities
 from monitor.news.stories import Stories
 from monitor.news.wording import stems
@@ -186,6 +187,55 @@ def test_likeness_is_the_same_from_both_sides_and_rises_with_nearness() -> None:
     assert alike.given(None) == alike.by_words
 
 
+@pytest.mark.parametrize(
+    ("title", "follows", "markets", "about"),
+    [
+        ("Regulator fines Northern Harbour Bank", False, False, False),
+        ("Rival condemns fine on Northern Harbour Bank", True, False, False),
+        ("Northern Harbour shares tumble after record fine", True, True, False),
+        ("Why the fine on Northern Harbour matters", False, False, True),
+        ("Here\u2019s what the Northern Harbour fine means for savers", False, False, True),
+        ("Is Northern Harbour safe?", False, False, True),
+        ("The fine that shook Northern Harbour", False, False, True),
+        ("", False, False, False),
+    ],
+)
+def test_titles_are_worded_as_news_as_what_follows_or_about_it(
+    title: str, follows: bool, markets: bool, about: bool
+) -> None:
+    assert manner(title) == Manner(follows, markets, about)
+
+
+@pytest.mark.parametrize(
+    "next_step",
+    [
+        "Northern Harbour shares tumble on record fine from watchdog",
+        "Why the record fine from the watchdog for Northern Harbour matters",
+    ],
+)
+def test_the_market_and_an_explanation_are_less_alike_than_another_report(next_step: str) -> None:
+    report = "Northern Harbour handed record fine from watchdog"
+    first, second, later = (
+        read(title, "", NOW, house, ()) for title, house in ((SECOND, "a"), (report, "b"), (next_step, "b"))
+    )
+    rarity = Memo(Rarities())
+    assert likeness(first, later, rarity).at_best < likeness(first, second, rarity).at_best
+
+
+def test_a_title_that_is_like_one_title_of_many_belongs_less() -> None:
+    assert belonging([1.0], 1) == pytest.approx(1.0)
+    assert belonging([1.0, 1.0], 2) == pytest.approx(1.0)
+    assert belonging([1.0], 2) < belonging([1.0, -1.0], 2) < 1.0
+    assert belonging([1.0], 12) < belonging([1.0], 2)
+    assert belonging([COPIED], 12) > belonging([5.0] * 12, 12)
+
+
+@given(st.lists(st.floats(-20, 20), min_size=1, max_size=12), st.integers(1, 12))
+def test_to_belong_is_no_more_than_to_be_like_the_most_alike(odds: list[float], titles: int) -> None:
+    assert belonging(odds, titles) <= max(*odds, -2.0) + 1e-9
+    assert belonging(odds[::-1], titles) == pytest.approx(belonging(odds, titles))
+
+
 @given(st.lists(st.text(max_size=40), max_size=12))
 def test_rarities_remember_exactly_what_was_not_dropped(texts: list[str]) -> None:
     kept, both = Rarities(), Rarities()
@@ -214,7 +264,12 @@ def test_judgements_name_headlines_of_the_replay(shared_data: Path) -> None:
     judged = Path(__file__).parent / "judged"
     with (judged / "story_pairs.csv").open(encoding="utf-8") as file:
         pairs = list(csv.DictReader(file))
-    assert len(pairs) >= 600
+    assert len(pairs) >= 3_000
     assert {row[side] for row in pairs for side in ("first_sha256", "second_sha256")} <= digests
     with (judged / "story_windows.csv").open(encoding="utf-8") as file:
         assert {row["title_sha256"] for row in csv.DictReader(file)} <= digests
+    for row in pairs:
+        weeks = {
+            datetime.fromisoformat(row[f"{side}_published"]).isocalendar().week % 2 for side in ("first", "second")
+        }
+        assert float(row["weight"]) > 0 or weeks == {0}, "what was read for the fit is of even weeks"

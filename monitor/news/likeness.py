@@ -1,7 +1,7 @@
 """Whether two titles tell one story, and how likely.
 
 takes  two `Told` titles, and how rare each word is today
-gives  a named difference that keeps them apart, or the log-odds that they tell one story
+gives  a named difference that keeps them apart, or the log-odds that they tell one story; and that one belongs to many
 never  remembers anything, and never embeds: `monitor.news.stories` does
 
 `benchmarks/stories.py --fit` fits the weights on the tuning half of the judged pairs; docs/stories.md shows what they
@@ -11,12 +11,13 @@ reach on the half that was held out.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from rapidfuzz import fuzz
 
+from monitor.news.manner import manner
 from monitor.news.rarity import RAREST, rarity_at_large
 from monitor.news.wording import Told
 
@@ -30,15 +31,25 @@ _COPY_SHORT = 92.0
 # A word this rare at large, which the other side lacks, is taken for a name.
 _TELLING = 6.5
 
+# A title joins a story by the title of it that it is most alike to, and the mean over all of them weighs a quarter:
+# what is like one title alone is often the next step. A title that was not compared counts as unlike.
+_ALL_OF_THEM = 0.25
+_UNLIKE = -2.0
+# The weight of a title of four rare words, near enough: it brings such sums to the size of the other features.
+_MUCH = 20.0
 # The log-odds of a copy: above what any features can reach, so that copies are preferred.
 COPIED = 20.0
 
 
-# Log of hours apart, hours apart, rarest shared word, shared part of the titles by rarity, only one explains, one
-# house, shared part of titles and summaries, part of the less covered title that the other's title and summary hold,
-# nearness of meaning; then the intercept.
-_BY_MEANING = (-0.470, -0.048, 2.719, 1.136, -1.574, -1.200, 6.896, 0.920, 6.672, -6.637)
-_BY_WORDS = (-0.441, -0.047, 2.621, 4.066, -1.385, -1.372, 8.267, 2.260, -3.591)
+# In the order of `features`; then the nearness of meaning, where there is one; then the intercept.
+_BY_MEANING = (
+    *(-0.143, 4.731, -1.089, -1.381, 4.978, 4.263, -6.557, -1.221, 0.600, 1.028, -0.420, -1.183, 1.157, -1.144, -1.576),
+    *(8.631, -9.168),
+)
+_BY_WORDS = (
+    *(-0.132, 4.067, -0.997, -1.489, 5.219, 4.285, -2.006, -0.923, 0.252, 1.170, -0.362, -1.046, 1.430, -1.037, -1.495),
+    -4.878,
+)
 
 
 class Difference(StrEnum):
@@ -98,20 +109,40 @@ def difference(one: Told, other: Told) -> Difference:
 
 
 def features(one: Told, other: Told, rarity: Rarity) -> tuple[float, ...]:
-    """What the log-odds weigh beside the nearness of meaning, in the order of the weights."""
-    hours = abs((one.at - other.at).total_seconds()) / 3600
+    """What the log-odds weigh beside the nearness of meaning, in the order of the weights.
+
+    Hours apart; the rarest word of both titles; whether only one of them explains; whether one house tells both; which
+    part of a title the other's title and summary hold, for the less and for the more covered one; which part of the
+    longer title is shared; the rarest word that the other side lacks; how much the title with less of its own says
+    alone; whether both begin with one word; whether only one follows on an event; and of speaking of markets and
+    about an event, whether only one title does and whether both do.
+    """
     mine, theirs = frozenset(one.stems), frozenset(other.stems)
     whole, their_whole = frozenset(one.body), frozenset(other.body)
     shared = mine & theirs
+    weight, their_weight, in_both = (_weight(stems, rarity) for stems in (mine, theirs, shared))
+    covered = (
+        _part(_weight(mine & their_whole, rarity), weight),
+        _part(_weight(theirs & whole, rarity), their_weight),
+    )
+    mine_manner, theirs_manner = manner(one.text), manner(other.text)
+    lacking = (_rarest(mine - their_whole, rarity), _rarest(theirs - whole, rarity))
     return (
-        math.log1p(hours),
-        hours,
-        max((rarity[stem] for stem in shared), default=0.0) / RAREST,
-        _part(shared, mine | theirs, rarity),
+        abs((one.at - other.at).total_seconds()) / 3600,
+        _rarest(shared, rarity),
         float(one.explains != other.explains),
         float(one.publisher == other.publisher),
-        _part(whole & their_whole, whole | their_whole, rarity),
-        min(_part(mine & their_whole, mine, rarity), _part(theirs & whole, theirs, rarity)),
+        min(covered),
+        max(covered),
+        _part(in_both, max(weight, their_weight)),
+        max(lacking),
+        (min(weight, their_weight) - in_both) / _MUCH,
+        float(one.opening == other.opening and one.opening != ""),
+        float(mine_manner.follows != theirs_manner.follows),
+        float(mine_manner.markets != theirs_manner.markets),
+        float(mine_manner.markets and theirs_manner.markets),
+        float(mine_manner.about != theirs_manner.about),
+        float(mine_manner.about and theirs_manner.about),
     )
 
 
@@ -133,14 +164,33 @@ def likeness(one: Told, other: Told, rarity: Rarity) -> Likeness:
     return Likeness(_odds(_BY_WORDS, seen), _odds(_BY_MEANING, (*seen, 1.0)), _BY_MEANING[-2])
 
 
+def belonging(odds: Sequence[float], titles: int) -> float:
+    """Log-odds that a title belongs to a story.
+
+    Args:
+        odds: that it tells the same as one of the story's titles, for each that it was compared with; at least one.
+        titles: how many titles the story has; what exceeds `odds` was not compared.
+    """
+    unlike = max(0, titles - len(odds))
+    mean = math.fsum([*odds, _UNLIKE * unlike]) / (len(odds) + unlike)
+    return (1.0 - _ALL_OF_THEM) * max(odds) + _ALL_OF_THEM * mean
+
+
 def _odds(weights: tuple[float, ...], seen: tuple[float, ...]) -> float:
     return math.fsum(weight * value for weight, value in zip(weights, (*seen, 1.0), strict=True))
 
 
-def _part(of: frozenset[str], whole: frozenset[str], rarity: Rarity) -> float:
-    if not of:
-        return 0.0
-    return math.fsum([rarity[stem] for stem in of]) / math.fsum([rarity[stem] for stem in whole])
+def _weight(stems: frozenset[str], rarity: Rarity) -> float:
+    return math.fsum([rarity[stem] for stem in stems])
+
+
+def _part(some: float, all_of_it: float) -> float:
+    return some / all_of_it if all_of_it else 0.0
+
+
+def _rarest(stems: frozenset[str], rarity: Rarity) -> float:
+    """From 0 to 1; 0 where there is no word."""
+    return max([rarity[stem] for stem in stems], default=0.0) / RAREST
 
 
 def _of_kind(title: Told, kind: str) -> frozenset[str]:

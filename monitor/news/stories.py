@@ -21,16 +21,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.news.headlines import Headline, NamesCompanies
-from monitor.news.likeness import Difference, Likeness, difference, likeness
+from monitor.news.likeness import Difference, Likeness, belonging, difference, likeness
 from monitor.news.rarity import Memo, Rarities
 from monitor.news.wording import Told, told
 
 WINDOW = timedelta(hours=48)
 
-# Log-odds from which on two titles are one story: by meaning, and by words alone. Chosen on the tuning half of the
-# judged pairs so that nineteen of twenty joined pairs are right.
+# Log-odds from which on a title belongs to a story: by meaning, and by words alone. Chosen on the tuning half of the
+# judgements, cross-validated over weeks.
 _ENOUGH_BY_MEANING = 0.75
-_ENOUGH_BY_WORDS = 1.0
+_ENOUGH_BY_WORDS = 0.75
 
 # Bounds on the work for one title, whatever the titles before it were.
 _SCANNED = 1_000
@@ -216,15 +216,18 @@ class Stories:
         return True
 
     def _story(self, new: _Remembered, candidates: Sequence[_Candidate], *, known: bool) -> int:
-        """The story of the candidate that is most alike, or the title's own."""
-        best, story = (_ENOUGH_BY_MEANING if known else _ENOUGH_BY_WORDS), new.story
+        """The story whose titles are most alike, or the title's own."""
+        told_by: defaultdict[int, list[float]] = defaultdict(list)
         for each in candidates:
             first = self._begun[each.other.story].first
-            if abs(new.told.at - first.at) > WINDOW or difference(new.told, first) is not Difference.NONE:
-                continue
-            odds = each.alike.given(_nearness(new, each.other) if known else None)
-            if odds > best or (odds == best and story == new.story):
-                best, story = odds, each.other.story
+            if abs(new.told.at - first.at) <= WINDOW and difference(new.told, first) is Difference.NONE:
+                near = _nearness(new, each.other) if known else None
+                told_by[each.other.story].append(each.alike.given(near))
+        best, story = (_ENOUGH_BY_MEANING if known else _ENOUGH_BY_WORDS), new.story
+        for number, odds in told_by.items():
+            belongs = belonging(odds, min(self._begun[number].titles, _COMPARED))
+            if belongs > best or (belongs == best and story == new.story):
+                best, story = belongs, number
         return story
 
 
