@@ -112,6 +112,7 @@ class Ground:
         self._hours = self._hours_of(sources)
         self._affinities = affinities
         self._own: tuple[datetime, int, Floats] | None = None
+        self._young: tuple[tuple[object, ...], frozenset[str]] | None = None
         self._told = stories.filter(pl.col("series").is_in(self._names))
         self._lay_stories()
         self._usual: dict[tuple[object, ...], _Usual] = {}
@@ -284,6 +285,13 @@ class Ground:
 
     def _new(self, now: datetime, rules: Rules) -> frozenset[str]:
         """Publishers that are too new to be judged by their past, as `alerts.sources.source_changes` has it."""
+        key = (now, rules.baseline_days, rules.longest_window, rules.learning_days)
+        # Every series asks at the same moment.
+        if self._young is None or self._young[0] != key:
+            self._young = key, self._found_new(now, rules)
+        return self._young[1]
+
+    def _found_new(self, now: datetime, rules: Rules) -> frozenset[str]:
         earliest = now - timedelta(days=rules.baseline_days) - rules.longest_window
         low, high = -((self._begun - earliest) // _HOUR), (now - self._begun) // _HOUR
         firsts = {}
@@ -325,7 +333,8 @@ class Ground:
         if new:
             known = ((at, story, [one for one in families if one not in new]) for at, story, families in found)
             found = [one for one in known if one[2]]
-        found.sort(key=lambda one: one[:2])
+        # Time, then story; no story comes twice, so families are never compared.
+        found.sort()
         if not found:
             return None
         return Seen([one[1] for one in found], [one[0] for one in found], [one[2] for one in found])
