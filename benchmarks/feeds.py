@@ -173,7 +173,8 @@ class NoCompanies:
 async def run_squall(port: int, feeds: int, folder: Path, server: str, *, whole: bool) -> dict[str, object]:
     from monitor.feeds.feed import Feed
     from monitor.feeds.politeness import due
-    from monitor.feeds.polling import Poller, PollSettings
+    from monitor.feeds.poll_settings import PollSettings
+    from monitor.feeds.polling import Poller
     from monitor.news.headlines import NamesCompanies
     from monitor.news.intake import intake
     from monitor.storage.store import Batch, Store

@@ -249,7 +249,7 @@ def held(store: Any) -> float:
 async def soak(options: argparse.Namespace, folder: Path, press: int, port: int) -> Told:
     from alerts.webhook import WebhookSettings
     from monitor.feeds.feed import Feed
-    from monitor.feeds.polling import PollSettings
+    from monitor.feeds.poll_settings import PollSettings
     from monitor.news.companies import CompanyMatcher
     from monitor.news.own_companies import with_own
     from monitor.service.model_process import ModelProcess

@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 from models.errors import DataUnusable
 
@@ -124,6 +123,9 @@ def load_head(file: Path) -> ThemeHead:
 
 def _regression(vectors: NDArray[np.float32], labels: NDArray[np.bool_]) -> tuple[NDArray[np.float64], float]:
     """Ridge logistic regression, both kinds weighing the same however many there are."""
+    # It takes as long to import as all else that knows themes, and only this asks for it.
+    from scipy.optimize import minimize
+
     x, y = vectors.astype(np.float64), labels.astype(np.float64)
     weight = np.where(labels, 0.5 / max(labels.sum(), 1), 0.5 / max((~labels).sum(), 1))
 

@@ -27,7 +27,7 @@ from alerts.settings import NotifySettings
 from models.themes import Theme
 from monitor.errors import SettingsUnusable
 from monitor.feeds.feed import Feed
-from monitor.feeds.polling import PollSettings
+from monitor.feeds.poll_settings import PollSettings
 from monitor.news.own_companies import OwnCompany, with_own
 
 FILE = "squall.toml"

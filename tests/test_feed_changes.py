@@ -29,7 +29,7 @@ from monitor.feeds.added import (
 )
 from monitor.feeds.feed import Feed
 from monitor.feeds.lists import default_feeds
-from monitor.feeds.polling import PollSettings
+from monitor.feeds.poll_settings import PollSettings
 from monitor.service.pipeline import Pipeline
 from monitor.settings import Settings, StoreSettings, WatchSettings
 from monitor.storage.store import Store

@@ -17,7 +17,8 @@ from pydantic import ValidationError
 
 from monitor.feeds.feed import Check, Feed, FeedState, Outcome, unseen
 from monitor.feeds.politeness import backoff, due
-from monitor.feeds.polling import Poller, PollSettings
+from monitor.feeds.poll_settings import PollSettings
+from monitor.feeds.polling import Poller
 from monitor.feeds.wishes import retry_after
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from monitor.feeds.ended import Ended
 from monitor.feeds.feed import Check, Feed, Outcome, unseen
 from monitor.feeds.gates import Gate
-from monitor.feeds.polling import Poller, PollSettings
+from monitor.feeds.poll_settings import PollSettings
+from monitor.feeds.polling import Poller
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 SETTINGS = PollSettings(allow_private_addresses=("127.0.0.1",), per_host=4, host_spacing_seconds=0, max_entries=10_000)

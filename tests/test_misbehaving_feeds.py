@@ -16,7 +16,8 @@ import pytest
 from monitor.feeds.autodiscovery import Discovery, discover
 from monitor.feeds.feed import Check, Feed, FeedState, Outcome, unseen
 from monitor.feeds.politeness import RetryScope
-from monitor.feeds.polling import Poller, PollSettings
+from monitor.feeds.poll_settings import PollSettings
+from monitor.feeds.polling import Poller
 
 SERVER = runpy.run_path(str(Path(__file__).with_name("misbehaving_server.py")))
 WAYS, started, port_of = (SERVER[name] for name in ("WAYS", "started", "port_of"))

@@ -20,7 +20,7 @@ from alerts.secrets import Secret
 from alerts.webhook import WebhookSettings
 from monitor.demo.receivers import Hook, Post, Verification
 from monitor.feeds.feed import Feed
-from monitor.feeds.polling import PollSettings
+from monitor.feeds.poll_settings import PollSettings
 from monitor.service.pipeline import Pipeline
 from monitor.settings import Settings, StoreSettings, WatchSettings
 from monitor.storage.store import Store

@@ -29,7 +29,7 @@ from monitor.demo.storyline import PUBLISHERS, Storyline, storyline
 from monitor.demo.verdict import MAIL, WEBHOOK, DemoResult, Played, judge
 from monitor.errors import InputUnusable
 from monitor.feeds.feed import Feed
-from monitor.feeds.polling import PollSettings
+from monitor.feeds.poll_settings import PollSettings
 from monitor.service.pipeline import Pipeline
 from monitor.settings import ModelSettings, Settings, StoreSettings, WatchSettings
 from monitor.storage.desk_store import DeskStore

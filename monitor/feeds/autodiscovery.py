@@ -12,7 +12,8 @@ from datetime import datetime
 
 from monitor.feeds.feed import Check, Feed, unseen
 from monitor.feeds.pages import Offer
-from monitor.feeds.polling import Poller, PollSettings
+from monitor.feeds.poll_settings import PollSettings
+from monitor.feeds.polling import Poller
 
 
 @dataclass(frozen=True, slots=True)
