@@ -284,14 +284,22 @@ def _grown(page: Any, url: str, pid: int, drawn: Path, refreshes: int, day: int)
             page.wait_for_timeout(1000)
         return times
 
+    told: dict[str, float] = {}
+
+    def tell(**figures: float) -> None:
+        told.update(figures)
+        # All of it takes the better part of an hour: what is known is said at once.
+        print(json.dumps(figures), file=sys.stderr, flush=True)
+
     opened(20)
     page.wait_for_timeout(20_000)
-    told = {"warm_process": _resident(pid), "warm_page": heap()}
+    tell(warm_process=_resident(pid), warm_page=heap())
     opened(refreshes)
-    told["reopened_process"] = _resident(pid)
+    tell(reopened_process=_resident(pid))
     drew(_WARM)
-    told["before_day_page"] = heap()
-    return told | {"day_drawn": drew(day), "day_process": _resident(pid), "day_page": heap()}
+    tell(before_day_page=heap())
+    tell(day_drawn=drew(day), day_process=_resident(pid), day_page=heap())
+    return told
 
 
 def _resident(pid: int) -> float:
