@@ -235,7 +235,10 @@ def test_which_words_made_the_score_of_a_headline_behind_an_alert(running: Runni
             break
     answered.first.wait_for(timeout=PATIENCE)
     assert page.locator('[data-testid="stMain"] strong').count() > 0
-    page.get_by_role("button", name="Which words?").first.click()
+    # Put away by the button of the same story, which need not be the first: the list is drawn while it is clicked.
+    asking = page.get_by_role("button", name="Which words?")
+    story = page.locator('[data-testid="stVerticalBlock"]').filter(has=answered).filter(has=asking).last
+    story.get_by_role("button", name="Which words?").first.click()
     answered.first.wait_for(state="detached", timeout=PATIENCE)
 
 
