@@ -47,7 +47,10 @@ def explain(ctx: click.Context, headline: str, company: str, method: str, label:
 
     settings = settings_of(ctx)
     scorer = scorer_of(settings.model)
-    others = {mention.name for mention in CompanyMatcher(with_own(settings.companies)).mentions(headline)} - {company}
+    mentions = CompanyMatcher(with_own(settings.companies)).mentions(headline)
+    # A company may stand there by two names ("Alphabet's Google").
+    itself = {mention.ticker for mention in mentions if mention.name == company}
+    others = {mention.ticker for mention in mentions} - itself
     target = Sentiment(label) if label else None
     told = explained(scorer, headline, company, Method(method), target, alone=not others)
     if as_json:
