@@ -103,7 +103,8 @@ def _tell_version(ctx: click.Context) -> None:
     from models.errors import ModelError
     from monitor.chosen_model import chosen_adapter
     from monitor.errors import SettingsUnusable
-    from monitor.settings import ModelSettings, find_settings, load_settings
+    from monitor.settings import ModelSettings
+    from monitor.settings_file import find_settings, load_settings
     from monitor.storage.migrating import known_migrations
 
     try:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from monitor.logs import set_up_logs
 from monitor.service.daemon import Daemon
-from monitor.settings import load_settings
+from monitor.settings_file import load_settings
 from monitor.storage.store import Store
 
 

@@ -19,7 +19,7 @@ from alerts.lifecycle import advance
 from alerts.rules import Rules
 from alerts.spikes import Severity, Spike, Verdict
 from monitor.service.telling import Teller
-from monitor.settings import load_settings
+from monitor.settings_file import load_settings
 from monitor.storage.alert_store import AlertStore
 from monitor.storage.store import Store
 

@@ -28,7 +28,8 @@ from monitor.cli import main, squall
 from monitor.demo.receivers import Hook, Verification
 from monitor.example import example_toml
 from monitor.feeds.lists import default_feeds
-from monitor.settings import Settings, load_settings
+from monitor.settings import Settings
+from monitor.settings_file import load_settings
 
 ROOT = Path(__file__).parents[1]
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

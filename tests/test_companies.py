@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from monitor.errors import SettingsUnusable
 from monitor.news.companies import Company, CompanyMatcher, Mention, gazetteer
 from monitor.news.own_companies import OwnCompany, with_own
-from monitor.settings import load_settings
+from monitor.settings_file import load_settings
 
 MATCHER = CompanyMatcher()
 

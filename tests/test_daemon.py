@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from monitor.service.status import status
-from monitor.settings import load_settings
+from monitor.settings_file import load_settings
 from monitor.storage.reading import Reader
 from monitor.storage.readservice import address_file, read_address
 from monitor.storage.store import Store

@@ -22,7 +22,8 @@ from monitor.errors import StoreUnavailable
 from monitor.service.scoring import Scoring
 from monitor.service.stages import Stages, stages_of
 from monitor.service.status import status
-from monitor.settings import ModelSettings, load_settings
+from monitor.settings import ModelSettings
+from monitor.settings_file import load_settings
 from monitor.storage.reading import Reader
 from monitor.storage.store import Store
 

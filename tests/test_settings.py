@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from monitor.errors import SettingsUnusable
-from monitor.settings import Settings, find_settings, load_settings
+from monitor.settings import Settings
+from monitor.settings_file import find_settings, load_settings
 
 
 def write(folder: Path, text: str) -> Path:

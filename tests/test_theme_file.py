@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from models.themes import Theme
 from monitor.cli import squall
 from monitor.errors import SettingsUnusable
-from monitor.settings import load_settings
+from monitor.settings_file import load_settings
 from monitor.theme_file import with_theme
 
 SHIPPING = Theme(

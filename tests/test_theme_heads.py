@@ -17,7 +17,7 @@ from models.errors import DataUnusable
 from models.theme_heads import LEAST, ThemeHead, fitted, load_head, save_head
 from models.themes import Reason, Theme, ThemeMatcher
 from monitor.cli import squall
-from monitor.settings import load_settings
+from monitor.settings_file import load_settings
 
 GRID = [
     f"{who} {what}"

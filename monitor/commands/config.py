@@ -10,7 +10,7 @@ from alerts.channels import ChannelSettings, open_channel
 from alerts.errors import ChannelUnusable
 from monitor.commands.opening import settings_of
 from monitor.errors import SettingsUnusable
-from monitor.settings import find_settings, load_settings
+from monitor.settings_file import find_settings, load_settings
 from monitor.shown_settings import shown_settings
 
 

@@ -12,7 +12,8 @@ import os
 import click
 
 from monitor.logs import set_up_logs
-from monitor.settings import Settings, find_settings, load_settings
+from monitor.settings import Settings
+from monitor.settings_file import find_settings, load_settings
 
 
 def settings_of(ctx: click.Context) -> Settings:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import click
 
 from monitor.commands.opening import keep_private, settings_of
-from monitor.settings import Settings, find_settings, load_settings
+from monitor.settings import Settings
+from monitor.settings_file import find_settings, load_settings
 
 if TYPE_CHECKING:
     from monitor.service.pipeline import Pipeline

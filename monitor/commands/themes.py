@@ -93,7 +93,7 @@ def add(
 
     from models.themes import Theme
     from monitor.errors import InputUnusable
-    from monitor.settings import FILE, find_settings
+    from monitor.settings_file import FILE, find_settings
     from monitor.theme_file import add_theme
     from monitor.watched import watched_themes
 
@@ -130,7 +130,7 @@ def fit(ctx: click.Context, id_: str, labels: Path, out: Path | None) -> None:
     from models.theme_heads import fitted, save_head
     from monitor.chosen_model import embedder_for, scorer_of
     from monitor.errors import InputUnusable
-    from monitor.settings import FILE, find_settings
+    from monitor.settings_file import FILE, find_settings
     from monitor.theme_file import add_theme
     from monitor.watched import watched_themes
 
