@@ -13,9 +13,12 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
-from dashboard import acting, alert_buttons, charts, frame, reads, story_list, texts
+from dashboard import acting, alert_buttons, charts, frame, reads, steady, story_list, texts
 
-_MOST_STORIES = 25
+_LIST, _MOST_STORIES = "alert_evidence", 25
+_KIND: steady.Kind[reads.Story] = steady.Kind(
+    name=lambda story: (story.at, story.link, story.title), at=lambda story: story.at
+)
 _BEFORE, _AFTER = timedelta(days=4), timedelta(days=1)
 _SAID = {
     "acknowledged": ("front_hand", "took it on"),
@@ -111,12 +114,17 @@ def _chart(moment: frame.Moment, alert: dict[str, Any]) -> None:
 
 def _evidence(moment: frame.Moment, alert: dict[str, Any]) -> None:
     found = reads.stories(alert["evidence"])
-    st.markdown(f"##### Evidence: {texts.count(len(found), 'story', 'stories')}")
-    if not found:
+    # While the surge goes on, every look of detection may bring other stories.
+    shown = steady.hold(_LIST, alert["id"], moment.now, found, len(found), _KIND)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(f"##### Evidence: {texts.count(len(shown.rows), 'story', 'stories')}", width="content")
+        if alert["state"] != "resolved":
+            steady.button(moment, shown, _LIST)
+    if not shown.rows:
         st.caption("No story was noted with this alert.")
-    for story in found[:_MOST_STORIES]:
+    for story in shown.rows[:_MOST_STORIES]:
         _story(moment, story, alert["series"])
-    if more := found[_MOST_STORIES:]:
+    if more := shown.rows[_MOST_STORIES:]:
         with st.expander(texts.count(len(more), "earlier story", "earlier stories")):
             for story in more:
                 _story(moment, story, alert["series"])

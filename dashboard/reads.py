@@ -159,11 +159,15 @@ def headlines(reader: Reader, name: str, over: Period, sift: Sift = _ANY, *, lim
 def distinct(found: pl.DataFrame) -> pl.DataFrame:
     """Headlines (query `latest`) by story: a row each, that of its most negative headline, with all who carry it.
 
-    Columns: those of the query, `publishers` (first to carry it first), `copies`, `first_at`; newest story first.
+    Columns: those of the query, `publishers` (first to carry it first), `copies`, `first_at`, `last_at`; newest story
+    first.
     """
     if found.is_empty():
         return found.with_columns(
-            publishers=pl.lit(None, pl.List(pl.String)), copies=pl.lit(None, pl.UInt32), first_at=pl.col("effective")
+            publishers=pl.lit(None, pl.List(pl.String)),
+            copies=pl.lit(None, pl.UInt32),
+            first_at=pl.col("effective"),
+            last_at=pl.col("effective"),
         )
     about = found.group_by("story").agg(
         publishers=pl.col("publisher").sort_by("effective").unique(maintain_order=True),
@@ -172,7 +176,7 @@ def distinct(found: pl.DataFrame) -> pl.DataFrame:
         last_at=pl.col("effective").max(),
     )
     worst = found.sort("negative", "effective", "id", descending=[True, False, False]).unique("story", keep="first")
-    return worst.join(about, on="story").sort("last_at", "id", descending=[True, False]).drop("last_at")
+    return worst.join(about, on="story").sort("last_at", "id", descending=[True, False])
 
 
 def heat(reader: Reader, kind: str, over: Period, counted: pl.DataFrame, cells: int = 28) -> pl.DataFrame:

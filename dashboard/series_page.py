@@ -15,10 +15,10 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
-from dashboard import charts, choosing, frame, reads, story_list, texts
+from dashboard import charts, choosing, frame, reads, steady, story_list, texts
 
 _SERIES, _RANGE, _PICKED, _NEGATIVE = "series_chosen", "series_range", "series_picked", "series_negative"
-_CHART = "series_chart"
+_CHART, _LIST = "series_chart", "series_list"
 _LIMIT, _MOST_STORIES = 400, 25
 _STEPS = {"hour": timedelta(hours=1), "day": timedelta(days=1), "month": timedelta(days=31)}
 
@@ -160,17 +160,24 @@ def _stories(moment: frame.Moment, name: str, over: reads.Period) -> None:
                     type="tertiary",
                     key="series_zoom",
                 )
-    negative_only = st.toggle("Only negative", value=True, key=_NEGATIVE, persist_state="session")
-    sift = reads.Sift(negative_only=negative_only)
-    stories = reads.distinct(reads.headlines(moment.reader, name, narrow, sift, limit=_LIMIT))
-    if stories.is_empty():
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        negative_only = st.toggle("Only negative", value=True, key=_NEGATIVE, persist_state="session", width="content")
+        sift = reads.Sift(negative_only=negative_only)
+        stories = reads.distinct(reads.headlines(moment.reader, name, narrow, sift, limit=_LIMIT))
+        # "24 hours" moves on with the hour and is the same question; two times that were picked are themselves.
+        chosen = st.session_state.get(_RANGE)
+        times = (narrow.since, narrow.until) if narrow is not over or chosen == choosing.CUSTOM else None
+        asked = (name, negative_only, str(chosen), times)
+        shown = steady.hold(_LIST, asked, moment.now, stories.to_dicts(), _MOST_STORIES, story_list.KIND)
+        steady.button(moment, shown, _LIST)
+    if not shown.rows:
         st.info("No negative story here." if negative_only else "No story here.", icon=":material/check:")
         return
-    story_list.draw(moment, stories.head(_MOST_STORIES), name, "series_story")
+    story_list.draw(moment, shown.rows, name, "series_story")
     if stories.height > _MOST_STORIES:
         words = f"All {stories.height} stories" if stories.height < _LIMIT else "All stories of this time"
-        asked: dict[str, Any] = {"series": name, "from": _iso(narrow.since), "to": _iso(narrow.until)}
-        moment.link("stories", words, "arrow_forward", **asked, tone="negative" if negative_only else "")
+        link: dict[str, Any] = {"series": name, "from": _iso(narrow.since), "to": _iso(narrow.until)}
+        moment.link("stories", words, "arrow_forward", **link, tone="negative" if negative_only else "")
 
 
 def _span(moment: frame.Moment, over: reads.Period) -> str:

@@ -1,34 +1,41 @@
 """Stories one under the other: title, who carries it, scores, and on request the words that made them.
 
-takes  a `Moment`, headlines by story (`dashboard.reads.distinct`), the series that they are shown for
+takes  a `Moment`, headlines by story (rows of `dashboard.reads.distinct`), the series that they are shown for
 gives  the list
 never  shows a title as anything but text, and never works a score out itself: the monitor does
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
-import polars as pl
 import streamlit as st
 
-from dashboard import acting, frame, headline_box, texts
+from dashboard import acting, frame, headline_box, steady, texts
 
 _WORDS = "story_words"
 _MOST_KEPT = 50
 _MOST_PUBLISHERS = 6
 
+# The headline that stands for a story stays while it is looked at, and with it the button and the words beneath;
+# who carries the story may grow.
+KIND: steady.Kind[Mapping[str, Any]] = steady.Kind(
+    name=lambda row: row["story"],
+    at=lambda row: row["last_at"],
+    renewed=lambda drawn, now: {**drawn, **{name: now[name] for name in ("publishers", "copies", "first_at")}},
+)
 
-def draw(moment: frame.Moment, found: pl.DataFrame, series: str, key: str) -> None:
+
+def draw(moment: frame.Moment, found: Sequence[Mapping[str, Any]], series: str, key: str) -> None:
     """The list.
 
     Args:
-        found: what `dashboard.reads.distinct` gives.
+        found: rows of `dashboard.reads.distinct`.
         series: for a company, scores towards it are shown beside those of the headline.
         key: begins the keys of the buttons: another list on the page has another.
     """
-    for row in found.iter_rows(named=True):
+    for row in found:
         with st.container(border=True, gap=None):
             _story(moment, row, series, key)
 

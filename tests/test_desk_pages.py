@@ -243,7 +243,7 @@ def test_who_may_only_look_gets_no_buttons_and_the_daemon_refuses_too(house: Cal
         assert not page.exception
         assert "You may only look" in said(page), module
         # What a score was made of is looked at, not acted upon.
-        assert buttons(page) <= {"All alerts", "Which words?"}, module
+        assert buttons(page) <= {"All alerts", "Which words?", "No newer story"}, module
     with Reader.open(store.database.path) as reader:
         body = {"alert": ALERT, "what": "note", "who": "eve", "words": "x"}
         with pytest.raises(ServiceError, match="may only look"):

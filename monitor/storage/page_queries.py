@@ -59,7 +59,7 @@ PAGE_QUERIES: dict[str, Query] = {
             WITH picked AS (
                 SELECT headline, effective, abstention, negative, neutral, positive FROM scores
                 WHERE abstention <> 'none' AND effective >= $since::TIMESTAMPTZ AND effective < $until::TIMESTAMPTZ
-                ORDER BY effective DESC LIMIT $limit::BIGINT
+                ORDER BY effective DESC, headline LIMIT $limit::BIGINT
             )
             SELECT h.effective, h.title, h.link, h.publisher, p.abstention, p.negative, p.neutral, p.positive
             FROM picked p JOIN headlines h ON h.id = p.headline AND h.effective = p.effective

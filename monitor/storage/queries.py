@@ -89,7 +89,7 @@ QUERIES: dict[str, Query] = {
                 WHERE effective >= $since::TIMESTAMPTZ AND effective < $until::TIMESTAMPTZ
                     AND ($series::VARCHAR = 'market' OR list_contains(series, $series::VARCHAR))
                     AND (NOT $negative_only::BOOLEAN OR series_negative[list_position(series, $series::VARCHAR)])
-                ORDER BY effective DESC LIMIT $limit::BIGINT
+                ORDER BY effective DESC, headline LIMIT $limit::BIGINT
             )
             SELECT {HEADLINE_COLUMNS}
             FROM picked s JOIN headlines h ON h.id = s.headline AND h.effective = s.effective

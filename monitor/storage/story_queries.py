@@ -136,7 +136,7 @@ STORY_QUERIES: dict[str, Query] = {
             WITH picked AS (
                 SELECT * EXCLUDE (topic_probabilities) FROM scores s
                 WHERE {_WITHIN} AND {_SIFTED}
-                ORDER BY effective DESC
+                ORDER BY effective DESC, headline
                 LIMIT CASE WHEN $publisher::VARCHAR = '' THEN $limit::BIGINT ELSE 10000000 END
             )
             SELECT {HEADLINE_COLUMNS}, {_IN_SERIES}
