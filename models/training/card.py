@@ -143,6 +143,12 @@ def _data(settings: AdapterSettings, recipe: Mapping[str, Any]) -> list[str]:
             "(models/data/augmentation.py).",
             "",
         ]
+    if recipe.get("announcements") or recipe.get("rivals"):
+        lines += [
+            f"{recipe['announcements']} sentences such as companies publish about themselves, and {recipe['rivals']}",
+            "headlines about two companies, each asked about, were made by another (models/data/announcements.py).",
+            "",
+        ]
     if recipe.get("reworded"):
         lines += [
             f"Variants of training texts with some words replaced ({', '.join(recipe['reworded'])} per text) were",

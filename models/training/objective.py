@@ -38,8 +38,10 @@ def objective(
         taught = [index for index, row in enumerate(rows) if getattr(row.taught, task)]
         if mine:
             labels = torch.tensor([rows[index].example.label for index in mine], device=device)
-            share = 1 - recipe.teacher_weight if taught else 1.0
-            loss = loss + share * _labelled(logits[task][mine], labels, weights[task], recipe)
+            # The label alone tells of a text that no teacher was asked about.
+            shares = [1 - recipe.teacher_weight if getattr(rows[index].taught, task) else 1.0 for index in mine]
+            each = _labelled(logits[task][mine], labels, weights[task], recipe)
+            loss = loss + (each * torch.tensor(shares, device=device)).sum()
         if taught:
             soft = torch.tensor([getattr(rows[index].taught, task) for index in taught], device=device)
             cooled = logits[task][taught] / recipe.teacher_softness
@@ -50,12 +52,12 @@ def objective(
 
 
 def _labelled(logits: Tensor, labels: Tensor, weights: Tensor, recipe: Recipe) -> Tensor:
-    """Summed cross-entropy; with focal > 0 a text counts less the surer its label is (Lin et al. 2017)."""
+    """Cross-entropy of each text; with focal > 0 a text counts less the surer its label is (Lin et al. 2017)."""
     each = functional.cross_entropy(logits, labels, weights, label_smoothing=recipe.smoothing, reduction="none")
     if recipe.focal:
         sure = logits.detach().softmax(1).gather(1, labels[:, None]).squeeze(1)
         each = each * (1 - sure) ** recipe.focal
-    return each.sum()
+    return each
 
 
 def softened(probabilities: np.ndarray, softness: float) -> list[tuple[float, ...]]:

@@ -58,6 +58,10 @@ class Recipe:
     masking: float = 0.12
     # Sentences of figures that rise, fall or stand (models/data/augmentation.py), made once.
     figures: int = 3000
+    # Sentences that companies publish about themselves, and headlines of two companies, each asked about
+    # (models/data/announcements.py), made once.
+    announcements: int = 0
+    rivals: int = 0
     # Variants of training texts with words replaced (models/data/rewording.py), for the teacher alone to judge: how
     # many of each text, by source, such as "tfns:7".
     reworded: tuple[str, ...] = ()

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from models.adapters import find_adapter
+from models.data.announcements import ANNOUNCED
 from models.data.datasets import UNLABELLED, Example
 from models.data.rewording import REWORDED
 from models.errors import AdapterMissing
@@ -55,7 +56,7 @@ def taught_by(recipe: Recipe, examples: Sequence[Example], log: Callable[[str], 
     """The teacher's opinion of every example, in order; empty without a teacher.
 
     Of a pair it is the sentiment towards the company, of a headline alone sentiment and topic, as far as the teacher
-    has learned them.
+    has learned them. It is not asked about sentences of the grammar of announcements, which say what they were made to.
 
     Raises:
         AdapterMissing: when the recipe's teacher is not there.
@@ -73,8 +74,9 @@ def taught_by(recipe: Recipe, examples: Sequence[Example], log: Callable[[str], 
         ) from error
     log(f"asking the teacher {teacher.model} about {len(examples)} texts")
     taught = [Taught()] * len(examples)
-    alone = [index for index, one in enumerate(examples) if not one.company]
-    paired = [index for index, one in enumerate(examples) if one.company]
+    asked = [(index, one) for index, one in enumerate(examples) if one.source != ANNOUNCED]
+    alone = [index for index, one in asked if not one.company]
+    paired = [index for index, one in asked if one.company]
     if alone:
         sentiment, topic = teacher.probabilities([examples[index].text for index in alone])
         # Variants of tweets are tweets still: the bias is for news.

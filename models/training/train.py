@@ -22,6 +22,7 @@ import torch
 from torch import nn
 
 from models.adapters import AdapterSettings, find_adapter, save_adapter
+from models.data.announcements import announcements, rivals
 from models.data.augmentation import figures, other_companies, with_slips
 from models.data.datasets import CLASSES, UNLABELLED, Example, Part, of_part
 from models.data.rewording import neighbours, reworded, variants
@@ -98,7 +99,10 @@ def train(
     examples = [one for one in examples if one.task in recipe.tasks]
     labelled = of_part(examples, Part.TRAIN)
     names = sorted({one.company for one in labelled if one.company})
-    labelled += figures(recipe.figures, names, recipe.seed) if "sentiment" in recipe.tasks else []
+    if "sentiment" in recipe.tasks:
+        labelled += figures(recipe.figures, names, recipe.seed)
+        labelled += announcements(recipe.announcements, names, recipe.seed)
+    labelled += rivals(recipe.rivals, names, recipe.seed) if "company" in recipe.tasks else []
     encoder = find_encoder(recipe.encoder)
     base, tokenizer = load_encoder(encoder)
     if recipe.reworded:
