@@ -10,6 +10,7 @@ Arrays have one row a series and one column an hour. The formulas and their sour
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,10 @@ from alerts.surprise import HOURS_A_WEEK, Floats, tail
 
 Mask = npt.NDArray[np.bool_]
 Slots = npt.NDArray[np.int64]
+Rows = npt.NDArray[np.int64]
 
 HOURS_A_DAY = 24
+_WEEKEND = 5 * HOURS_A_DAY
 # A cell of the week needs this many expected stories to be believed half: its own share is then known to about 20 %.
 _SEASON_STRENGTH = 25.0
 # Before it has shown otherwise a series is taken to vary from day to day by about two thirds of its mean
@@ -35,7 +38,37 @@ _SUSPECT_DAYS = 5
 _EVENT_PROBABILITY = 0.005
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
+class Told:
+    """The counts that are learned from, with their running sums: every fit and window length asks for those.
+
+    Attributes:
+        negative, others: stories, [series, hours].
+    """
+
+    negative: Floats
+    others: Floats
+
+    @cached_property
+    def negatives(self) -> Floats:
+        """Running sums of the negative ones, [series, hours + 1]."""
+        return running(self.negative)
+
+    @cached_property
+    def exposures(self) -> Floats:
+        """Running sums of the others, [series, hours + 1]."""
+        return running(self.others)
+
+    def rows(self, which: Rows) -> Told:
+        """Those of some series."""
+        told = Told(self.negative[which], self.others[which])
+        for name in ("negatives", "exposures"):
+            if name in self.__dict__:
+                told.__dict__[name] = self.__dict__[name][which]
+        return told
+
+
+@dataclass(frozen=True)
 class Baseline:
     """What was learned; arrays have one row a series.
 
@@ -43,16 +76,34 @@ class Baseline:
         rate: negative stories per other story of the market, [series].
         factors: seasonal factor of every hour of the grid, [series, hours]; about 1 on average.
         stories: negative stories that the rate rests on, down-weighted ones counted by weight, [series].
-        negative, others: the counts learned from, [series, hours].
+        told: the counts learned from.
         weights: how far each hour is believed, 0 to 1; 0 outside the baseline, [series, hours].
     """
 
     rate: Floats
     factors: Floats
     stories: Floats
-    negative: Floats
-    others: Floats
+    told: Told
     weights: Floats
+
+    @property
+    def others(self) -> Floats:
+        """Other stories of the market, [series, hours]."""
+        return self.told.others
+
+    @cached_property
+    def _weights(self) -> Floats:
+        return running(self.weights)
+
+    @cached_property
+    def _weighed(self) -> Floats:
+        return running(self.others * self.factors)
+
+    def rows(self, which: Rows) -> Baseline:
+        """That of some series: no series has a say in another's."""
+        return Baseline(
+            self.rate[which], self.factors[which], self.stories[which], self.told.rows(which), self.weights[which]
+        )
 
     def expected(self, hours: int) -> Floats:
         """Expected negative stories in the last `hours` columns of the grid, [series]."""
@@ -79,10 +130,10 @@ class Baseline:
         """Dispersion between past windows of that length, by moments, drawn towards the prior when data is thin."""
         # A window is believed as little as the least believed day in it: half an event is none of the usual.
         first, last = self.weights[:, : -hours + 1 or None], self.weights[:, hours - 1 :]
-        weight = np.minimum(np.minimum(first, last), sliding(self.weights, hours) / hours)
-        others = sliding(self.others, hours) + 1
-        mean = self.rate[:, None] * (sliding(self.others * self.factors, hours) + 1)
-        excess = (sliding(self.negative, hours) - mean) ** 2 - mean - mean**2 / others
+        weight = np.minimum(np.minimum(first, last), sliding(self._weights, hours) / hours)
+        others = sliding(self.told.exposures, hours) + 1
+        mean = self.rate[:, None] * (sliding(self._weighed, hours) + 1)
+        excess = (sliding(self.told.negatives, hours) - mean) ** 2 - mean - mean**2 / others
         # Windows that overlap tell the same thing again: `hours` of them weigh as one.
         seen = (weight * excess).sum(axis=1) / hours
         information = (weight * mean**2).sum(axis=1) / hours
@@ -104,11 +155,19 @@ def learn(negative: Floats, others: Floats, usable: Mask, slots: Slots, minimum_
         slots: hour of the week of every column, 0 (Monday, 0 h UTC) to 167, [hours].
         minimum_event: fewest stories in a day that can be an event; a sparse series' only story is no outlier.
     """
-    fit = _fit(negative, others, usable.astype(np.float64), slots)
-    suspects = _suspects(fit, usable, minimum_event)
-    fit = _fit(negative, others, (usable & ~suspects).astype(np.float64), slots)
-    for _ in range(2):
-        fit = _fit(negative, others, usable * _beliefs(fit, usable, minimum_event), slots)
+    told = Told(negative, others)
+    fit = _fit(told, usable.astype(np.float64), slots)
+    days = _daily(usable * negative)
+    # Where no day holds an event no day is left out or doubted, and each further fit would be the first again.
+    eventful = np.flatnonzero((days >= minimum_event).any(axis=1))
+    if not eventful.size:
+        return fit
+    if eventful.size == len(negative):
+        return _doubting(fit, days, usable, slots, minimum_event)
+    part = _doubting(fit.rows(eventful), days[eventful], usable[eventful], slots, minimum_event)
+    for whole, some in ((fit.rate, part.rate), (fit.stories, part.stories), (fit.factors, part.factors)):
+        whole[eventful] = some
+    fit.weights[eventful] = part.weights
     return fit
 
 
@@ -118,21 +177,39 @@ def exposure(others: Floats, factors: Floats) -> Floats:
     Plus one: the negative stories seen before the (n + 1)th other story have mean (n + 1) * odds. So an hour in which
     *every* story is negative still has an exposure, and a surge never inflates its own.
     """
-    return np.asarray((others * factors).sum(axis=1) + factors.mean(axis=1))
+    # One after the other, so that the sum does not hang on how the array lies in memory.
+    mean = np.cumsum(factors, axis=1)[:, -1] / factors.shape[1]
+    return np.asarray((others * factors).sum(axis=1) + mean)
 
 
-def sliding(values: Floats, hours: int) -> Floats:
-    """Sums over `hours` consecutive columns, [series, columns - hours + 1]."""
+def running(values: Floats) -> Floats:
+    """Sums from the first column on, 0 before it, [series, columns + 1]."""
     sums = np.zeros((values.shape[0], values.shape[1] + 1))
     np.cumsum(values, axis=1, out=sums[:, 1:])
+    return sums
+
+
+def sliding(sums: Floats, hours: int) -> Floats:
+    """Sums over `hours` consecutive columns, of running sums, [series, columns - hours + 1]."""
     return np.asarray(sums[:, hours:] - sums[:, :-hours])
 
 
-def _fit(negative: Floats, others: Floats, weights: Floats, slots: Slots) -> Baseline:
-    stories = (weights * negative).sum(axis=1)
-    rate = (stories + _PRIOR_STORIES) / ((weights * others).sum(axis=1) + 1)
-    factors = _seasons(weights * negative, weights * others * rate[:, None], slots)
-    return Baseline(rate, factors, stories, negative, others, weights)
+def _doubting(fit: Baseline, days: Floats, usable: Mask, slots: Slots, minimum_event: int) -> Baseline:
+    """The fits after the first: without the suspects, then with each day as far as it is believed."""
+    others = _daily(usable * fit.others)
+    suspects = _suspects(fit, days, usable, minimum_event)
+    fit = _fit(fit.told, (usable & ~suspects).astype(np.float64), slots)
+    for _ in range(2):
+        fit = _fit(fit.told, usable * _beliefs(fit, days, others, usable, minimum_event), slots)
+    return fit
+
+
+def _fit(told: Told, weights: Floats, slots: Slots) -> Baseline:
+    seen, exposed = weights * told.negative, weights * told.others
+    stories = seen.sum(axis=1)
+    rate = (stories + _PRIOR_STORIES) / (exposed.sum(axis=1) + 1)
+    factors = _seasons(seen, np.multiply(exposed, rate[:, None], out=exposed), slots)
+    return Baseline(rate, factors, stories, told, weights)
 
 
 def _seasons(seen: Floats, expected: Floats, slots: Slots) -> Floats:
@@ -142,11 +219,16 @@ def _seasons(seen: Floats, expected: Floats, slots: Slots) -> Floats:
     """
     seen, expected = _by_slot(seen, slots), _by_slot(expected, slots)
     hour_of_week = np.arange(HOURS_A_WEEK)
-    coarse = hour_of_week % HOURS_A_DAY + HOURS_A_DAY * (hour_of_week >= 5 * HOURS_A_DAY)
-    member = (coarse[:, None] == np.arange(2 * HOURS_A_DAY)).astype(np.float64)
-    daily = _drawn(seen @ member, expected @ member)[:, coarse]
+    coarse = hour_of_week % HOURS_A_DAY + HOURS_A_DAY * (hour_of_week >= _WEEKEND)
+    daily = _drawn(_by_kind_of_day(seen), _by_kind_of_day(expected))[:, coarse]
     weekly = daily * _drawn(seen, expected * daily)
-    return np.asarray(weekly[:, slots])
+    return np.asarray(np.take(weekly, slots, axis=1))
+
+
+def _by_kind_of_day(values: Floats) -> Floats:
+    """Of sums over the hours of the week, sums over the hours of a weekday, then of a day at the weekend."""
+    kinds = (values[:, :_WEEKEND], values[:, _WEEKEND:])
+    return np.concatenate([one.reshape(len(one), -1, HOURS_A_DAY).sum(axis=1) for one in kinds], axis=1)
 
 
 def _drawn(seen: Floats, expected: Floats) -> Floats:
@@ -155,40 +237,46 @@ def _drawn(seen: Floats, expected: Floats) -> Floats:
 
 def _by_slot(values: Floats, slots: Slots) -> Floats:
     """Sums over the hours of the week, [series, 168]: columns are consecutive hours, so weeks stack."""
-    lead = int(slots[0])
-    padded = np.pad(values, ((0, 0), (lead, -(lead + values.shape[1]) % HOURS_A_WEEK)))
-    return np.asarray(padded.reshape(len(values), -1, HOURS_A_WEEK).sum(axis=1))
+    sums = np.zeros((len(values), HOURS_A_WEEK))
+    begin, lead = 0, int(slots[0])
+    while begin < values.shape[1]:
+        week = values[:, begin : begin + HOURS_A_WEEK - lead]
+        sums[:, lead : lead + week.shape[1]] += week
+        begin, lead = begin + week.shape[1], 0
+    return sums
 
 
-def _suspects(fit: Baseline, usable: Mask, minimum_event: int) -> Mask:
+def _suspects(fit: Baseline, days: Floats, usable: Mask, minimum_event: int) -> Mask:
     """The hours of the days furthest above the mean, one day in `_SUSPECT_DAYS`, [series, hours]."""
-    seen, mean, _ = _days(fit, usable)
-    excess = np.where(seen >= minimum_event, seen - mean, -np.inf)
+    excess = np.where(days >= minimum_event, days - _usual(fit, usable), -np.inf)
     allowed = (_daily(usable) > 0).sum(axis=1) // _SUSPECT_DAYS
     rank = np.argsort(np.argsort(-excess, axis=1, kind="stable"), axis=1, kind="stable")
     suspect = (rank < allowed[:, None]) & (excess > 0)
     return np.asarray(_hourly(suspect, usable.shape[1]))
 
 
-def _beliefs(fit: Baseline, usable: Mask, minimum_event: int) -> Floats:
+def _beliefs(fit: Baseline, days: Floats, others: Floats, usable: Mask, minimum_event: int) -> Floats:
     """How far each hour is believed, [series, hours]: the root of how improbable its day is, where that is an event."""
-    seen, mean, others = _days(fit, usable)
     restless = np.maximum(fit.restlessness(HOURS_A_DAY), _PRIOR_DISPERSION)[:, None]
-    probability = tail(seen, mean, restless + 1 / (others + 1))
-    event = (seen >= minimum_event) & (probability < _EVENT_PROBABILITY)
+    probability = tail(days, _usual(fit, usable), restless + 1 / (others + 1))
+    event = (days >= minimum_event) & (probability < _EVENT_PROBABILITY)
     return _hourly(np.where(event, np.sqrt(probability / _EVENT_PROBABILITY), 1.0), usable.shape[1])
 
 
-def _days(fit: Baseline, usable: Mask) -> tuple[Floats, Floats, Floats]:
-    """Negative stories seen and expected, and other stories, of each day, [series, days]."""
-    mean = fit.rate[:, None] * (_daily(usable * fit.others * fit.factors) + 1)
-    return _daily(usable * fit.negative), mean, _daily(usable * fit.others)
+def _usual(fit: Baseline, usable: Mask) -> Floats:
+    """Negative stories expected of each day, [series, days]."""
+    return np.asarray(fit.rate[:, None] * (_daily(usable * fit.others * fit.factors) + 1))
 
 
 def _daily(values: npt.NDArray[Any]) -> Floats:
     """Sums over 24 columns, counted back from the last, [series, days]."""
-    padded = np.pad(values, ((0, 0), (-values.shape[1] % HOURS_A_DAY, 0)))
-    return np.asarray(padded.reshape(len(values), -1, HOURS_A_DAY).sum(axis=2, dtype=np.float64))
+    rest = values.shape[1] % HOURS_A_DAY
+    whole = values[:, rest:].reshape(len(values), -1, HOURS_A_DAY).sum(axis=2, dtype=np.float64)
+    if not rest:
+        return np.asarray(whole)
+    # Padded as a whole day is, so that its hours are added up in the same order.
+    first = np.pad(values[:, :rest], ((0, 0), (HOURS_A_DAY - rest, 0)))
+    return np.concatenate([first.sum(axis=1, dtype=np.float64)[:, None], whole], axis=1)
 
 
 def _hourly(days: npt.NDArray[Any], columns: int) -> npt.NDArray[Any]:

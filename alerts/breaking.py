@@ -11,8 +11,7 @@ taken as negative binomial. So where everything is syndicated, more families are
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -41,7 +40,7 @@ def story_of(series: str) -> int | None:
 def breaking(
     stories: Sequence[int],
     times: Sequence[datetime],
-    carried: Sequence[AbstractSet[str]],
+    carried: Sequence[Collection[str]],
     now: datetime,
     history_days: float,
     budget: float,
@@ -51,7 +50,7 @@ def breaking(
 
     Args:
         stories, times, carried: fresh negative stories of the market of the last days, in order of arrival: id, when
-            each turned negative, and the families that carry it, those without history left out.
+            each turned negative, and the families that carry it, each once, those without history left out.
         now: aware UTC.
         history_days: of the market.
         budget: share of all such stories together.

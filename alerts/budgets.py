@@ -24,7 +24,7 @@ _COMMON_DISPERSION = 0.5
 STORY_SHARE = 0.1
 # Shares never grow by more: what is stated is a promise about real series, and this is an estimate of them. A cap of 32
 # and a factor of three beside it used all of what was stated in simulation, and more than that on a real archive.
-_MOST_GROWTH = 2.0
+MOST_GROWTH = 2.0
 _STEPS = 6
 _RUNGS = 48
 
@@ -68,7 +68,7 @@ def growth(negative: Counts, stories: float, share: Floats, hourly: float, rules
     spread = _COMMON_DISPERSION + 1 / (negative + 0.5)
     ladders = [_ladder(rate * hourly * hours, spread, hours, rules) for hours in rules.windows]
     stated = rules.false_alerts_per_week * part
-    low, high = 0.0, float(np.log2(_MOST_GROWTH))
+    low, high = 0.0, float(np.log2(MOST_GROWTH))
     for _ in range(_STEPS):
         middle = (low + high) / 2
         allowed = stated * share * 2**middle

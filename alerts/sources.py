@@ -199,4 +199,6 @@ class Voices:
         """The same, of negative headlines that are laid out already, [series, publishers]."""
         total = self.quiet.sum(axis=1)
         alike = own.sum(axis=1, keepdims=True) * total / max(total.sum(), 1.0)
-        return np.asarray(((own + _PRIOR_HEADLINES) / (alike + _PRIOR_HEADLINES)) @ self.quiet)
+        shares = (own + _PRIOR_HEADLINES) / (alike + _PRIOR_HEADLINES)
+        # Row by row: in one product of matrices a row's last bits would hang on how many stand beside it.
+        return np.array([row @ self.quiet for row in shares]).reshape(len(own), -1)

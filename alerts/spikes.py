@@ -24,7 +24,7 @@ from alerts.severity import Gravity, Severity, gravity
 from alerts.surprise import Floats, considerable, crossings_a_week, rarer, rarer_a_week, tail
 from alerts.window import Window
 
-__all__ = ["Considered", "Severity", "Spike", "Verdict", "spikes"]
+__all__ = ["Beside", "Considered", "Severity", "Spike", "Verdict", "by_count", "spikes"]
 
 
 class Verdict(StrEnum):
@@ -116,23 +116,49 @@ class Spike:
             raise ValueError("a spike needs a p-value within [0, 1] and an expected count above 0")
 
 
-def spikes(windows: Sequence[Window], rules: Rules) -> tuple[Spike, ...]:
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Further series of the moment, of which nothing is asked but how many others step up with them.
+
+    Attributes:
+        per_week, probability: the least of each one's windows, over the window's part.
+        budget: share of the false alerts of each.
+    """
+
+    per_week: Floats
+    probability: Floats
+    budget: Floats
+
+
+def spikes(
+    windows: Sequence[Window], rules: Rules, budget: Floats | None = None, beside: Beside | None = None
+) -> tuple[Spike, ...]:
     """One spike a series, by series.
 
     The most telling window is the one that lies furthest within what is allowed among those that meet every other
     condition; when none does, the one that lies furthest within.
+
+    Args:
+        windows: of one moment.
+        rules: see `alerts.rules`.
+        budget: of each window, where it is another than the window's own.
+        beside: series that stir, too, and whose windows are not among these.
     """
     if not windows:
         return ()
     part = np.array([rules.part(window.detector) for window in windows])
-    budget = np.array([window.budget for window in windows])
+    if budget is None:
+        budget = np.array([window.budget for window in windows])
     probability, per_week = _chances(windows, rules)
     allowed = rules.false_alerts_per_week * budget * part
     p_values = np.minimum(probability / part, 1.0)
     excess = per_week / allowed
     weighted = p_values / budget
-    rare = excess <= max(_step_up(windows, excess, 1.0), 1.0)
-    alone = weighted <= _step_up(windows, weighted, rules.false_discovery_rate)
+    others = np.empty(0), np.empty(0)
+    if beside is not None:
+        others = beside.per_week / (rules.false_alerts_per_week * beside.budget), beside.probability / beside.budget
+    rare = excess <= max(_step_up(windows, excess, others[0], 1.0), 1.0)
+    alone = weighted <= _step_up(windows, weighted, others[1], rules.false_discovery_rate)
 
     by_series: dict[str, list[tuple[bool, float, int]]] = defaultdict(list)
     verdicts = [_verdict(one, bool(rare[at]), bool(alone[at]), rules) for at, one in enumerate(windows)]
@@ -149,26 +175,34 @@ def spikes(windows: Sequence[Window], rules: Rules) -> tuple[Spike, ...]:
     return tuple(found)
 
 
-def _chances(windows: Sequence[Window], rules: Rules) -> tuple[Floats, Floats]:
-    """Probability and rate a week of each window: its detector's own, or by the laws of volume and breadth."""
+def by_count(windows: Sequence[Window]) -> tuple[Floats, Floats]:
+    """Probability and rate a week of each window by its count, whoever carries its stories; or its detector's own."""
     observed = np.array([window.observed for window in windows], dtype=np.float64)
     expected, dispersion = [window.expected for window in windows], [window.dispersion for window in windows]
     probability = tail(observed, expected, dispersion)
-    hours = [window.hours for window in windows]
-    per_week = crossings_a_week(observed, hours, expected, dispersion)
-    least = considerable(expected, rules)
-    carried = np.array([window.carried for window in windows])
-    enough = observed >= least
-    together = rarer_a_week(per_week * carried, hours, expected, dispersion, least)
-    per_week = np.where(enough, together, per_week)
-    probability = np.where(enough, rarer(probability * carried, tail(least, expected, dispersion)), probability)
+    per_week = crossings_a_week(observed, [window.hours for window in windows], expected, dispersion)
     for at, window in enumerate(windows):
         if window.chance is not None:
             probability[at], per_week[at] = window.chance.probability, window.chance.per_week
     return probability, per_week
 
 
-def _step_up(windows: Sequence[Window], values: Floats, level: float) -> float:
+def _chances(windows: Sequence[Window], rules: Rules) -> tuple[Floats, Floats]:
+    """The same, by the laws of volume and breadth together where there are enough stories to alert."""
+    probability, per_week = by_count(windows)
+    least = considerable([window.expected for window in windows], rules)
+    enough = [at for at, one in enumerate(windows) if one.chance is None and one.observed >= least[at]]
+    if enough:
+        chosen = [windows[at] for at in enough]
+        carried, least = np.array([window.carried for window in chosen]), least[enough]
+        expected, dispersion = [window.expected for window in chosen], [window.dispersion for window in chosen]
+        hours = [window.hours for window in chosen]
+        per_week[enough] = rarer_a_week(per_week[enough] * carried, hours, expected, dispersion, least)
+        probability[enough] = rarer(probability[enough] * carried, tail(least, expected, dispersion))
+    return probability, per_week
+
+
+def _step_up(windows: Sequence[Window], values: Floats, others: Floats, level: float) -> float:
     """The largest value that Benjamini-Hochberg accepts; each series steps with its smallest.
 
     Series without a window have p = 1 and need not be listed: the weights already count them.
@@ -176,8 +210,9 @@ def _step_up(windows: Sequence[Window], values: Floats, level: float) -> float:
     best: dict[str, float] = {}
     for window, value in zip(windows, values, strict=True):
         best[window.series] = min(float(value), best.get(window.series, float("inf")))
-    steps = level * np.arange(1, len(best) + 1)
-    accepted = np.flatnonzero(np.sort(np.array(list(best.values()))) <= steps)
+    every = np.sort(np.concatenate([np.array(list(best.values())), others]))
+    steps = level * np.arange(1, len(every) + 1)
+    accepted = np.flatnonzero(every <= steps)
     return float(steps[accepted[-1]]) if accepted.size else 0.0
 
 

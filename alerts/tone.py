@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from alerts.baseline import Mask
 from alerts.surprise import Floats
 
 # Before it has shown otherwise a series shares the market's tone, as firmly as ten stories would teach it.
@@ -49,10 +50,9 @@ def learn_tone(negative: Floats, stories: Floats, weights: Floats, market_share:
         market_share: what a series without stories is taken to share.
         hours_a_block: length of the stretches between which restlessness is measured.
     """
-    seen, among = (weights * negative).sum(axis=1), (weights * stories).sum(axis=1)
-    share = (seen + _PRIOR_STORIES * market_share) / (np.maximum(among, seen) + _PRIOR_STORIES)
-    share = np.clip(share, _LEAST_SHARE, _MOST_SHARE)
-    seen, among = _blocks(weights * negative, hours_a_block), _blocks(weights * stories, hours_a_block)
+    bad, every = weights * negative, weights * stories
+    share = _share(bad, every, market_share)
+    seen, among = _blocks(bad, hours_a_block), _blocks(every, hours_a_block)
     among = np.maximum(among, seen)
     chance = (share * (1 - share))[:, None]
     # Of s exchangeable stories the variance is s p (1 - p) (1 + (s - 1) spread): solve for the spread, by moments.
@@ -61,6 +61,16 @@ def learn_tone(negative: Floats, stories: Floats, weights: Floats, market_share:
     prior = _PRIOR_PAIRS * chance[:, 0]
     spread = (excess + prior * _PRIOR_SPREAD) / (pairs + prior)
     return Tone(share, np.clip(spread, _LEAST_SPREAD, _MOST_SPREAD))
+
+
+def usual_share(negative: Floats, stories: Floats, weights: Floats, market_share: float) -> Floats:
+    """The usual share of each series alone; see `learn_tone`."""
+    return _share(weights * negative, weights * stories, market_share)
+
+
+def market_share(negative: Floats, stories: Floats, usable: Mask) -> float:
+    """What a series without stories is taken to share, of the market's hours that may be learned from."""
+    return float(((usable * negative).sum() + 1) / ((usable * stories).sum() + 10))
 
 
 def tone_tail(observed: int, stories: int, share: float, spread: float) -> float:
@@ -79,6 +89,12 @@ def tone_tail(observed: int, stories: int, share: float, spread: float) -> float
     choose = special.gammaln(stories + 1) - special.gammaln(counts + 1) - special.gammaln(stories - counts + 1)
     logs = choose + special.betaln(counts + good, stories - counts + bad) - special.betaln(good, bad)
     return float(min(np.exp(logs).sum(), 1.0))
+
+
+def _share(negative: Floats, stories: Floats, market_share: float) -> Floats:
+    seen, among = negative.sum(axis=1), stories.sum(axis=1)
+    share = (seen + _PRIOR_STORIES * market_share) / (np.maximum(among, seen) + _PRIOR_STORIES)
+    return np.asarray(np.clip(share, _LEAST_SHARE, _MOST_SHARE))
 
 
 def _blocks(values: Floats, hours: int) -> Floats:

@@ -106,7 +106,7 @@ def windows_on(grid: Grid, stirring: Mapping[str, Seen], market: Seen | None, ru
     """
     now = grid.now
     usual = Breadth.grown([len(one) for one in market.publishers], market.times, now) if market else Breadth.of(())
-    found = [*grid.windows(stirring, usual, rules)]
+    found = [*grid.usual(rules).windows(stirring, usual, rules)]
     if Detector.BREAKING in rules.detectors and market is not None and MARKET in stirring:
         days = float(grid.days[grid.names.index(MARKET)])
         carried = [{*families} for families in market.publishers]

@@ -30,7 +30,7 @@ class Trial:
 
     Attributes:
         done: the share that is done, 0 to 1.
-        found: what each set of rules would have given, by name; filled while it runs.
+        found: what each set of rules would have given, by name; filled while it runs, the last set first.
         fault: why it ended without an answer; "" while all is well.
     """
 
@@ -80,7 +80,8 @@ class Trial:
     def _compare(self, reader: reads.Reader, weights: Mapping[str, float], until: datetime, days: int) -> None:
         widest = max(self.rules.values(), key=lambda one: (one.baseline_days, one.lookback))
         kept = _read(reader, weights, until, days, widest)
-        for place, (name, rules) in enumerate(self.rules.items()):
+        # The last first: what today's rules give was mostly found by an earlier trial, or can wait.
+        for place, (name, rules) in enumerate(reversed([*self.rules.items()])):
             if self._stopped.is_set():
                 return
 

@@ -124,6 +124,8 @@ def _progress() -> None:
     if not trial.running:
         st.rerun()
     st.progress(trial.done, text=f"{trial.done:.0%} of {DAYS} days, twice" if trial.done else "Reading the store")
+    for name, found in [*trial.found.items()]:
+        st.markdown(f"**{name}**: {texts.count(len(found.alerts), 'alert')}")
     st.button("Stop", icon=":material/stop:", on_click=trial.stop, key="rules_stop")
 
 
@@ -131,15 +133,16 @@ def _result(moment: frame.Moment, trial: rule_trial.Trial) -> None:
     if trial.stopped or not trial.found:
         st.info("It was stopped.", icon=":material/stop_circle:")
         return
+    told = {name: trial.found[name] for name in trial.rules if name in trial.found}
     rows = [
         {"at": one.fired_at, "rules": name, "series": texts.series_title(one.series), "severity": one.severity}
-        for name, found in trial.found.items()
+        for name, found in told.items()
         for one in found.alerts
     ]
     if rows:
         days = {column: [row[column] for row in rows] for column in rows[0]}
         st.altair_chart(model_charts.tried(days), alt="Alerts of both sets of rules over time")
-    for column, (name, found) in zip(st.columns(2, gap="medium"), trial.found.items(), strict=False):
+    for column, (name, found) in zip(st.columns(2, gap="medium"), told.items(), strict=False):
         with column:
             st.markdown(f"**{name}**: {texts.count(len(found.alerts), 'alert')}")
             st.caption(looked(found))

@@ -15,7 +15,7 @@ from scipy import stats
 
 from alerts.lifecycle import Alert, ChangeReason, advance
 from alerts.rules import Detector, Rules
-from alerts.spikes import Severity, Spike, Verdict, spikes
+from alerts.spikes import Beside, Severity, Spike, Verdict, by_count, spikes
 from alerts.surprise import crossings_a_week, false_alerts_a_week, rarer, rarer_a_week, smallest_surge, tail
 from alerts.windows import HISTORY, MARKET, SIGHTINGS, WATCHED, Window, windows
 
@@ -66,6 +66,22 @@ def test_the_smallest_surge_is_the_first_count_that_is_one() -> None:
         )
         assert only(window(smallest, expected)).verdict is Verdict.SURGE
         assert only(window(smallest - 1, expected)).verdict is not Verdict.SURGE
+
+
+def test_series_beside_step_up_as_if_their_windows_were_listed() -> None:
+    """With others a window is rare that alone is not."""
+    rules = Rules(false_alerts_per_week=0.4, false_discovery_rate=0.2, detectors=(Detector.VOLUME,))
+    few = [window(observed, series=f"company:{observed}") for observed in range(6, 14)]
+    many = [window(20 + more, series=f"topic:{more}") for more in range(9)]
+    part = rules.part(Detector.VOLUME)
+    probability, per_week = by_count(many)
+    # Where there are enough stories, count and carriers are judged together; no family is one more here.
+    budget = np.full(len(many), 0.05)
+    together = spikes([*few, *many], rules)[: len(few)]
+    assert spikes(few, rules, beside=Beside(per_week / part, probability / part, budget)) == together
+    assert spikes(few, rules, budget=np.full(len(few), 0.05)) == spikes(few, rules)
+    assert [one.verdict for one in together] != [one.verdict for one in spikes(few, rules)]
+    assert spikes(few, rules, budget=np.full(len(few), 1e-9)) != spikes(few, rules)
 
 
 @pytest.mark.parametrize(

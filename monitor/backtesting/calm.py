@@ -1,83 +1,80 @@
-"""At which moments of past weeks a surge is out of the question: found by a fraction of a full look's work.
+"""What moves an alert at the moments of past weeks, found by a fraction of a full look's work.
 
-takes  counts, sources, affinities and negative stories of some weeks, as `monitor.backtesting.tuning.Weeks` reads them
-gives  `Ground.unsurging`: spikes of the series that have an open alert, where no series can surge; else None
+takes  counts and stories of some weeks, laid out by `monitor.backtesting.ground` and `monitor.backtesting.heard`
+gives  `Calm.telling`: the spikes of the series that surge, or have an open alert
 never  passes over a surge: where it saves work every count is taken as high, and every limit as loose, as it can be
 
 A surge needs enough stories, and `minimum_ratio` times the expected ones. Few series have both at a time: what is usual
-is learned for those with enough stories, and windows are made of the few that are left. Of a limit that many series
-share (Benjamini and Hochberg) each is given what it would have if all surged at once, and the most that
-`alerts.budgets` may hand back.
+is learned for those with enough stories, and how rare their windows are at most of the few suspects that are left. Of a
+limit that many series share (Benjamini and Hochberg) a suspect is given what it would have if all others surged, and
+the most that `alerts.budgets` may hand back; only where it would surge by that are its windows made, and the others
+looked at. What was found is kept by all that it rests on, which the thresholds that people turn mostly are not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
+import itertools
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-from alerts.baseline import HOURS_A_DAY
-from alerts.breaking import STORY
-from alerts.budgets import shares
-from alerts.frames import MARKET, WATCHED
+from alerts.baseline import Baseline
+from alerts.breaking import STORY, breaking
+from alerts.budgets import MOST_GROWTH, STORY_SHARE
+from alerts.frames import MARKET
 from alerts.grid import Grid
 from alerts.rules import Detector, Rules
 from alerts.seen import Seen
-from alerts.sources import Voices
-from alerts.spikes import Spike, Verdict, spikes
+from alerts.spikes import Beside, Spike, Verdict, by_count, spikes
 from alerts.surprise import Floats
-from alerts.tone import learn_tone
-from alerts.windows import windows_on
+from alerts.usual import Usual
+from alerts.window import Window
+from monitor.backtesting.ground import Ground
+from monitor.backtesting.heard import Heard, hour_of
+from monitor.backtesting.suspects import SLACK, Lasting, lasting
 
-_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
-_MICROSECOND = timedelta(microseconds=1)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# `alerts.budgets.growth` at its most.
-_MOST_GROWTH = 2.0
-# Moments whose baselines are kept: two sets of rules over sixty days.
-_MOST_KEPT = 3000
-# Sums over rows that stand beside others may differ in their last bits.
-_SLACK = 1 - 1e-6
-
-Whole = npt.NDArray[np.int64]
+_HOUR = timedelta(hours=1)
+# Moments of which something is kept: two sets of rules over sixty days, with a thousand series some 30 KB each, 90 MB.
+# And windows, about 1.4 KB each: 70 MB.
+_MOST_MOMENTS = 3000
+_MOST_WINDOWS = 50_000
 
 
-@dataclass(frozen=True, slots=True)
-class _Usual:
-    """What series that have enough stories have at a moment, and what is usual; one row each.
+@dataclass(slots=True)
+class _Windows:
+    """What series show at one moment, which rests on `minimum_ratio`, too.
 
     Attributes:
-        names: of the series; the market is the first.
-        counts, expected: of every length of the rules' windows, [series, windows].
-        tone: negative stories that are usual among the stories seen, [series, windows].
-        days, expected_days: over the last 1, 2, ... days, [series, days].
+        rarest: of the suspects, see `alerts.usual`; infinite of one that has nothing to show.
+        stirring: windows of the series that were judged; none of one that has nothing to show.
+        every: of all that stir, the least of their windows by count: per week and probability, over the part.
     """
 
-    names: list[str]
-    counts: Whole
-    expected: Floats
-    tone: Floats
-    days: Whole
-    expected_days: Floats
-
-    def suspects(self, rules: Rules) -> list[str]:
-        """The series with enough stories, against any of what is usual."""
-        enough = self.counts >= rules.minimum_negative
-        risen = enough & (self.counts >= rules.minimum_ratio * np.minimum(self.expected, self.tone) * _SLACK)
-        slow = self.days >= np.maximum(rules.minimum_negative, rules.minimum_ratio * self.expected_days * _SLACK)
-        if Detector.SLOW not in rules.detectors:
-            slow = np.zeros_like(slow)
-        either = np.concatenate([risen, slow], axis=1).any(axis=1)
-        return [self.names[row] for row in np.flatnonzero(either)]
+    rarest: dict[str, float] = field(default_factory=dict)
+    stirring: dict[str, tuple[Window, ...]] = field(default_factory=dict)
+    every: dict[str, tuple[float, float]] | None = None
 
 
-class Ground:
-    """Some weeks laid out as arrays: one row a series or publisher, one column an hour."""
+@dataclass(slots=True)
+class _Kept:
+    """What is known of one moment, for all rules that learn alike.
+
+    Attributes:
+        usual: of the series that were asked for.
+        windows: by `minimum_ratio`.
+        breaking: windows of young stories, by how long a story is young.
+    """
+
+    usual: Usual | None = None
+    windows: dict[float, _Windows] = field(default_factory=dict)
+    breaking: dict[int, tuple[Window, ...]] = field(default_factory=dict)
+
+
+class Calm:
+    """Some weeks, to be looked at under as many rules as one likes."""
 
     def __init__(
         self,
@@ -92,257 +89,254 @@ class Ground:
         """Lay them out.
 
         Args:
-            history, sources, watched: see `alerts.frames`.
-            affinities: series, publisher, day, negative.
-            stories: series, story, publisher, fetched, negative_at, negative_fetched, fresh.
-            begun, until: the range, aware UTC.
+            history, sources, affinities, watched, begun, until: see `monitor.backtesting.ground`.
+            stories: see `monitor.backtesting.heard`.
         """
-        self._begun = begun.replace(minute=0, second=0, microsecond=0)
-        self._columns = (until - self._begun) // _HOUR + 1
-        self._since = dict(zip(watched["series"], watched["since"], strict=True))
-        told = sorted({name for name in stories["series"].unique() if name in self._since} - {MARKET})
-        self._names = [MARKET, *told]
-        self._row = {name: row for row, name in enumerate(self._names)}
-        self._stories = self._laid(history, "series", self._row, "stories")
-        self._negative = self._laid(history, "series", self._row, "negative")
-        self._publishers = sorted(sources["publisher"].unique().to_list())
-        self._voice = {name: row for row, name in enumerate(self._publishers)}
-        heard, bad = (self._laid(sources, "publisher", self._voice, what) for what in ("headlines", "negative"))
-        self._quiet = heard - bad
-        self._hours = self._hours_of(sources)
-        self._affinities = affinities
-        self._own: tuple[datetime, int, Floats] | None = None
-        self._young: tuple[tuple[object, ...], frozenset[str]] | None = None
-        self._told = stories.filter(pl.col("series").is_in(self._names))
-        self._lay_stories()
-        self._usual: dict[tuple[object, ...], _Usual] = {}
+        self._heard = Heard(stories)
+        self._ground = Ground(self._heard.names, history, sources, affinities, watched, begun, until)
+        self._usual: dict[tuple[object, ...], Lasting] = {}
+        self._kept: dict[tuple[object, ...], _Kept] = {}
+        self._count = 0
+        self._learned: tuple[tuple[object, ...], Grid, Baseline] | None = None
+        self._shares: tuple[tuple[object, ...], dict[str, float]] | None = None
 
-    def unsurging(
+    def telling(
         self, now: datetime, rules: Rules, weights: Mapping[str, float], opened: Collection[str]
-    ) -> tuple[Spike, ...] | None:
-        """Spikes of the series in `opened` when no series can surge at `now`; None where only a full look can tell.
+    ) -> tuple[Spike, ...]:
+        """Of what a full look would say at `now`, the series that surge or are in `opened`; by series.
+
+        The smallest count that would be noticed is not looked for, and 0.
 
         Args:
             now: aware UTC, within the range, with as much history before it as the rules look back on.
             rules, weights: from the settings.
             opened: series with an open alert.
         """
-        if any(name.startswith(f"{STORY}:") for name in opened) or self._breaking(now, rules):
+        usual = self._lasting(now, rules, weights)
+        suspects = usual.suspects(rules)
+        share = self._loose_shares(rules, weights)
+        most = rules.false_alerts_per_week * MOST_GROWTH * (usual.stirring + self._heard.young(now, rules))
+        bounds = self.rarest(now, rules, weights, suspects)
+        rare = [name for name, bound in bounds.items() if bound <= share[name] * most * (1 + SLACK)]
+        known = [name for name in opened if name in self.series]
+        if rare or self._heard.broad(now, rules):
+            some = sorted({*rare, *known}), sorted({*suspects, *known})
+            found = self._judged(now, rules, weights, some, usual)
+            if found is not None:
+                return tuple(one for one in found if one.verdict is Verdict.SURGE or one.series in opened)
+        # None surges under looser limits than these.
+        windows = self._suspected(now, rules, weights, sorted(known))
+        if any(name.startswith(f"{STORY}:") for name in opened):
+            windows += self._breaking(now, rules, weights, usual)
+        found = spikes(windows, rules, _budgets(windows, share, 1.0))
+        return tuple(one for one in found if one.series in opened)
+
+    @property
+    def series(self) -> Collection[str]:
+        """All that may ever stir."""
+        return self._heard.row.keys()
+
+    def rarest(
+        self, now: datetime, rules: Rules, weights: Mapping[str, float], names: Sequence[str]
+    ) -> dict[str, float]:
+        """How often a week chance alone brings the rarest that these series show, at least: see `alerts.usual`."""
+        kept = self._windows_at(now, rules, weights).rarest
+        wanting = [name for name in names if name not in kept]
+        if wanting:
+            kept.update(dict.fromkeys(wanting, np.inf))
+            if stirring := self._seen(now, rules, wanting):
+                usual = self._usual_of(now, rules, weights, sorted(stirring))
+                carried = self._heard.breadth(now, self._ground.new(now, rules), rules)
+                kept.update(usual.rarest(stirring, carried, rules))
+        return {name: kept[name] for name in names}
+
+    def _judged(
+        self,
+        now: datetime,
+        rules: Rules,
+        weights: Mapping[str, float],
+        some: tuple[Sequence[str], Sequence[str]],
+        usual: Lasting,
+    ) -> tuple[Spike, ...] | None:
+        """Spikes of series and of stories, exact; None where none surges under looser limits than there are.
+
+        Args:
+            now, rules, weights: as in `telling`.
+            some: the series of which one may surge, and with them all that are judged by more than their count.
+            usual: of this moment.
+        """
+        share = self._loose_shares(rules, weights)
+        if not self._heard.broad(now, rules):
+            for names in some:
+                windows = self._suspected(now, rules, weights, names)
+                shown = len({one.series for one in windows})
+                others = np.zeros(max(usual.stirring - shown, 0) + self._heard.young(now, rules))
+                found = spikes(
+                    windows, rules, _budgets(windows, share, MOST_GROWTH), Beside(others, others, others + 1)
+                )
+                if not any(one.verdict is Verdict.SURGE for one in found):
+                    return None
+        windows = self._suspected(now, rules, weights, some[1])
+        windows += self._breaking(now, rules, weights, usual)
+        every = self._every(now, rules, weights)
+        names = [name for name in every if name not in some[1]]
+        per_week, probability = (np.array([every[name][at] for name in names]) for at in (0, 1))
+        beside = Beside(per_week, probability, _shares_of(names, share, MOST_GROWTH))
+        found = spikes(windows, rules, _budgets(windows, share, MOST_GROWTH), beside)
+        if not any(one.verdict is Verdict.SURGE for one in found):
             return None
-        lasting = self._lasting(now, rules)
-        names = {*lasting.suspects(rules), *(name for name in opened if name in self._row)}
-        longest = _hour_of(now) - (rules.windows[-1] - 1) * _HOUR
-        heard = {name: seen for name in sorted(names | {MARKET}) if (seen := self._seen(name, now, rules)) is not None}
-        stirring = {name: seen for name, seen in heard.items() if name in names and seen.times[-1] >= longest}
+        share = self._ground.exact_shares(sorted({*every, MARKET}), now, rules, weights)
+        beside = Beside(per_week, probability, _shares_of(names, share, 1.0))
+        return spikes(windows, rules, _budgets(windows, share, 1.0), beside)
+
+    def _suspected(
+        self, now: datetime, rules: Rules, weights: Mapping[str, float], names: Sequence[str]
+    ) -> tuple[Window, ...]:
+        """Windows of those of the series that stir."""
+        self._make_room()
+        kept = self._windows_at(now, rules, weights).stirring
+        wanting = [name for name in names if name not in kept]
+        if wanting:
+            stirring = self._seen(now, rules, wanting)
+            windows = self._windows_of(now, rules, weights, stirring)
+            self._count += len(windows)
+            kept.update(dict.fromkeys(wanting, ()))
+            kept.update((name, (*own,)) for name, own in itertools.groupby(windows, key=lambda one: one.series))
+        return tuple(window for name in names for window in kept[name])
+
+    def _every(self, now: datetime, rules: Rules, weights: Mapping[str, float]) -> dict[str, tuple[float, float]]:
+        """Of all series that stir, how often a week and how probably chance alone brings the rarest of their counts."""
+        kept = self._windows_at(now, rules, weights)
+        if kept.every is None:
+            longest = hour_of(now) - (rules.windows[-1] - 1) * _HOUR
+            stirring = self._seen(now, rules, self._heard.stirring(now, longest))
+            windows = self._windows_of(now, rules, weights, stirring)
+            probability, per_week = _over_parts(windows, rules)
+            kept.every = dict.fromkeys(stirring, (np.inf, np.inf))
+            for window, one, other in zip(windows, per_week.tolist(), probability.tolist(), strict=True):
+                least = kept.every[window.series]
+                kept.every[window.series] = min(least[0], one), min(least[1], other)
+        return kept.every
+
+    def _seen(self, now: datetime, rules: Rules, names: Sequence[str]) -> dict[str, Seen]:
+        """What was known of those of the series that stir."""
+        new = self._ground.new(now, rules)
+        longest = hour_of(now) - (rules.windows[-1] - 1) * _HOUR
+        seen = ((name, self._heard.seen(name, now, new, rules)) for name in names)
+        return {name: one for name, one in seen if one is not None and one.times[-1] >= longest}
+
+    def _windows_of(
+        self, now: datetime, rules: Rules, weights: Mapping[str, float], stirring: Mapping[str, Seen]
+    ) -> list[Window]:
+        """Windows of these series, by series, detector and length."""
         if not stirring:
-            return ()
-        rows = sorted({MARKET, *stirring})
-        among = shares(self._since, rows, weights)
-        grid = self._grid(rows, now, rules, among * _MOST_GROWTH * self._stirring(now, rules), weights)
-        # The market beside them says how many families usually carry a story.
-        found = spikes(windows_on(grid, stirring, heard.get(MARKET), rules), rules)
-        if any(spike.verdict is Verdict.SURGE for spike in found):
-            return None
-        return tuple(spike for spike in found if spike.series in opened)
+            return []
+        usual = self._usual_of(now, rules, weights, sorted(stirring))
+        carried = self._heard.breadth(now, self._ground.new(now, rules), rules)
+        order = tuple(Detector)
+        found = usual.windows(stirring, carried, rules, noticed=False)
+        return sorted(found, key=lambda window: (window.series, order.index(window.detector), window.hours))
 
-    def _laid(self, frame: pl.DataFrame, by: str, rows: Mapping[str, int], what: str) -> Floats:
-        within = frame.filter(pl.col(by).is_in(list(rows))).select(
-            row=pl.col(by).replace_strict(rows, return_dtype=pl.Int64),
-            column=(pl.col("hour") - self._begun).dt.total_hours(),
-            value=pl.col(what),
-        )
-        cells = within["row"].to_numpy() * self._columns + within["column"].to_numpy()
-        size = len(rows) * self._columns
-        return np.bincount(cells, within["value"].to_numpy(), size).astype(np.float64).reshape(len(rows), -1)
+    def _usual_of(self, now: datetime, rules: Rules, weights: Mapping[str, float], names: Sequence[str]) -> Usual:
+        """What is usual for these series, as far as it is not known yet learned now."""
+        kept = self._kept_at(now, rules, weights)
+        usual = kept.usual
+        wanting = [name for name in names if usual is None or name not in usual.names]
+        if usual is None or wanting:
+            more = self._learned_of(now, rules, weights, wanting)
+            kept.usual = usual = usual.joined(more) if usual else more
+        return usual.rows(np.array([usual.names.index(name) for name in names]))
 
-    def _hours_of(self, sources: pl.DataFrame) -> list[Whole]:
-        """The columns in which each publisher was heard, ascending."""
-        by = sources.sort("hour").group_by("publisher").agg((pl.col("hour") - self._begun).dt.total_hours())
-        told = {name: np.array(hours, dtype=np.int64) for name, hours in by.iter_rows()}
-        return [told[name] for name in self._publishers]
+    def _learned_of(self, now: datetime, rules: Rules, weights: Mapping[str, float], names: Sequence[str]) -> Usual:
+        every = sorted({*names, MARKET})
+        learned = self._learned
+        if learned and learned[0] == (now, *_resting(rules), _told(weights)) and {*every} <= {*learned[1].names}:
+            rows = np.array([learned[1].names.index(name) for name in every])
+            usual = learned[1].rows(rows).usual(rules, learned[2].rows(rows))
+        else:
+            usual = self._ground.grid(every, now, rules, weights).usual(rules)
+        return usual.rows(np.array([every.index(name) for name in names]))
 
-    def _lay_stories(self) -> None:
-        """Bounds of every story: no moment's count of them is above what these give."""
-        negative = pl.col("negative_at")
-        bounds = self._told.group_by("series", "story", maintain_order=True).agg(
-            first=negative.min(),
-            last=negative.max(),
-            known=pl.col("negative_fetched").min(),
-            fresh=pl.col("fresh").any(),
-        )
-        bounds = bounds.filter("fresh", pl.col("first").is_not_null()).sort("last")
-        self._story_row = bounds["series"].replace_strict(self._row, return_dtype=pl.Int64).to_numpy()
-        self._story = bounds["story"].to_numpy()
-        self._first, self._last, self._known = (
-            bounds[one].dt.epoch("us").to_numpy() for one in ("first", "last", "known")
-        )
-        by_story = self._told.group_by("series", "story").agg(
-            pl.struct("publisher", "fetched", "negative_at", "negative_fetched", "fresh").alias("told")
-        )
-        copies = {(series, story): told for series, story, told in by_story.iter_rows()}
-        places = zip(bounds["series"], bounds["story"], strict=True)
-        self._copies: list[list[dict[str, Any]]] = [copies[series, story] for series, story in places]
-        # Once all copies are known a story stays as it is.
-        times = [
-            [one[when] for one in told for when in ("fetched", "negative_fetched") if one[when]]
-            for told in self._copies
-        ]
-        self._settled = np.array([_micros(max(some)) for some in times], dtype=np.int64)
-        self._final = [
-            (first, story, [one["publisher"] for one in told])
-            for first, story, told in zip(bounds["first"], bounds["story"], self._copies, strict=True)
-        ]
-        # When each further family joined a story of the market: breaking stories are found by it.
-        market = self._told.filter(pl.col("series") == MARKET).sort("fetched")
-        self._joined = market.group_by("story").agg(pl.col("fetched"), pl.col("negative_at").max())
-        self._broad: dict[int, tuple[Whole, Whole]] = {}
-
-    def _breaking(self, now: datetime, rules: Rules) -> bool:
-        """Whether a young story has as many families as a breaking one needs."""
+    def _breaking(
+        self, now: datetime, rules: Rules, weights: Mapping[str, float], usual: Lasting
+    ) -> tuple[Window, ...]:
+        """Windows of the young stories that more than one family carries."""
         if Detector.BREAKING not in rules.detectors:
-            return False
-        need = rules.breaking_publishers
-        if need not in self._broad:
-            enough = self._joined.filter(pl.col("fetched").list.len() >= need)
-            since = enough["fetched"].list.get(need - 1).dt.epoch("us").to_numpy()
-            self._broad[need] = since, enough["negative_at"].dt.epoch("us").to_numpy()
-        since, last = self._broad[need]
-        return bool(np.any((since <= _micros(now)) & (last >= _micros(now - rules.breaking_hours * _HOUR))))
+            return ()
+        kept = self._kept_at(now, rules, weights).breaking
+        if rules.breaking_hours not in kept:
+            market = self._seen(now, rules, [MARKET]).get(MARKET) or Seen([], [], [])
+            days = usual.market_days
+            found = breaking(market.stories, market.times, market.publishers, now, days, STORY_SHARE, rules)
+            kept[rules.breaking_hours] = tuple(replace(one, smallest_detectable=0) for one in found)
+        return kept[rules.breaking_hours]
 
-    def _heard(self, now: datetime, since: datetime) -> Whole:
-        """Places of the stories that may be known at `now` as negative since then."""
-        first = np.searchsorted(self._last, _micros(since))
-        at = _micros(now)
-        return first + np.flatnonzero((self._known[first:] <= at) & (self._first[first:] <= at))
+    def _loose_shares(self, rules: Rules, weights: Mapping[str, float]) -> dict[str, float]:
+        key = (rules.detectors, _told(weights))
+        if self._shares is None or self._shares[0] != key:
+            self._shares = key, self._ground.loose_shares(rules, weights)
+        return self._shares[1]
 
-    def _stirring(self, now: datetime, rules: Rules) -> int:
-        """At most so many series are judged at a time: those with a story, and stories themselves."""
-        bucket = _hour_of(now)
-        series = np.unique(self._story_row[self._heard(now, bucket - (rules.windows[-1] - 1) * _HOUR)]).size
-        young = self._story_row[self._heard(now, now - rules.breaking_hours * _HOUR)]
-        return int(series + np.count_nonzero(young == 0))
+    def _kept_at(self, now: datetime, rules: Rules, weights: Mapping[str, float]) -> _Kept:
+        """What is kept for all rules under which the same is usual at this moment."""
+        key = (now, *_resting(rules), _told(weights))
+        if key not in self._kept:
+            if len(self._kept) >= _MOST_MOMENTS:
+                self._kept.clear()
+                self._count = 0
+            self._kept[key] = _Kept()
+        return self._kept[key]
 
-    def _lasting(self, now: datetime, rules: Rules) -> _Usual:
+    def _make_room(self) -> None:
+        """Drop windows where there are too many; what they rest on is small, takes longer to find, and stays."""
+        if self._count > _MOST_WINDOWS:
+            for kept in self._kept.values():
+                for one in kept.windows.values():
+                    one.stirring.clear()
+            self._count = 0
+
+    def _windows_at(self, now: datetime, rules: Rules, weights: Mapping[str, float]) -> _Windows:
+        return self._kept_at(now, rules, weights).windows.setdefault(rules.minimum_ratio, _Windows())
+
+    def _lasting(self, now: datetime, rules: Rules, weights: Mapping[str, float]) -> Lasting:
         """Counts and what is usual, kept for further rules that differ in nothing that this rests on."""
-        resting = (rules.windows, rules.detectors, rules.baseline_days, rules.learning_days, rules.left_out_hours)
-        key = (now, *resting, rules.slow_days, rules.minimum_negative)
+        key = (now, *_resting(rules))
         if key not in self._usual:
-            if len(self._usual) >= _MOST_KEPT:
+            if len(self._usual) >= _MOST_MOMENTS:
                 self._usual.clear()
-            self._usual[key] = self._learned(now, rules)
+            found, grid, baseline = lasting(self._heard, self._ground, now, rules, weights)
+            self._usual[key] = found
+            self._learned = (*key, _told(weights)), grid, baseline
         return self._usual[key]
 
-    def _learned(self, now: datetime, rules: Rules) -> _Usual:
-        bucket = _hour_of(now)
-        slow_days = min(rules.slow_days, rules.baseline_days)
-        lengths = [*rules.windows, *(HOURS_A_DAY * day for day in range(1, slow_days + 1))]
-        size = len(self._names)
-        counts = np.stack(
-            [
-                np.bincount(self._story_row[self._heard(now, bucket - (hours - 1) * _HOUR)], minlength=size)
-                for hours in lengths
-            ],
-            axis=1,
-        )
-        counts[counts[:, len(rules.windows) - 1] == 0] = 0  # what does not stir has no window
-        rows = np.flatnonzero(counts.max(axis=1) >= rules.minimum_negative)
-        names = [MARKET, *(self._names[row] for row in rows if row)]
-        counts = counts[[self._row[name] for name in names]]
-        grid = self._grid(names, now, rules, np.ones(len(names)), {})
-        baseline = grid.baseline(rules)
-        expected = np.stack([baseline.expected(hours) for hours in rules.windows], axis=1)
-        tone = expected
-        if Detector.TONE in rules.detectors:
-            part = (grid.usable[0] * grid.negative[0]).sum() + 1, (grid.usable[0] * grid.stories[0]).sum() + 10
-            learned = learn_tone(grid.negative, grid.stories, baseline.weights, part[0] / part[1], HOURS_A_DAY)
-            own = np.stack([grid.stories[:, -hours:].sum(axis=1) for hours in rules.windows], axis=1)
-            tone = own * learned.share[:, None]
-        by_day = baseline.expected_by_day(slow_days)[:, ::-1].cumsum(axis=1)
-        split = len(rules.windows)
-        return _Usual(names, counts[:, :split], expected, tone, counts[:, split:], by_day)
 
-    def _grid(
-        self, names: list[str], now: datetime, rules: Rules, budget: Floats, weights: Mapping[str, float]
-    ) -> Grid:
-        columns = rules.baseline_days * HOURS_A_DAY + 1
-        end = (now - self._begun) // _HOUR + 1
-        rows = np.array([self._row[name] for name in names])
-        span = slice(end - columns, end)
-        negative, stories = self._negative[rows, span], self._stories[rows, span]
-        others = np.maximum(self._stories[0, span] - negative, 0.0)
-        if self._publishers:
-            new = self._new(now, rules)
-            heard = [np.searchsorted(hours, (span.start, span.stop)) for hours in self._hours]
-            voices = [
-                row for row, name in enumerate(self._publishers) if name not in new and heard[row][0] < heard[row][1]
-            ]
-            quiet = np.maximum(self._quiet[voices, span], 0.0)
-            told = Voices(tuple(self._publishers[row] for row in voices), quiet, new)
-            others = told.weighed(self._affinities_at(now, rules)[rows][:, voices])
-        since = [self._since[name] for name in names if name in self._since]
-        watched = pl.DataFrame({"series": [name for name in names if name in self._since], "since": since}, WATCHED)
-        return Grid.laid(names, now, negative, stories, others, watched, budget, weights, rules)
-
-    def _new(self, now: datetime, rules: Rules) -> frozenset[str]:
-        """Publishers that are too new to be judged by their past, as `alerts.sources.source_changes` has it."""
-        key = (now, rules.baseline_days, rules.longest_window, rules.learning_days)
-        # Every series asks at the same moment.
-        if self._young is None or self._young[0] != key:
-            self._young = key, self._found_new(now, rules)
-        return self._young[1]
-
-    def _found_new(self, now: datetime, rules: Rules) -> frozenset[str]:
-        earliest = now - timedelta(days=rules.baseline_days) - rules.longest_window
-        low, high = -((self._begun - earliest) // _HOUR), (now - self._begun) // _HOUR
-        firsts = {}
-        for name, hours in zip(self._publishers, self._hours, strict=True):
-            place = np.searchsorted(hours, low)
-            if place < len(hours) and hours[place] <= high:
-                firsts[name] = self._begun + int(hours[place]) * _HOUR
-        begun = min(firsts.values(), default=now)
-        young = timedelta(days=rules.learning_days)
-        return frozenset(name for name, first in firsts.items() if first - begun > _DAY and now - first < young)
-
-    def _affinities_at(self, now: datetime, rules: Rules) -> Floats:
-        """Negative headlines of each series by publisher over the days that lie wholly in the baseline."""
-        since = now - timedelta(days=rules.baseline_days)
-        until = now - timedelta(hours=rules.left_out_hours)
-        last = until.replace(hour=0, minute=0, second=0, microsecond=0) - _DAY
-        if self._own is None or self._own[:2] != (last, rules.baseline_days):
-            own = np.zeros((len(self._names), len(self._publishers)))
-            within = self._affinities.filter((pl.col("day") >= since) & (pl.col("day") <= last))
-            summed = within.group_by("series", "publisher").agg(pl.col("negative").sum())
-            for name, publisher, count in summed.iter_rows():
-                if name in self._row and publisher in self._voice:
-                    own[self._row[name], self._voice[publisher]] = count
-            self._own = (last, rules.baseline_days, own)
-        return self._own[2]
-
-    def _seen(self, name: str, now: datetime, rules: Rules) -> Seen | None:
-        """What was known of a series at `now`; None when that is nothing."""
-        since, new, row = _hour_of(now) - rules.lookback + _HOUR, self._new(now, rules), self._row[name]
-        heard = self._heard(now, since)
-        heard = heard[self._story_row[heard] == row]
-        settled = self._settled[heard] <= _micros(now)
-        found = [self._final[place] for place in heard[settled & (self._first[heard] >= _micros(since))]]
-        for place in heard[~settled]:
-            told = [one for one in self._copies[place] if one["fetched"] <= now]
-            times = [one["negative_at"] for one in told if one["negative_fetched"] and one["negative_fetched"] <= now]
-            if times and any(one["fresh"] for one in told) and since <= min(times) <= now:
-                found.append((min(times), int(self._story[place]), [one["publisher"] for one in told]))
-        if new:
-            known = ((at, story, [one for one in families if one not in new]) for at, story, families in found)
-            found = [one for one in known if one[2]]
-        # Time, then story; no story comes twice, so families are never compared.
-        found.sort()
-        if not found:
-            return None
-        return Seen([one[1] for one in found], [one[0] for one in found], [one[2] for one in found])
+def _resting(rules: Rules) -> tuple[object, ...]:
+    """All of the rules that what is usual rests on; windows rest on `minimum_ratio`, too."""
+    return (
+        rules.windows,
+        rules.detectors,
+        rules.baseline_days,
+        rules.learning_days,
+        rules.left_out_hours,
+        rules.slow_days,
+        rules.minimum_negative,
+    )
 
 
-def _hour_of(at: datetime) -> datetime:
-    return at.replace(minute=0, second=0, microsecond=0)
+def _told(weights: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
+    return tuple(sorted(weights.items()))
 
 
-def _micros(at: datetime) -> int:
-    return (at - _EPOCH) // _MICROSECOND
+def _budgets(windows: Sequence[Window], share: Mapping[str, float], grown: float) -> Floats:
+    """What each window has of the false alerts; a story has its own."""
+    return np.array([share[one.series] * grown if one.series in share else one.budget for one in windows])
+
+
+def _over_parts(windows: Sequence[Window], rules: Rules) -> tuple[Floats, Floats]:
+    part = np.array([rules.part(window.detector) for window in windows])
+    probability, per_week = by_count(windows)
+    return np.minimum(probability / part, 1.0), per_week / part
+
+
+def _shares_of(names: Sequence[str], share: Mapping[str, float], grown: float) -> Floats:
+    return np.array([share[name] * grown for name in names])

@@ -22,7 +22,7 @@ from alerts.lifecycle import Alert, ChangeReason, advance
 from alerts.rules import Rules
 from alerts.spikes import Spike, spikes
 from alerts.windows import Past, windows
-from monitor.backtesting.calm import Ground
+from monitor.backtesting.calm import Calm
 from monitor.errors import ServiceError
 
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
@@ -107,7 +107,7 @@ class Weeks:
             .agg(pl.col("fetched", "negative_at", "negative_fetched").min(), pl.col("fresh").any())
             .sort("fetched", "publisher")
         )
-        self._ground = Ground(
+        self.calm = Calm(
             self._history, self._sources, self._affinities, self._stories, self._watched, begun, self.until
         )
         self._past_of: tuple[datetime, timedelta, pl.DataFrame] | None = None
@@ -126,13 +126,12 @@ class Weeks:
     def telling(
         self, now: datetime, rules: Rules, weights: Mapping[str, float], opened: Collection[str]
     ) -> tuple[Spike, ...]:
-        """Of what detection would have said at `now`, at least all that moves an alert.
+        """Of what detection would have said at `now`, all that moves an alert: surges, and series in `opened`.
 
         Args:
             opened: series with an open alert.
         """
-        calm = self._ground.unsurging(now, rules, weights, opened)
-        return self.spikes(now, rules, weights) if calm is None else calm
+        return self.calm.telling(now, rules, weights, opened)
 
     def spikes(self, now: datetime, rules: Rules, weights: Mapping[str, float]) -> tuple[Spike, ...]:
         """All that detection would have said at `now`."""
