@@ -29,8 +29,8 @@ _BASELINE = timedelta(days=28)
 _MOST_SERIES = 2000
 # A band is learned from a year at most.
 _LONGEST_BASELINE = timedelta(days=364)
-# First the last 64th of a range, then the last eighth, then all of it.
-_PARTS = (64, 8, 1)
+# Of a range the last part is asked first; then as much as would hold enough at that pace, and half as much again.
+_FIRST_PART, _SPARE = 1 / 64, 1.5
 
 
 class Reader(Protocol):
@@ -135,7 +135,8 @@ _ANY = Sift()
 def headlines(reader: Reader, name: str, over: Period, sift: Sift = _ANY, *, limit: int = 200) -> pl.DataFrame:
     """The latest headlines of a series in the period that pass, newest first; columns of query `latest`.
 
-    A short range is asked first: it is answered fast, and where much is written it holds enough.
+    A short range is asked first: it is answered fast, and where much is written it holds enough. What it holds tells
+    how much of the rest to ask for: all of it only where that is too little as well.
     """
     words = wanted(" ".join([sift.text, *([f"${ticker}"] if (ticker := _ticker(name)) else [])]))
     asked: dict[str, object] = {
@@ -148,12 +149,19 @@ def headlines(reader: Reader, name: str, over: Period, sift: Sift = _ANY, *, lim
     if sift.text.strip() and not wanted(sift.text).ranges:
         return reader.query("latest", **{**asked, "since": over.since, "until": over.until, "limit": 0})
     query, more = ("latest", {}) if words.empty else ("search", words.params())
-    for part in _PARTS:
-        since = max(over.since, over.until - (over.until - over.since) / part)
+    part = _FIRST_PART
+    while True:
+        since = over.until - (over.until - over.since) * part
         found = reader.query(query, **asked, **more, since=since, until=over.until)
-        if found.height >= limit or since <= over.since:
-            break
-    return found
+        if found.height >= limit or part == 1:
+            return found
+        part = _next_part(part, found.height, limit)
+
+
+def _next_part(part: float, found: int, limit: int) -> float:
+    """How much of a range to ask after `part` of it held `found`: all of it where half would not be enough."""
+    wanted_part = part * _SPARE * limit / found if found and part == _FIRST_PART else 1.0
+    return wanted_part if wanted_part < 0.5 else 1.0
 
 
 def distinct(found: pl.DataFrame) -> pl.DataFrame:

@@ -19,6 +19,7 @@ from alerts.bands import BAND
 from dashboard import charts, choosing, exports, periods, reads, series_page, story_list
 from dashboard.zones import UTC_ZONE, Zone, zone_named
 from monitor.storage.reading import Reader
+from monitor.storage.words import wanted
 
 SCENE = runpy.run_path(str(Path(__file__).with_name("dashboard_scene.py")))
 APP = str(Path(dashboard.app.__file__))
@@ -207,6 +208,53 @@ def test_the_rows_of_a_company_are_found_by_its_name(scene: Path) -> None:
         found = reads.headlines(reader, "company:JPM", periods.between(now - 40 * DAY, now + DAY), limit=500)
     assert found.height == 64
     assert all("JPM" in one for one in found["companies"])
+
+
+class Asked:
+    """A reader that notes how far back it is asked."""
+
+    def __init__(self, reader: Reader, until: datetime) -> None:
+        self._reader, self._until = reader, until
+        self.spans: list[timedelta] = []
+
+    @property
+    def live(self) -> bool:
+        return self._reader.live
+
+    def query(self, name: str, **params: object) -> pl.DataFrame:
+        since = params["since"]
+        assert isinstance(since, datetime)
+        self.spans.append(self._until - since)
+        return self._reader.query(name, **params)
+
+
+@pytest.mark.parametrize("days", [2, 40, 400])
+@pytest.mark.parametrize("limit", [1, 5, 40, 5000])
+@pytest.mark.parametrize("name", ["market", "theme:bank-stress", "company:JPM"])
+def test_what_is_asked_in_parts_is_what_the_whole_range_holds(scene: Path, name: str, limit: int, days: int) -> None:
+    until = datetime.now(UTC) + DAY
+    over = periods.between(until - days * DAY, until)
+    with Reader.open(scene) as reader:
+        asked = Asked(reader, until)
+        found = reads.headlines(asked, name, over, limit=limit)
+        words = wanted(f"${name.removeprefix('company:')}" if name.startswith("company:") else "")
+        sift = {"series": name, "negative_only": False, "tone": "", "publisher": "", "limit": limit}
+        more = {} if words.empty else words.params()
+        whole = reader.query("latest" if words.empty else "search", **sift, **more, since=over.since, until=over.until)
+    assert found["id"].to_list() == whole["id"].to_list()
+    assert len(asked.spans) <= 3
+    assert found.height == limit or asked.spans[-1] == days * DAY, "less than asked for only where there is no more"
+    # A second part is asked for only where it promises enough for less than half of the work.
+    assert all(span < days * DAY / 2 for span in asked.spans[:-1])
+
+
+def test_where_nothing_is_found_at_first_all_is_asked_at_once(scene: Path) -> None:
+    until = datetime.now(UTC) + DAY
+    with Reader.open(scene) as reader:
+        asked = Asked(reader, until)
+        sift = reads.Sift(text="zebra")
+        assert reads.headlines(asked, "market", periods.between(until - 64 * DAY, until), sift).is_empty()
+    assert asked.spans == [DAY, 64 * DAY]
 
 
 def test_stories_are_told_once_with_all_who_carry_them() -> None:
