@@ -72,7 +72,7 @@ def taught_by(recipe: Recipe, examples: Sequence[Example], log: Callable[[str], 
             f"the recipe's teacher is not in {recipe.teacher}; train it first with `make teacher`, "
             "or leave teacher out of the recipe to train on labels alone"
         ) from error
-    log(f"asking the teacher {teacher.model} about {len(examples)} texts")
+    log(f"asking the teacher {teacher.model} about {sum(one.source != ANNOUNCED for one in examples)} texts")
     taught = [Taught()] * len(examples)
     asked = [(index, one) for index, one in enumerate(examples) if one.source != ANNOUNCED]
     alone = [index for index, one in asked if not one.company]
