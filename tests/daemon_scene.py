@@ -266,7 +266,9 @@ class House:
         )
 
     def status(self) -> dict[str, Any]:
-        told: dict[str, Any] = json.loads(self.command("status", "--json").stdout)
+        done = self.command("status", "--json")
+        assert done.stdout, f"status said nothing, rc {done.returncode}: {done.stderr}"
+        told: dict[str, Any] = json.loads(done.stdout)
         return told
 
     @property

@@ -145,8 +145,10 @@ class Database:
         """Fold the write-ahead log into the file, unless the file is frozen: the log then waits beside it.
 
         Raises:
-            StoreUnavailable: when that fails, for example on a full disk; `reopen` then.
+            DiskNearlyFull: when there is too little room to begin: a checkpoint that fails half-way ends the engine.
+            StoreUnavailable: when that fails; `reopen` then.
         """
+        self.demand_room()
         with self._lock, self._translated():
             if not self._frozen:
                 self._open().execute("CHECKPOINT")
@@ -224,11 +226,16 @@ class Database:
     def _connect(self, patience: timedelta) -> duckdb.DuckDBPyConnection:
         deadline = time.monotonic() + patience.total_seconds()
         while True:
+            connection = None
             try:
                 connection = duckdb.connect(self.path, read_only=self.read_only, config=self._config)
                 connection.execute("SET GLOBAL TimeZone = 'UTC'")
                 return connection
             except duckdb.Error as error:
+                # A dead engine lives on, and is what the next call gets, for as long as one connection to it is left:
+                # that of a reader who is not through yet, or this one, in the frame that the error keeps.
+                if connection is not None:
+                    connection.close()
                 told = _as_store_error(error, self.path)
                 if not isinstance(told, StoreLocked) or time.monotonic() >= deadline:
                     raise told from error

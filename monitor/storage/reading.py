@@ -47,6 +47,7 @@ class Reader:
         self._lock = threading.Lock()
         self._address: Address | None = None
         self._client: flight.FlightClient | None = None
+        self._refusal = ""
         self.live = False
 
     @classmethod
@@ -102,7 +103,7 @@ class Reader:
                 if table is None:
                     raise ServiceError(
                         f"the store {self._store} is held by a squall whose read service does not answer: look at its "
-                        f"log, or stop it ({error})"
+                        f"log, or stop it ({self._refusal or error})"
                     ) from error
         return _frame(table)
 
@@ -133,6 +134,7 @@ class Reader:
         patience_seconds: float = _TIMEOUT_SECONDS,
     ) -> T | None:
         """What the daemon answers; None when none runs. A daemon that was restarted is found at the second try."""
+        self._refusal = ""
         for _ in range(2):
             with self._lock:
                 reached = self._connected()
@@ -141,7 +143,8 @@ class Reader:
             client, address = reached
             try:
                 answered = call(client, _options(address.token, patience_seconds))
-            except _GONE:
+            except _GONE as error:
+                self._refusal = _words(error)
                 with self._lock:
                     self._drop()
             except (flight.FlightError, pa.ArrowException) as error:
