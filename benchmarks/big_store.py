@@ -24,16 +24,18 @@ _THEMES = ("bank-stress", "default", "fraud", "cyber-attack", "profit-warning", 
 _WORDS_A_TITLE = 9
 _DRAWS = 1 << 16
 
+# A number of its own goes into each hash: with two arguments the low bits of hash(i, 7) would tell those of hash(i, 9),
+# and most themes would have no headline at all.
 _HEADLINES = """
     INSERT INTO headlines BY NAME
-    SELECT hash(i, 11) AS id, 'feed-' || (hash(i, 1) % 200) AS feed, 'publisher-' || (hash(i, 1) % 60) AS publisher,
-        array_to_string([drawn[1 + (hash(i, 100 + k) % {draws})::BIGINT] for k in range({words})], ' ') AS title,
-        '' AS summary, 'https://news.example/' || hash(i, 11) AS link, 'en' AS language, "at" AS published,
+    SELECT hash(n + 11) AS id, 'feed-' || (hash(n + 1) % 200) AS feed, 'publisher-' || (hash(n + 1) % 60) AS publisher,
+        array_to_string([drawn[1 + (hash(n + 100 + k) % {draws})::BIGINT] for k in range({words})], ' ') AS title,
+        '' AS summary, 'https://news.example/' || hash(n + 11) AS link, 'en' AS language, "at" AS published,
         "at" + INTERVAL 40 SECOND AS fetched, "at" AS effective, 'fresh' AS standing,
-        CASE WHEN hash(i, 2) % 5 = 0 THEN hash(i - 1, 11) ELSE hash(i, 11) END AS story,
-        CASE WHEN hash(i, 3) % 4 = 0
-            THEN [tickers[1 + (pow((hash(i, 4) % 10000) / 10000.0, 3) * {companies})::BIGINT]] ELSE [] END AS companies
-    FROM (SELECT i, $begin::TIMESTAMPTZ + to_microseconds((i * $gap::DOUBLE)::BIGINT) AS "at"
+        CASE WHEN hash(n + 2) % 5 = 0 THEN hash(n - 245) ELSE hash(n + 11) END AS story,
+        CASE WHEN hash(n + 3) % 4 = 0
+            THEN [tickers[1 + (pow((hash(n + 4) % 10000) / 10000.0, 3) * {companies})::BIGINT]] ELSE [] END AS companies
+    FROM (SELECT i * 256 AS n, $begin::TIMESTAMPTZ + to_microseconds((i * $gap::DOUBLE)::BIGINT) AS "at"
           FROM range($first::BIGINT, $last::BIGINT) r(i)), drawn_words, drawn_tickers
 """
 
@@ -47,17 +49,17 @@ _SCORES = """
         SELECT id AS headline, effective, 'model-1' AS model, negative, 1 - negative - positive AS neutral, positive,
             CASE WHEN negative > 0.5 THEN 'negative' WHEN positive > 0.5 THEN 'positive' ELSE 'neutral' END
                 AS sentiment,
-            CASE WHEN hash(id, 8) % 25 = 0 THEN 'unsure' ELSE 'none' END AS abstention,
+            CASE WHEN hash(id + 8) % 25 = 0 THEN 'unsure' ELSE 'none' END AS abstention,
             [topic] AS topics, [0.9::FLOAT] AS topic_probabilities, themes, companies,
             list_concat(['market', 'topic:' || topic], list_transform(themes, lambda one: 'theme:' || one),
                 list_transform(companies, lambda one: 'sector:' || coalesce(sectors[one], 'Other')),
                 list_transform(companies, lambda one: 'company:' || one)) AS series
         FROM (
             SELECT id, effective, companies, sectors,
-                (CASE WHEN hash(id, 5) % 8 = 0 THEN 0.9 ELSE 0.1 END)::FLOAT AS negative,
-                (CASE WHEN hash(id, 5) % 8 > 5 THEN 0.8 ELSE 0.05 END)::FLOAT AS positive,
-                topic_names[1 + (hash(id, 6) % 20)::BIGINT] AS topic,
-                CASE WHEN hash(id, 7) % 12 = 0 THEN [theme_names[1 + (hash(id, 9) % 8)::BIGINT]] ELSE [] END AS themes
+                (CASE WHEN hash(id + 5) % 8 = 0 THEN 0.9 ELSE 0.1 END)::FLOAT AS negative,
+                (CASE WHEN hash(id + 5) % 8 > 5 THEN 0.8 ELSE 0.05 END)::FLOAT AS positive,
+                topic_names[1 + (hash(id + 6) % 20)::BIGINT] AS topic,
+                CASE WHEN hash(id + 7) % 12 = 0 THEN [theme_names[1 + (hash(id + 9) % 8)::BIGINT]] ELSE [] END AS themes
             FROM headlines, drawn_series WHERE effective >= $since::TIMESTAMPTZ AND effective < $until::TIMESTAMPTZ
         )
     )

@@ -30,7 +30,7 @@ _MOST_SERIES = 2000
 # A band is learned from a year at most.
 _LONGEST_BASELINE = timedelta(days=364)
 # Of a range the last part is asked first; then as much as would hold enough at that pace, and half as much again.
-_FIRST_PART, _SPARE = 1 / 64, 1.5
+_FIRST_PART, _SPARE, _NEARLY_ALL = 1 / 64, 1.5, 0.8
 
 
 class Reader(Protocol):
@@ -159,9 +159,9 @@ def headlines(reader: Reader, name: str, over: Period, sift: Sift = _ANY, *, lim
 
 
 def _next_part(part: float, found: int, limit: int) -> float:
-    """How much of a range to ask after `part` of it held `found`: all of it where half would not be enough."""
+    """How much of a range to ask after `part` of it held `found`: all of it where hardly less would be enough."""
     wanted_part = part * _SPARE * limit / found if found and part == _FIRST_PART else 1.0
-    return wanted_part if wanted_part < 0.5 else 1.0
+    return wanted_part if wanted_part < _NEARLY_ALL else 1.0
 
 
 def distinct(found: pl.DataFrame) -> pl.DataFrame:

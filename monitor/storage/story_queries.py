@@ -33,7 +33,8 @@ _SIFTED = """
     AND ($tone::VARCHAR = '' OR ($tone::VARCHAR = 'unsure' AND s.abstention <> 'none')
         OR (s.sentiment = $tone::VARCHAR AND s.abstention = 'none'))"""
 
-_SIFTED_BY = "s.series, s.series_negative, s.abstention, s.sentiment"
+# Nothing is sifted: whatever has a score.
+_ALL = "$series::VARCHAR = 'market' AND $tone::VARCHAR = '' AND NOT $negative_only::BOOLEAN"
 
 _NAMED = "($publisher::VARCHAR = '' OR lower(h.publisher) = lower($publisher::VARCHAR))"
 
@@ -161,19 +162,25 @@ STORY_QUERIES: dict[str, Query] = {
                     -- All that are found by a company's sign count in its series once they are scored.
                     WHEN starts_with($series::VARCHAR, 'company:') THEN $limit::BIGINT + 1000
                     ELSE 10000000 END
-            ), scored AS (
-                SELECT n.headline, n.effective, s.rowid AS score, {_SIFTED_BY}
-                FROM newest n JOIN scores s ON s.headline = n.headline AND s.effective = n.effective
-                -- Limits lie between joins and what they are sifted by: else all rows of the store are sifted first.
-                LIMIT 10000000
+            ), mine AS (
+                -- Ten million short lists are sifted faster than as many rows are joined with theirs.
+                SELECT headline, effective, rowid AS score FROM scores s
+                WHERE NOT ({_ALL}) AND {_WITHIN} AND {_SIFTED}
             ), sifted AS (
-                SELECT headline, effective, score FROM scored s WHERE {_SIFTED}
+                FROM (
+                    SELECT n.headline, n.effective, m.score
+                    FROM newest n JOIN mine m ON m.headline = n.headline AND m.effective = n.effective
+                    UNION ALL
+                    SELECT n.headline, n.effective, s.rowid
+                    FROM newest n JOIN scores s ON s.headline = n.headline AND s.effective = n.effective WHERE {_ALL}
+                )
                 ORDER BY effective DESC, headline
                 LIMIT CASE WHEN $publisher::VARCHAR = '' AND $phrase::VARCHAR = '' THEN $limit::BIGINT
                     ELSE 10000000 END
             ), named AS (
                 SELECT n.headline, n.effective, n.score, h.rowid AS row, h.title
                 FROM sifted n JOIN headlines h ON h.id = n.headline AND h.effective = n.effective
+                -- A limit between the join and the phrase: else every title of the store is searched for it.
                 WHERE {_NAMED} LIMIT 10000000
             ), titled AS (
                 SELECT headline, effective, score, row FROM named
