@@ -29,7 +29,9 @@ def tiny_adapter(folder: Path) -> Path:
     heads = Heads(32)
     for task in heads.tasks.values():
         # Random heads are indifferent; larger weights make them opinionated.
-        task[-1].weight.data *= 12
+        *_, last = task.children()
+        assert isinstance(last, torch.nn.Linear)
+        last.weight.data *= 12
     settings = AdapterSettings(encoder.folder.as_posix(), encoder.name, encoder.sha256, 32)
     save_adapter(folder / "tiny", load_encoder(encoder)[0], heads, settings)
     return folder / "tiny"

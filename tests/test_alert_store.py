@@ -107,7 +107,8 @@ def delivery(id_: str = "msg_1", channel: str = "desk", **changes: Any) -> Deliv
 
 def rows(store: Store, query: str) -> list[tuple[Any, ...]]:
     with store.database.reading() as cursor:
-        return cursor.sql(query).pl().rows()
+        frame: pl.DataFrame = cursor.sql(query).pl()
+    return frame.rows()
 
 
 @pytest.fixture
@@ -347,7 +348,7 @@ def test_a_dead_letter_is_listed_and_sent_again(alerts: AlertStore) -> None:
 
 
 def test_attempts_of_what_arrived_are_forgotten_after_their_time(store: Store, alerts: AlertStore) -> None:
-    ended = {"next_attempt_at": None, "finished_at": NOON, "attempts": 1, "outcome": "x"}
+    ended: dict[str, Any] = {"next_attempt_at": None, "finished_at": NOON, "attempts": 1, "outcome": "x"}
     arrived = delivery("msg_a", state=DeliveryState.DELIVERED, **ended)
     dead = delivery("msg_d", state=DeliveryState.DEAD, **ended)
     for told in (arrived, dead):

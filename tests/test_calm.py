@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import polars as pl
 import pytest
+from numpy.typing import NDArray
 
 from alerts.frames import HISTORY, MARKET, WATCHED
 from alerts.grid import Grid
@@ -87,9 +88,12 @@ class World:
             "daily_affinities": (self._affinities, "day"),
             "past_negatives": (self._stories, "negative_at"),
         }[name]
-        return frame.filter(pl.col(when).is_between(params["since"], params["until"]))
+        since, until = params["since"], params["until"]
+        assert isinstance(since, datetime)
+        assert isinstance(until, datetime)
+        return frame.filter(pl.col(when).is_between(since, until))
 
-    def _told(self, random: np.random.Generator, counts: np.ndarray) -> pl.DataFrame:  # type: ignore[type-arg]  # of any integer kind
+    def _told(self, random: np.random.Generator, counts: NDArray[np.int64]) -> pl.DataFrame:
         """One row a series, story and publisher; some copies come late, and a house is new of late."""
         rows = []
         story = 0
@@ -99,7 +103,7 @@ class World:
                 at = BEGUN + int(hour) * HOUR + int(random.integers(0, 3600)) * timedelta(seconds=1)
                 houses = HOUSES if at > NOW - 4 * DAY else HOUSES[:-1]
                 some = random.choice(houses, min(1 + int(random.poisson(0.7)), len(houses)), replace=False)
-                late = random.exponential(40, len(some)) * timedelta(minutes=1)
+                late = [minutes * timedelta(minutes=1) for minutes in random.exponential(40, len(some)).tolist()]
                 series = [NAMES[row + 1]] if row else []
                 fresh = bool(random.random() < 0.97)
                 for one in [MARKET, *series]:
@@ -206,8 +210,12 @@ def test_weights_are_part_of_what_is_kept(warm: Weeks, thorough: Thorough) -> No
 
 def test_what_was_found_is_judged_anew_and_not_found_anew(warm: Weeks, monkeypatch: pytest.MonkeyPatch) -> None:
     """Other limits need no further window, and another ratio nothing that was not learned."""
-    others = ({}, {"false_alerts_per_week": 0.9, "warning_score": 1.0}, {"minimum_publishers": 3})
-    stricter = {"minimum_ratio": 4.0}
+    others: tuple[dict[str, object], ...] = (
+        {},
+        {"false_alerts_per_week": 0.9, "warning_score": 1.0},
+        {"minimum_publishers": 3},
+    )
+    stricter: dict[str, object] = {"minimum_ratio": 4.0}
     for by in (*others, stricter):
         tried(warm, turned(by), {}, seconds=3000)
     expected = [tried(warm, turned(by), {}, seconds=3000) for by in (*others, stricter)]

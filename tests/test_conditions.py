@@ -201,4 +201,4 @@ def test_the_limits_hold_the_observed_rate_between_them(false: int, unjudged: in
 def test_the_limits_are_those_of_a_table() -> None:
     """Garwood's limits for 5 events at 90 %: 1.970 and 10.513."""
     limits = tally(0, 5, 0, 1).range_per_week
-    assert limits == (pytest.approx(1.970, abs=1e-3), pytest.approx(10.513, abs=1e-3))
+    assert limits == pytest.approx((1.970, 10.513), abs=1e-3)

@@ -50,7 +50,8 @@ def crisis(house: Any, press: Any) -> set[int]:
     for number, path in enumerate(("marlow", "tessel")):
         press.serve(path, bad_news(path, number, now))
         house.feed(press, path)
-    return prefill(house.store, house.feeds, now)
+    ids: set[int] = prefill(house.store, house.feeds, now)
+    return ids
 
 
 def bad_news(path: str, number: int, now: datetime) -> list[Any]:

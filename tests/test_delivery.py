@@ -89,6 +89,7 @@ class PickyChannel:
     """Takes every message but those of one series, on which it breaks."""
 
     name = "desk"
+    endpoint = "desk"
 
     def __init__(self, breaks_on: str) -> None:
         self.breaks_on = breaks_on

@@ -56,7 +56,8 @@ def settings_at(path: Path, **more: Any) -> Settings:
 def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Store]]:
     """The scene with a read service that takes requests, as a daemon's does; call it with tables of settings."""
     monkeypatch.setenv("SQUALL_TEST_HOOK", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
-    path, held = tmp_path / "squall.duckdb", []
+    path = tmp_path / "squall.duckdb"
+    held: list[ReadService | Store] = []
     SCENE["fill"](path, datetime.now(UTC))
 
     def begin(**more: Any) -> Store:

@@ -104,7 +104,8 @@ def told(families: int, ago: timedelta, story: int) -> tuple[int, datetime, set[
 
 def broken(*stories: tuple[int, datetime, set[str]], rules: Rules | None = None) -> tuple[Window, ...]:
     ordered = sorted(stories, key=lambda one: one[1])
-    return breaking(*(list(part) for part in zip(*ordered, strict=True)), NOW, 20.0, 0.1, rules or Rules())
+    ids, times = [one[0] for one in ordered], [one[1] for one in ordered]
+    return breaking(ids, times, [one[2] for one in ordered], NOW, 20.0, 0.1, rules or Rules())
 
 
 CALM = [told(1 + (number % 7 == 0), 3 * DAY + number * HOUR, number) for number in range(150)]

@@ -51,7 +51,8 @@ def told(id_: int, at: datetime, house: str, story: int, *, fetched: datetime | 
 def store_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Nineteen calm days with a bad bank story now and then, then ten of them within three hours."""
     path = tmp_path_factory.mktemp("store") / "squall.duckdb"
-    headlines, scores = [], {}
+    headlines: list[Headline] = []
+    scores: dict[int, Scored] = {}
     for hour in range(19 * 24):
         at = NOW - 20 * 24 * HOUR + hour * HOUR
         for number in range(3):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -46,7 +47,7 @@ def check(found: tuple[Entry, ...], state: FeedState | None = None, now: datetim
 
 HOURLY = [NOW - n * HOUR for n in range(8)]
 SAME = [NOW - HOUR] * 8
-CASES = {
+CASES: dict[Dates, Sequence[datetime | None]] = {
     Dates.DATED: HOURLY,
     Dates.UNDATED: [None] * 8,
     Dates.EPOCH: [datetime(1970, 1, 1, tzinfo=UTC)] * 8,

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -223,7 +224,7 @@ def test_a_large_body_is_not_read_to_its_end() -> None:
     async def flood(_: dict[str, str], writer: asyncio.StreamWriter) -> None:
         nonlocal sent
         writer.write(b"HTTP/1.1 200 OK\r\n\r\n<rss>")
-        for _ in range(60 * 16):
+        for _piece in range(60 * 16):
             writer.write(b" " * 65_536)
             await writer.drain()
             sent += 65_536
@@ -333,7 +334,7 @@ def test_any_retry_after_is_read(header: str) -> None:
         {"surprise": 1},
     ],
 )
-def test_nonsense_feeds_are_refused(changes: dict[str, object]) -> None:
+def test_nonsense_feeds_are_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         feed(**changes)
 

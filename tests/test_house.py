@@ -34,7 +34,8 @@ def parsed(path: Path) -> ast.Module:
 
 
 def settings() -> dict[str, dict[str, object]]:
-    return tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    tool: dict[str, dict[str, object]] = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    return tool
 
 
 # Names

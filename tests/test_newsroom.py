@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from calendar import timegm
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -52,7 +53,7 @@ def test_rss_and_atom_parse_without_complaint(
     items = expected(story, publisher, ENDS)
     assert [entry.link for entry in parsed.entries] == [item.link for item in items]
     assert [entry.id for entry in parsed.entries] == [item.guid for item in items]
-    published = [datetime(*entry.published_parsed[:6], tzinfo=UTC) for entry in parsed.entries]
+    published = [datetime.fromtimestamp(timegm(entry.published_parsed), UTC) for entry in parsed.entries]
     assert published == [item.at for item in items]
 
 

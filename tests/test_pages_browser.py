@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
@@ -28,7 +29,12 @@ from monitor.storage.alert_store import AlertStore
 from monitor.storage.readservice import ReadService
 from monitor.storage.store import Batch, Store
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install -e .[dev])")
+if TYPE_CHECKING:
+    from playwright import sync_api as playwright
+else:
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is not installed (pip install -e .[dev])"
+    )
 
 ROOT = Path(__file__).parents[1]
 SCENE = runpy.run_path(str(Path(__file__).with_name("dashboard_scene.py")))
@@ -167,8 +173,13 @@ def browser() -> Iterator[playwright.Browser]:
 def watched(browser: playwright.Browser, site: Site) -> Iterator[Watched]:
     page = browser.new_page(viewport={"width": 1280, "height": 900}, locale="en-GB", timezone_id="Asia/Tokyo")
     seen = Watched(page)
+
+    def dismissed(dialog: playwright.Dialog) -> None:
+        seen.dialogs.append(dialog.message)
+        dialog.dismiss()
+
     page.on("request", lambda request: seen.asked.append(request.url))
-    page.on("dialog", lambda dialog: (seen.dialogs.append(dialog.message), dialog.dismiss()))
+    page.on("dialog", dismissed)
     yield seen
     page.close()
 

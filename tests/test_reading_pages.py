@@ -45,7 +45,7 @@ def page(module: str, store: Path, **asked: str) -> AppTest:
 
 def said(app: AppTest) -> str:
     kinds = ("markdown", "text", "caption", "success", "info", "warning", "error", "subheader")
-    return "\n".join(str(each.value) for kind in kinds for each in app.get(kind))
+    return "\n".join(str(each.value) for kind in kinds for each in app.get(kind) if hasattr(each, "value"))
 
 
 def told(app: AppTest, parameter: str) -> str:
@@ -104,7 +104,8 @@ def test_points_and_stretches_of_the_chart_are_times() -> None:
     # A stretch means every step that it touches.
     span = {"span": {"at": [at + 60_000, at + 3_700_000]}}
     assert series_page.selected(span, over) == (NOW - 5 * HOUR, NOW - 3 * HOUR)
-    for nothing in ({}, {"point": [], "span": {}}, {"span": {"at": [at, at]}}):
+    empty: list[dict[str, object]] = [{}, {"point": [], "span": {}}, {"span": {"at": [at, at]}}]
+    for nothing in empty:
         assert series_page.selected(nothing, over) is None
 
 
@@ -297,7 +298,7 @@ def exported(*titles: str) -> pl.DataFrame:
         "towards": ["GS"], "towards_negative": [0.5], "towards_positive": [0.25],
     }  # fmt: skip
     instants = dict.fromkeys(("effective", "published", "fetched"), pl.Datetime("us", "UTC"))
-    kinds = {**instants, "id": pl.UInt64, "story": pl.UInt64, "themes": pl.List(pl.String)}
+    kinds: dict[str, pl.DataType] = {**instants, "id": pl.UInt64(), "story": pl.UInt64(), "themes": pl.List(pl.String)}
     return pl.DataFrame([{**row, "title": title} for title in titles], schema_overrides=kinds)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.nn import Embedding
 
 from models.data.datasets import UNLABELLED, Example, Part
 from models.data.rewording import REWORDED, neighbours, reworded, variants
@@ -23,7 +24,9 @@ def row(text: str, part: Part = Part.TRAIN, source: str = "tfns", company: str =
 @pytest.fixture(scope="module")
 def near() -> Mapping[str, tuple[str, ...]]:
     base, tokenizer = load_encoder(find_encoder())
-    return neighbours(tokenizer.get_vocab(), base.get_input_embeddings().weight.detach())
+    table = base.get_input_embeddings()
+    assert isinstance(table, Embedding)
+    return neighbours(tokenizer.get_vocab(), table.weight.detach())
 
 
 def test_neighbours_are_of_the_same_field(near: Mapping[str, tuple[str, ...]]) -> None:

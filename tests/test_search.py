@@ -53,7 +53,7 @@ def found(store: Store, text: str, **asked: object) -> list[int]:
         "publisher": "", "limit": 10, **asked,
     }  # fmt: skip
     with store.database.reading() as cursor:
-        rows = cursor.sql(QUERIES["search"].sql, params={**params, **wanted(text).params()}).pl()
+        rows: pl.DataFrame = cursor.sql(QUERIES["search"].sql, params={**params, **wanted(text).params()}).pl()
     return rows["id"].to_list()
 
 

@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
@@ -34,7 +35,12 @@ from monitor.settings import Settings
 from monitor.storage.readservice import ReadService
 from monitor.storage.store import Store
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install -e .[dev])")
+if TYPE_CHECKING:
+    from playwright import sync_api as playwright
+else:
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is not installed (pip install -e .[dev])"
+    )
 pytest.importorskip("authlib", reason="authlib is not installed (pip install streamlit[auth])")
 jwt = pytest.importorskip("joserfc.jwt")
 jwk = pytest.importorskip("joserfc.jwk")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -95,7 +96,7 @@ def test_series_beside_step_up_as_if_their_windows_were_listed() -> None:
         ({"expected": 12.0, "dispersion": 0.001, "budget": 1.0}, Verdict.SMALL_RISE),
     ],
 )
-def test_every_refusal_has_its_name(changed: dict[str, object], verdict: Verdict) -> None:
+def test_every_refusal_has_its_name(changed: dict[str, Any], verdict: Verdict) -> None:
     rules = Rules(minimum_ratio=3) if verdict is Verdict.SMALL_RISE else Rules()
     assert only(replace(window(30), **changed), rules=rules).verdict is verdict
 

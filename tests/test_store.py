@@ -71,7 +71,8 @@ def rollup(store: Store, series: str = "market") -> list[tuple[int, int, int, in
 
 def rows(store: Store, query: str) -> list[tuple[Any, ...]]:
     with store.database.reading() as cursor:
-        return cursor.sql(query).pl().rows()
+        frame: pl.DataFrame = cursor.sql(query).pl()
+    return frame.rows()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from models.data.datasets import of_theme
 from models.encoder import EMBEDDED_SHA256
@@ -96,11 +98,12 @@ def test_a_damaged_head_is_named_with_the_way_out(tmp_path: Path, text: str) -> 
 class Letters:
     """Text as the shares of its letters: embeds without a model."""
 
-    def embed(self, texts: list[str]) -> np.ndarray:
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         counts = np.array([[text.lower().count(letter) + 1e-3 for letter in "abcdefgh"] for text in texts]).reshape(
             -1, 8
         )
-        return (counts / np.linalg.norm(counts, axis=1, keepdims=True)).astype(np.float32)
+        shares: NDArray[np.float32] = (counts / np.linalg.norm(counts, axis=1, keepdims=True)).astype(np.float32)
+        return shares
 
 
 def learned(tmp_path: Path, encoder: str = EMBEDDED_SHA256, **more: object) -> Theme:

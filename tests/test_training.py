@@ -38,7 +38,8 @@ class Trained(NamedTuple):
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_bert(tmp_path_factory.mktemp("encoder") / "tiny-bert")
+    folder: Path = tiny_bert(tmp_path_factory.mktemp("encoder") / "tiny-bert")
+    return folder
 
 
 @pytest.fixture(scope="module")

@@ -217,10 +217,10 @@ def test_a_frame_without_its_columns_or_types_is_refused_by_name(now: datetime, 
     frames = {"history": history(flat(now, 2)), "sightings": seen(now, 1), "watched": watched(now, BANKS)}
     frames[broken] = frames[broken].drop("series")
     with pytest.raises(FrameUnusable, match=f"the {broken} frame lacks the column 'series'"):
-        windows(**frames, now=now, rules=Rules())
+        windows(frames["history"], frames["sightings"], frames["watched"], now, Rules())
     frames[broken] = frames[broken].with_columns(series=pl.lit(1))
     with pytest.raises(FrameUnusable, match=f"the {broken} frame has 'series' as"):
-        windows(**frames, now=now, rules=Rules())
+        windows(frames["history"], frames["sightings"], frames["watched"], now, Rules())
 
 
 def test_a_naive_now_is_refused(now: datetime) -> None:
