@@ -60,7 +60,7 @@ class ModelLost(MonitorError):
 
 
 class DiskNearlyFull(MonitorError):
-    """There is no room for what would be fetched."""
+    """There is no room for what would be fetched, or for folding the log into the file."""
 
 
 class ServiceError(MonitorError):

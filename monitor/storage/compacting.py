@@ -37,7 +37,7 @@ def compact(store: Path, memory_limit: str, threads: int) -> Compacted:
     Raises:
         StoreLocked: when a squall holds the store.
         StoreDamaged: when it cannot be read whole, or the fresh file is not the same; the store is as it was.
-        StoreUnavailable: when the disk has too little room; the store is as it was.
+        DiskNearlyFull, StoreUnavailable: when the disk has too little room; the store is as it was.
     """
     database = Database(store, memory_limit=memory_limit, threads=threads, patience=timedelta(seconds=3))
     try:

@@ -281,7 +281,8 @@ class Store:
             keep_names: how long a headline is recognised under another guid.
 
         Raises:
-            StoreUnavailable: for example on a full disk; `reopen` then.
+            DiskNearlyFull: when there is too little room to fold the log into the file; what is due is forgotten.
+            StoreUnavailable: when it cannot be written; `reopen` then.
         """
         with self.database.writing() as connection:
             connection.execute("DELETE FROM sightings WHERE changed_at < ?", [now - keep_sightings])
