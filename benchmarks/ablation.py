@@ -53,7 +53,7 @@ def variants(recipe: Recipe, teacher: str, encoder: str) -> dict[str, Recipe]:
     }
     if not teacher:
         return own
-    taught = replace(recipe, teacher=teacher, teacher_encoder=encoder)
+    taught = replace(recipe, teachers=(teacher,), teacher_encoder=encoder)
     return own | {
         "+ teacher": taught,
         "+ teacher, unlabelled": taught,

@@ -226,6 +226,7 @@ app.main()
 """
 # An open page has its charts' caches filled after so many drawings.
 _WARM = 100
+_TOLD_EVERY = 250
 # Without them the heap is told in steps, and holds what only waits to be collected.
 _EXACT = ["--no-sandbox", "--enable-precise-memory-info", "--js-flags=--expose-gc"]
 
@@ -252,7 +253,8 @@ def memory(path: Path, refreshes: int, day: int, browser: str) -> dict[str, floa
             port = free.getsockname()[1]
         command = [sys.executable, "-m", "streamlit", "run", str(script), f"--server.port={port}",
                    "--server.address=127.0.0.1", "--server.headless=true", "--browser.gatherUsageStats=false",
-                   "--server.fileWatcherType=none", "--", "--store", str(path)]  # fmt: skip
+                   "--server.fileWatcherType=none", "--global.minCachedMessageSize=1e12",
+                   "--", "--store", str(path)]  # fmt: skip
         app = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True)
         assert app.stdout is not None
         try:
@@ -280,10 +282,14 @@ def _grown(page: Any, url: str, pid: int, drawn: Path, refreshes: int, day: int)
 
     def drew(wanted: int) -> int:
         before, patience = drawn.stat().st_size, time.monotonic() + 4 * wanted * 0.5 + 60
+        told_of = 0
         while (times := drawn.stat().st_size - before) < wanted:
             if time.monotonic() > patience:
                 raise SystemExit(f"the page drew itself {times} times, not {wanted}: too slowly to simulate a day")
             page.wait_for_timeout(1000)
+            if times // _TOLD_EVERY > told_of:
+                told_of = times // _TOLD_EVERY
+                print(json.dumps({"drawn": times, "page": heap()}), file=sys.stderr, flush=True)
         return times
 
     told: dict[str, float] = {}

@@ -1,6 +1,6 @@
 """How the model reads headlines of houses that it never learned from, against one reader's verdicts.
 
-    python benchmarks/judged.py --data ../shared/data [--adapter FOLDER] [--encoder FOLDER] [--fit] [--json]
+    python benchmarks/judged.py --data ../shared/data [--adapter FOLDER ...] [--encoder FOLDER] [--fit] [--json]
 
 The verdicts (tests/judged/sentiment_replay.csv, with their criterion beside them) name headlines of the replay by hash.
 They are a development set: `--fit` finds the bias of classes that fits best, which the recipe of the shipped adapter
@@ -69,17 +69,17 @@ def best_bias(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--adapter", type=Path)
+    parser.add_argument("--adapter", type=Path, nargs="+", default=[None], help="of several, their mean is measured")
     parser.add_argument(
         "--encoder", default="", help="where the adapter's base encoder lies, if it cannot be downloaded"
     )
     parser.add_argument("--fit", action="store_true", help="find the bias that fits best")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
-    scorer = Scorer(find_adapter(asked.adapter, asked.encoder))
+    scorers = [Scorer(find_adapter(folder, asked.encoder)) for folder in asked.adapter]
     rows = judged(asked.data)
     labels = np.array(rows.labels, dtype=np.int64)
-    found, _ = scorer.probabilities(rows.titles)
+    found = np.mean([scorer.probabilities(rows.titles)[0] for scorer in scorers], axis=0)
     results = {"as_it_is": _measured(found, labels)}
     bias = None
     if asked.fit:
@@ -89,11 +89,12 @@ def main() -> None:
             moved[half] = shifted(found[half], best_bias(found[~half], labels[~half]))
         bias = best_bias(found, labels)
         results["with_bias_of_the_other_half"] = _measured(moved, labels)
+    model = ", ".join(scorer.model for scorer in scorers)
     if asked.json:
         told = {name: one.as_dict() for name, one in results.items()}
-        print(json.dumps({"model": scorer.model, "bias": bias, **told}, indent=2))
+        print(json.dumps({"model": model, "bias": bias, **told}, indent=2))
         return
-    print(f"model {scorer.model}" + (f", best bias {bias}" if bias else ""))
+    print(f"model {model}" + (f", best bias {bias}" if bias else ""))
     for name, one in results.items():
         recall = ", ".join(f"{label} {value:.2f}" for label, value in one.recall.items())
         print(f"{name:<28} n {one.n:>4}  accuracy {one.accuracy:.3f}  macro-F1 {one.macro_f1:.3f}  recall: {recall}")

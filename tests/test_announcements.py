@@ -74,7 +74,7 @@ def test_no_teacher_is_asked_what_is_known(tmp_path: Path) -> None:
     train(recipe, SCENE["labelled"](), tmp_path / "teacher", lambda _: None)
     asked = Example("lenders fail", UNLABELLED, "sentiment", "unlabelled", Part.TRAIN)
     known = [*announcements(3, NAMES, 1), *rivals(2, NAMES, 1)]
-    student = Recipe(teacher=str(tmp_path / "teacher"), teacher_encoder=str(encoder))
+    student = Recipe(teachers=(str(tmp_path / "teacher"),), teacher_encoder=str(encoder))
     first, *others = taught_by(student, [asked, *known], lambda _: None)
     assert first.sentiment
     assert others == [Taught()] * len(known)

@@ -73,7 +73,7 @@ def test_unlabelled_headlines_carry_the_teachers_opinion(teaches: Recipe, traine
         for one in labelled()
         if one.task == "sentiment"
     ]
-    recipe = replace(teaches, teacher=str(trained), teacher_weight=0.8, tasks=("sentiment",))
+    recipe = replace(teaches, teachers=(str(trained),), teacher_weight=0.8, tasks=("sentiment",))
     assert train(recipe, rows, tmp_path / "student", quiet)["invented"].accuracy > 0.7
 
 
@@ -110,7 +110,7 @@ def test_a_kept_run_of_another_recipe_is_refused(teaches: Recipe, tmp_path: Path
 
 
 def test_a_teacher_is_asked_once_however_often_a_run_is_cut_off(teaches: Recipe, trained: Path, tmp_path: Path) -> None:
-    recipe = replace(teaches, teacher=str(trained), epochs=2)
+    recipe = replace(teaches, teachers=(str(trained),), epochs=2)
 
     def cut(step: Step) -> None:
         raise Cut
@@ -137,7 +137,7 @@ def test_going_on_learns_a_new_word_and_keeps_the_old_ones(teaches: Recipe, trai
     ] * 4
     known = [one for one in labelled() if "meets" not in one.text]
     recipe = replace(
-        teaches, start=str(trained), teacher=str(trained), teacher_weight=0.3, teacher_softness=1.0, epochs=8
+        teaches, start=str(trained), teachers=(str(trained),), teacher_weight=0.3, teacher_softness=1.0, epochs=8
     )
     results = train(recipe, known + corrections, tmp_path / "next", quiet)
     assert results["invented"].accuracy > 0.8

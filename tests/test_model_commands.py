@@ -214,6 +214,8 @@ def test_going_on_with_own_labels_from_the_command_line(tmp_path: Path, good: Pa
         str(file),
         "--recipe",
         "recipe.toml",
+        "--left-out",
+        "1/2",
         "--out",
         str(tmp_path / "next"),
     )
@@ -222,13 +224,14 @@ def test_going_on_with_own_labels_from_the_command_line(tmp_path: Path, good: Pa
     metrics = json.loads((tmp_path / "next" / "metrics.json").read_text())
     assert metrics["test"]["labels_sentiment"]["n"] > 0
     assert metrics["recipe"]["start"] == "good"
+    assert metrics["recipe"]["left_out"] == "1/2"
 
 
 def test_unlabelled_headlines_need_a_teacher(tmp_path: Path) -> None:
     (tmp_path / "titles.txt").write_text("Bank collapses\n")
     told = command("train", "--data", str(tmp_path), "--unlabelled", "titles.txt")
     assert told.exit_code == 2
-    assert "--unlabelled needs a recipe with a teacher" in told.output
+    assert "--unlabelled needs a recipe with teachers" in told.output
 
 
 def test_rescore_brings_history_to_the_present_model(tmp_path: Path, good: Path, poor: Path) -> None:

@@ -60,12 +60,23 @@ def test_no_text_that_is_there_comes_again_and_none_comes_twice(texts: list[str]
         row("bank fell", Part.TEST),
         row("bank fell", Part.VALIDATION),
         row("bank fell", source="other"),
-        row("bank fell", company="bank"),
-        row("bank fell", label=UNLABELLED),
     ],
 )
-def test_only_labelled_training_texts_of_the_named_sources_are_reworded(quiet: Example) -> None:
+def test_only_training_texts_of_the_named_sources_are_reworded(quiet: Example) -> None:
     assert reworded([quiet], {"tfns": 20}, NEAR, 1) == []
+
+
+def test_a_company_that_is_asked_about_keeps_its_name() -> None:
+    made = reworded([row("Bank shares fell as bank fell", company="Bank")], {"tfns": 20}, NEAR, 1)
+    assert {(one.task, one.company, one.source) for one in made} == {("company", "Bank", REWORDED)}
+    assert all(one.text.startswith("Bank ") for one in made)
+    assert any("lender" in one.text for one in made)
+
+
+def test_a_variant_of_news_without_a_label_is_news_still() -> None:
+    made = reworded([row("bank shares fell", source="unlabelled", label=UNLABELLED)], {"unlabelled": 9}, NEAR, 1)
+    assert made
+    assert {one.source for one in made} == {"unlabelled"}
 
 
 def test_the_recipe_says_how_many() -> None:

@@ -63,16 +63,16 @@ def test_a_student_learns_the_sentiment_that_its_teacher_sees(trained: Trained, 
     mislabelled = [
         replace(one, label=neutral) if one.task == "sentiment" and one.part is Part.TRAIN else one for one in labelled()
     ]
-    recipe = replace(TEACHES, encoder=str(encoder), teacher=str(trained.folder), teacher_weight=1.0, epochs=30)
+    recipe = replace(TEACHES, encoder=str(encoder), teachers=(str(trained.folder),), teacher_weight=1.0, epochs=30)
     results = train(recipe, mislabelled, tmp_path / "student", lambda line: None)
     assert results["invented"].accuracy > 0.8
     written = (tmp_path / "student" / "metrics.json").read_text()
-    assert json.loads(written)["recipe"]["teacher"] == "small"
+    assert json.loads(written)["recipe"]["teachers"] == ["small"]
     assert "(`small`, same data)" in (tmp_path / "student" / "README.md").read_text()
 
 
 def test_a_teacher_that_is_not_there_names_the_way_out(encoder: Path, tmp_path: Path) -> None:
-    recipe = replace(TEACHES, encoder=str(encoder), teacher=str(tmp_path / "nobody"))
+    recipe = replace(TEACHES, encoder=str(encoder), teachers=(str(tmp_path / "nobody"),))
     with pytest.raises(AdapterMissing, match=r"teacher is not in .*nobody; train it first with `make teacher`"):
         train(recipe, labelled(), tmp_path / "student", lambda line: None)
 
@@ -211,7 +211,7 @@ def test_a_card_names_its_sets_and_leaves_out_what_was_not_measured() -> None:
     figures = {"n": 10, "accuracy": 0.5, "macro_f1": 0.4, "ece": 0.1}
     metrics = {
         "model": "fast-1",
-        "recipe": {"teacher": "elder", "teacher_weight": 0.6},
+        "recipe": {"teachers": ["elder"], "teacher_weight": 0.6},
         "test": {
             "tfns": figures | {"recall": {"negative": 0.75}},
             "tfnt": figures | {"recall": {"Macro": 0.3}, "f1": {"Macro": 0.25, "Energy | Oil": 1.0}},

@@ -1,6 +1,6 @@
 """More texts like the labelled ones, for a teacher to judge: words replaced by words of nearly the same meaning.
 
-takes  `Example`s of the training part, an encoder's word vectors, a seed
+takes  `Example`s of the training part, labelled or not, an encoder's word vectors, a seed
 gives  unlabelled `Example`s: what a replaced word does to the meaning is for the teacher to say, not for the old label
 never  touches a validation or test row
 
@@ -61,23 +61,34 @@ def variants(asked: Sequence[str]) -> dict[str, int]:
 def reworded(
     examples: Sequence[Example], copies: Mapping[str, int], near: Mapping[str, Sequence[str]], seed: int
 ) -> list[Example]:
-    """Variants of the training texts without a company, between 15 and 35 % of the known words replaced in each.
+    """Variants of the training texts, between 15 and 35 % of the known words replaced in each, a company's name never.
 
     Args:
-        examples: of all parts; a variant that happens to be one of their texts is left out.
+        examples: of all parts; a variant that happens to be one of their texts is left out. Variants of texts that
+            had no label themselves keep their source, all others have the source `REWORDED`.
         copies: variants per text, by source.
         near: words that may replace a word, from `neighbours`.
         seed: same seed, same variants.
     """
     chance = random.Random(seed)
-    made: dict[str, None] = {}
+    made: dict[tuple[str, str], Example] = {}
     for one in examples:
-        if one.part is not Part.TRAIN or one.company or one.label == UNLABELLED:
+        if one.part is not Part.TRAIN:
             continue
+        task, source = ("company", "sentiment")[not one.company], one.source if one.label == UNLABELLED else REWORDED
         for _ in range(copies.get(one.source, 0)):
-            made.setdefault(_variant(one.text, near, chance, chance.uniform(_FEWEST, _MOST)))
+            text = _beside(one.company, one.text, near, chance)
+            if text:
+                made.setdefault((text, one.company), Example(text, UNLABELLED, task, source, Part.TRAIN, one.company))
     known = {one.text for one in examples}
-    return [Example(text, UNLABELLED, "sentiment", REWORDED, Part.TRAIN) for text in made if text not in known and text]
+    return [one for one in made.values() if one.text not in known]
+
+
+def _beside(company: str, text: str, near: Mapping[str, Sequence[str]], chance: random.Random) -> str:
+    """A variant of the text, but for the company's name in it."""
+    share = chance.uniform(_FEWEST, _MOST)
+    before, name, after = text.partition(company) if company else (text, "", "")
+    return _variant(before, near, chance, share) + name + _variant(after, near, chance, share)
 
 
 def _variant(text: str, near: Mapping[str, Sequence[str]], chance: random.Random, share: float) -> str:

@@ -51,7 +51,7 @@ class Adapted:
 
 
 def adapted_encoder(base: nn.Module, recipe: Recipe, steps: int) -> Adapted:
-    """Put the recipe's adapter into the encoder, or free all its weights; dropout is off.
+    """Put the recipe's adapter into the encoder, or free all its weights; dropout is as the recipe says.
 
     Args:
         base: the encoder, which is changed.
@@ -62,11 +62,12 @@ def adapted_encoder(base: nn.Module, recipe: Recipe, steps: int) -> Adapted:
         DataUnusable: when the recipe names a method that is none.
     """
     common: dict[str, Any] = {"lora_alpha": recipe.alpha, "target_modules": list(recipe.targets), "lora_dropout": 0.0}
-    # torch's fused attention is slow backwards in bf16 on CPUs: plain products train nearly twice as fast.
-    cast("Any", base).set_attn_implementation("eager")
+    if not torch.cuda.is_available():
+        # torch's fused attention is slow backwards in bf16 on CPUs: plain products train nearly twice as fast.
+        cast("Any", base).set_attn_implementation("eager")
     for module in base.modules():
         if isinstance(module, nn.Dropout):
-            module.p = 0.0
+            module.p = recipe.dropout
     config: PeftConfig
     if recipe.method == "full":
         return Adapted(base.requires_grad_(True), recipe.method)

@@ -152,14 +152,16 @@ def _data(settings: AdapterSettings, recipe: Mapping[str, Any]) -> list[str]:
     if recipe.get("reworded"):
         lines += [
             f"Variants of training texts with some words replaced ({', '.join(recipe['reworded'])} per text) were",
-            "judged by the larger model alone (models/data/rewording.py).",
+            "judged by its teachers alone (models/data/rewording.py).",
             "",
         ]
     if recipe.get("start"):
         lines += [f"It went on from `{recipe['start']}`, which learned from the same data.", ""]
-    if recipe["teacher"]:
+    # Before there could be several teachers, a recipe named one.
+    if teachers := recipe.get("teachers") or list(filter(None, [recipe.get("teacher")])):
+        who = "the opinion of a larger model" if len(teachers) == 1 else f"the mean opinion of {len(teachers)} models"
         lines += [
-            f"Beside the labels it learned the opinion of a larger model (`{recipe['teacher']}`, same data), with",
+            f"Beside the labels it learned {who} ({', '.join(f'`{name}`' for name in teachers)}, same data), with",
             f"a weight of {recipe['teacher_weight']}, on every training text and on unlabelled headlines.",
             "",
         ]

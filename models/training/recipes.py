@@ -19,7 +19,7 @@ from models.errors import DataUnusable
 class Recipe:
     """Everything that decides what comes out of training.
 
-    Dropout is absent on purpose: on a CPU it costs more time than it earns. Hidden words, label smoothing, weight
+    There is no dropout by default: on a CPU it costs more time than it earns. Hidden words, label smoothing, weight
     averaging and early stopping regularise instead.
     """
 
@@ -54,6 +54,8 @@ class Recipe:
     company_share: float = 1.0
     unlabelled_share: float = 1.0
     averaging: float = 0.998
+    # Of the encoder's activations, in training: dear on a CPU, cheap on a GPU.
+    dropout: float = 0.0
     # Share of words hidden behind [MASK] in training: the cheap stand-in for dropout.
     masking: float = 0.12
     # Sentences of figures that rise, fall or stand (models/data/augmentation.py), made once.
@@ -62,22 +64,25 @@ class Recipe:
     # (models/data/announcements.py), made once.
     announcements: int = 0
     rivals: int = 0
-    # Variants of training texts with words replaced (models/data/rewording.py), for the teacher alone to judge: how
+    # Variants of training texts with words replaced (models/data/rewording.py), for the teachers alone to judge: how
     # many of each text, by source, such as "tfns:7".
     reworded: tuple[str, ...] = ()
     # Share of the company rows that speak of another company in each epoch; and of all texts with a slip of the
     # keyboard in them.
     renaming: float = 0.25
     slips: float = 0.08
-    # Adapter folder of a larger model whose opinion of every training text, labelled or not, is learned beside the
-    # labels; empty trains on labels alone. Only a teacher trained on the same permissive data may teach a shipped
+    # "2/5" trains without the labelled texts of the second of five parts, by hash: those that this model may be asked
+    # about when it teaches, since it cannot have learned their labels by heart.
+    left_out: str = ""
+    # Adapter folders of larger models whose mean opinion of the training texts, labelled or not, is learned beside the
+    # labels; none trains on labels alone. Only teachers trained on the same permissive data may teach a shipped
     # adapter.
-    teacher: str = ""
-    # Where the teacher's encoder lies, if not where its adapter says.
+    teachers: tuple[str, ...] = ()
+    # Where the teachers' encoder lies, if not where their adapters say.
     teacher_encoder: str = ""
     teacher_weight: float = 0.6
     teacher_softness: float = 2.0
-    # Added to the teacher's log-probabilities of negative, neutral and positive on unlabelled headlines, as fitted on
+    # Added to the teachers' log-probabilities of negative, neutral and positive on unlabelled headlines, as fitted on
     # judged ones (benchmarks/judged.py): tweets are mostly neutral, and who learned from them takes news for neutral.
     teacher_bias: tuple[float, ...] = (0.0, 0.0, 0.0)
     # What the adapter says of a company that a headline names alone: the share of it that is the headline's own

@@ -115,11 +115,11 @@ def _robustness(scorer: Scorer, rows: Sequence[Example], clean: float) -> dict[s
 
 
 def _told(recipe: Recipe) -> Recipe:
-    """Names say which encoder, start and teacher it was; their folders are this machine's affair."""
+    """Names say which encoder, start and teachers it was; their folders are this machine's affair."""
     return replace(
         recipe,
         encoder=recipe.encoder_id or Path(recipe.encoder).name,
-        teacher=Path(recipe.teacher).name,
+        teachers=tuple(Path(teacher).name for teacher in recipe.teachers),
         teacher_encoder=Path(recipe.teacher_encoder).name,
         start=Path(recipe.start).name,
     )

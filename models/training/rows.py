@@ -73,11 +73,9 @@ def mini_batches(rows: Sequence[Row], size: int, seed: int) -> Iterator[list[Row
 def padded(rows: Sequence[Row], padding: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Token ids and attention mask, int64 [rows, longest row]."""
     longest = max(len(row.ids) for row in rows)
-    ids = torch.full((len(rows), longest), padding, dtype=torch.long)
-    mask = torch.zeros((len(rows), longest), dtype=torch.long)
-    for index, row in enumerate(rows):
-        ids[index, : len(row.ids)] = torch.tensor(row.ids)
-        mask[index, : len(row.ids)] = 1
+    ids = torch.tensor([row.ids + (padding,) * (longest - len(row.ids)) for row in rows], dtype=torch.long)
+    lengths = torch.tensor([len(row.ids) for row in rows])
+    mask = (torch.arange(longest) < lengths[:, None]).long()
     return ids.to(device), mask.to(device)
 
 

@@ -15,19 +15,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
 from torch import nn
 
 from models.adapters import AdapterSettings, find_adapter, save_adapter
-from models.data.announcements import announcements, rivals
-from models.data.augmentation import figures, other_companies, with_slips
 from models.data.datasets import CLASSES, UNLABELLED, Example, Part, of_part
-from models.data.rewording import neighbours, reworded, variants
 from models.encoder import find_encoder, load_encoder
-from models.errors import DataUnusable
 from models.running.batching import batches
 from models.running.network import HeadlineNet, Heads, autocast
 from models.score import TASKS
@@ -39,12 +34,10 @@ from models.training.checkpoints import Progress, keep, resumed
 from models.training.objective import class_weights, objective
 from models.training.recipes import Recipe
 from models.training.report import report
-from models.training.rows import Row, Taught, Tokenizer, encoded, hidden, mini_batches, padded
+from models.training.rows import Row, encoded, hidden, mini_batches, padded
 from models.training.teaching import opinions
+from models.training.texts import Epochs, learned_from
 from models.trust.metrics import Metrics, measure
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 # Validation rows that a temperature can be fitted on anew where a fitted one is known already.
 _CALIBRATING = 200
@@ -97,26 +90,20 @@ def train(
     device = pick_device("auto")
     precision = pick_precision("auto", device)
     examples = [one for one in examples if one.task in recipe.tasks]
-    labelled = of_part(examples, Part.TRAIN)
-    names = sorted({one.company for one in labelled if one.company})
-    if "sentiment" in recipe.tasks:
-        labelled += figures(recipe.figures, names, recipe.seed)
-        labelled += announcements(recipe.announcements, names, recipe.seed)
-    labelled += rivals(recipe.rivals, names, recipe.seed) if "company" in recipe.tasks else []
     encoder = find_encoder(recipe.encoder)
     base, tokenizer = load_encoder(encoder)
-    if recipe.reworded:
-        labelled += _reworded(recipe, examples, base, tokenizer)
+    labelled = learned_from(recipe, examples, base, tokenizer)
     run, fingerprint = folder.with_name(folder.name + ".run"), _fingerprint(recipe, labelled)
     asked = folder.with_name(f"{folder.name}.{fingerprint[:16]}.safetensors")
-    taught = opinions(recipe, labelled, asked, log)
-    total = recipe.epochs * math.ceil(_rows_per_epoch(labelled, recipe) / recipe.batch_texts)
+    rows_of = Epochs(tokenizer, labelled, opinions(recipe, labelled, asked, log), recipe)
+    total = recipe.epochs * math.ceil(rows_of.rows_per_epoch / recipe.batch_texts)
     adapted = adapted_encoder(base, recipe, total)
     net = HeadlineNet(adapted.encoder, Heads(base.config.hidden_size, recipe.tasks)).to(device)
     if recipe.start:
         started_from(Path(recipe.start), net)
     validation = encoded(tokenizer, of_part(examples, Part.VALIDATION), recipe.longest)
     weights = {task: class_weights(labelled, task, recipe.balance).to(device) for task in TASKS}
+    trained = [p for p in net.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(
         [
             {"params": [p for p in net.encoder.parameters() if p.requires_grad], "lr": recipe.lora_rate},
@@ -138,9 +125,7 @@ def train(
     for epoch in range(progress.epochs, recipe.epochs):
         started, seen, losses, step = time.monotonic(), 0, 0.0, progress.steps
         net.train()
-        for rows in mini_batches(
-            _of_epoch(tokenizer, labelled, taught, recipe, epoch), recipe.batch_texts, recipe.seed + epoch
-        ):
+        for rows in mini_batches(rows_of.epoch(epoch), recipe.batch_texts, recipe.seed + epoch):
             ids, mask = padded(rows, tokenizer.pad_token_id, device)
             ids = hidden(rows, ids, tokenizer.mask_token_id, recipe.masking)
             with autocast(device, precision):
@@ -148,14 +133,14 @@ def train(
             loss = objective(logits, rows, weights, recipe, device) + adapted.regularisation()
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
-            nn.utils.clip_grad_norm_([p for p in net.parameters() if p.requires_grad], 1.0)
+            nn.utils.clip_grad_norm_(trained, 1.0)
             optimizer.step()
             adapted.after_step(step)
             schedule.step()
-            average.update(net)
+            average.update()
             step, seen, losses = step + 1, seen + len(rows), losses + float(loss.detach()) * len(rows)
             watch(Step(step, total, losses / seen, seen / (time.monotonic() - started)))
-        with average.applied(net):
+        with average.applied():
             measured = _measured(net, validation, tokenizer.pad_token_id, device, precision)
         # A few labels may leave no row to validate with: then the last epoch is the one to keep.
         score = np.mean([one.macro_f1 for one in measured.values()]).item() if measured else progress.best + 1
@@ -176,7 +161,7 @@ def train(
             break
 
     # --- calibrate on validation, write, measure the frozen test parts once -----------------------------
-    average.load(net, best_state)
+    average.load(best_state)
     calibration = _calibrated(net, validation, tokenizer.pad_token_id, device, precision, _before(recipe))
     settings = AdapterSettings(
         encoder=recipe.encoder_id or recipe.encoder,
@@ -192,42 +177,6 @@ def train(
     asked.unlink(missing_ok=True)
     log("test " + _line(results))
     return results
-
-
-def _reworded(
-    recipe: Recipe, examples: Sequence[Example], base: PreTrainedModel, tokenizer: PreTrainedTokenizerFast
-) -> list[Example]:
-    """Variants of training texts, which only a teacher can judge."""
-    if not recipe.teacher:
-        raise DataUnusable("the recipe rewords texts, which have no labels: name a teacher, or leave reworded out")
-    vectors = cast("nn.Embedding", base.get_input_embeddings()).weight.detach()
-    near = neighbours(tokenizer.get_vocab(), vectors)
-    return reworded(examples, variants(recipe.reworded), near, recipe.seed)
-
-
-def _of_epoch(
-    tokenizer: Tokenizer, labelled: Sequence[Example], taught: Sequence[Taught], recipe: Recipe, epoch: int
-) -> list[Row]:
-    """What one epoch sees: its share of each task, companies renamed, keys slipped; teachers' opinions stay."""
-    chance = random.Random(recipe.seed * 1009 + epoch)
-    chosen = [i for i, one in enumerate(labelled) if (part := _share(one, recipe)) >= 1 or chance.random() < part]
-    seen = [labelled[index] for index in chosen]
-    seen = with_slips(
-        other_companies(seen, recipe.renaming, chance.getrandbits(32)), recipe.slips, chance.getrandbits(32)
-    )
-    return encoded(tokenizer, seen, recipe.longest, [taught[index] for index in chosen] if taught else ())
-
-
-def _rows_per_epoch(labelled: Sequence[Example], recipe: Recipe) -> float:
-    return sum(min(1.0, _share(one, recipe)) for one in labelled)
-
-
-def _share(one: Example, recipe: Recipe) -> float:
-    """The chance of an example to be seen in an epoch."""
-    if one.label == UNLABELLED:
-        return recipe.unlabelled_share
-    shares = {"sentiment": recipe.sentiment_share, "topic": recipe.topic_share, "company": recipe.company_share}
-    return shares[one.task]
 
 
 def _fingerprint(recipe: Recipe, labelled: Sequence[Example]) -> str:

@@ -41,11 +41,16 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     "--unlabelled",
     type=_FILE,
     multiple=True,
-    help="Headlines (lines, CSV, JSON lines, Parquet) to learn the teacher's opinion of; may be repeated.",
+    help="Headlines (lines, CSV, JSON lines, Parquet) to learn the teachers' opinion of; may be repeated.",
 )
 @click.option("--labels", type=_FILE, multiple=True, help="Labels given with `squall label`; may be repeated.")
 @click.option(
     "--continue", "start", type=_FOLDER, help="Go on from this adapter, keeping its skill, instead of from nothing."
+)
+@click.option(
+    "--left-out",
+    metavar="PART",
+    help="Train without that part of the labelled texts, such as 2/6: of several teachers each leaves out another.",
 )
 @click.option("--resume", is_flag=True, help="Go on with a run of the same recipe and data that was cut off.")
 @click.option("--tensorboard", type=_FOLDER, help="Write TensorBoard event files into this folder.")
@@ -56,6 +61,7 @@ def train(
     unlabelled: tuple[Path, ...],
     labels: tuple[Path, ...],
     start: Path | None,
+    left_out: str | None,
     resume: bool,
     tensorboard: Path | None,
 ) -> None:
@@ -69,8 +75,10 @@ def train(
     chosen = load_recipe(recipe)
     if start:
         chosen = _gentle(shaped_like(chosen, start), start) if recipe is None else replace(chosen, start=str(start))
-    if unlabelled and not chosen.teacher:
-        raise click.UsageError("--unlabelled needs a recipe with a teacher: nobody else knows what they say")
+    if left_out:
+        chosen = replace(chosen, left_out=left_out)
+    if unlabelled and not chosen.teachers:
+        raise click.UsageError("--unlabelled needs a recipe with teachers: nobody else knows what they say")
     examples = [*_public(data), *_labelled(labels), *_unlabelled(unlabelled)]
     with _watching(tensorboard) as watch:
         trained(chosen, examples, out, click.echo, watch, resume=resume)
@@ -82,7 +90,7 @@ def _gentle(recipe: Recipe, start: Path) -> Recipe:
     return replace(
         recipe,
         start=str(start),
-        teacher=str(start),
+        teachers=(str(start),),
         teacher_weight=0.5,
         teacher_softness=1.0,
         epochs=3,
@@ -110,7 +118,7 @@ def _labelled(files: tuple[Path, ...]) -> list[Example]:
 
 
 def _unlabelled(files: tuple[Path, ...]) -> list[Example]:
-    """For the teacher: each headline, alone and with every company that it names; each summary's first sentence."""
+    """For the teachers: each headline, alone and with every company that it names; each summary's first sentence."""
     from models.data.datasets import UNLABELLED, Example, Part
     from models.text import readable
     from monitor.news.companies import CompanyMatcher

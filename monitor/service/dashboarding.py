@@ -39,6 +39,8 @@ def dashboard_command(settings: Settings, as_of: datetime | None = None) -> list
         "server.headless": "true",
         "server.fileWatcherType": "none",
         "browser.gatherUsageStats": "false",
+        # Why: dashboard/.streamlit/config.toml, which is not read where a folder's own configuration is.
+        "global.minCachedMessageSize": "1e12",
         "client.toolbarMode": "minimal",
         "client.showErrorDetails": "none",
     }
