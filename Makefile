@@ -61,7 +61,7 @@ bench: $(READY) ## Measure the model on every public set, scoring speed, precisi
 	$(BIN)/python benchmarks/precision.py --data $(SHARED)/data
 	$(BIN)/python benchmarks/explanation.py --data $(SHARED)/data --figure docs/images/deletion.svg
 
-teacher: $(READY) ## Train six teachers, and from them the accurate adapter: minutes on a GPU, most of a day on two cores.
+teacher: $(READY) ## Train six teachers, and from them the accurate adapter: minutes on a GPU, many hours on two cores.
 	$(BIN)/python benchmarks/mpnet.py runs/mpnet
 	for part in 1 2 3 4 5 6; do \
 		$(BIN)/squall train --data $(SHARED)/data --out runs/teacher-$$part --left-out $$part/6 \

@@ -149,7 +149,9 @@ def _left_out(teacher: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, AttributeError) as error:
-        raise DataUnusable(f"{teacher / METRICS} does not say how the teacher was trained: {error}") from error
+        raise DataUnusable(
+            f"{teacher / METRICS} does not say how the teacher was trained: {error}; restore it or train the teacher again"
+        ) from error
 
 
 def _part(left_out: str) -> tuple[int, int] | None:
