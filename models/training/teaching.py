@@ -150,7 +150,7 @@ def _left_out(teacher: Path) -> tuple[int, int] | None:
         return None
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise DataUnusable(
-            f"{teacher / METRICS} does not say how the teacher was trained: {error}; restore it or train the teacher again"
+            f"{teacher / METRICS} does not say how the teacher was trained: {error}; restore it or train again"
         ) from error
 
 
