@@ -2,13 +2,14 @@
 
 takes  a reader, rules to compare, a moment
 gives  `Trial`: how far it is, and what came of it
-never  runs two at a time in one server, and never outlasts its deadline
+never  runs two at a time in one server: the next waits; and never outlasts its deadline
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,6 +23,9 @@ _LOG = logging.getLogger(__name__)
 _SECONDS_A_RUN = 20.0
 # Detection takes a core: one visitor's trial at a time.
 _FREE = threading.Semaphore(1)
+# How long the next one waits: two sets of rules and reading. What is waited for often leaves little to be done.
+_PATIENCE = 60.0
+_GLANCE = 0.1
 
 
 @dataclass(slots=True)
@@ -62,8 +66,7 @@ class Trial:
     def run(self, reader: reads.Reader, weights: Mapping[str, float], until: datetime, days: int) -> None:
         """Do it; whatever goes wrong stands in `fault`."""
         try:
-            if not _FREE.acquire(blocking=False):
-                self.fault = "another trial is running on this server: try again in half a minute"
+            if not self._turn():
                 return
             try:
                 self._compare(reader, weights, until, days)
@@ -76,6 +79,17 @@ class Trial:
             self.fault = f"the trial failed ({type(error).__name__}); the terminal of `squall dashboard` shows more"
         finally:
             self._over.set()
+
+    def _turn(self) -> bool:
+        """Wait until no other trial runs; whether this one may."""
+        waited = time.monotonic() + _PATIENCE
+        while not _FREE.acquire(timeout=_GLANCE):
+            if self.stopped:
+                return False
+            if time.monotonic() > waited:
+                self.fault = "other trials have kept this server busy for a minute: try again a little later"
+                return False
+        return True
 
     def _compare(self, reader: reads.Reader, weights: Mapping[str, float], until: datetime, days: int) -> None:
         widest = max(self.rules.values(), key=lambda one: (one.baseline_days, one.lookback))

@@ -3,13 +3,16 @@
 takes  a `Moment`, and what is typed
 gives  two columns of alerts, with today's rules and with the tried ones, and the lines for the settings
 never  changes a rule: the settings are the user's own file
+
+Today's rules run as soon as the page is open, and what they found on the way is kept: by the time somebody has typed
+another value, most of its answer is known.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -22,7 +25,9 @@ from monitor.backtesting.tuning import Tried
 
 DAYS = 30
 NOW, TRIED = "Today's rules", "The tried rules"
-_TRIAL, _WANTED = "rules_trial", "rules_wanted"
+_TRIAL, _WANTED, _UNTIL = "rules_trial", "rules_wanted", "rules_until"
+# A page that is open for longer than this tries the newer hours, too.
+_FRESH = timedelta(hours=2)
 # The thresholds that people turn, in order: the others need a backtest over more than weeks.
 TURNED = (
     "false_alerts_per_week",
@@ -59,9 +64,11 @@ def draw(moment: frame.Moment, weights: Mapping[str, float]) -> None:
         )
     if wrong := st.session_state.get(_WANTED):
         st.error(texts.literal(wrong), icon=":material/error:")
-    trial: rule_trial.Trial | None = st.session_state.get(_TRIAL)
-    if trial is None:
         return
+    trial: rule_trial.Trial | None = st.session_state.get(_TRIAL)
+    if trial is None or (trial.rules[NOW] != rules and not trial.running):
+        trial = rule_trial.begin(moment.reader, weights, {NOW: rules}, _until(moment), DAYS)
+        st.session_state[_TRIAL] = trial
     if trial.running:
         _progress()
     elif trial.fault:
@@ -102,7 +109,9 @@ def _number(name: str, value: float) -> None:
 
 def _begin(moment: frame.Moment, rules: Rules, weights: Mapping[str, float]) -> None:
     st.session_state.pop(_WANTED, None)
-    if (running := st.session_state.get(_TRIAL)) is not None:
+    running: rule_trial.Trial | None = st.session_state.get(_TRIAL)
+    # What today's rules find serves the tried ones: that is waited for.
+    if running is not None and TRIED in running.rules:
         running.stop()
     try:
         other = changed(rules, {name: st.session_state[f"rules_{name}"] for name in TURNED})
@@ -112,10 +121,20 @@ def _begin(moment: frame.Moment, rules: Rules, weights: Mapping[str, float]) -> 
         where = texts.sentence_case(str(found["loc"][0])) + ": " if found["loc"] else ""
         st.session_state[_WANTED] = f"{where}{found['msg']}"
         return
+    compared = {NOW: rules, TRIED: other}
+    st.session_state[_TRIAL] = rule_trial.begin(moment.reader, weights, compared, _until(moment), DAYS)
+
+
+def _until(moment: frame.Moment) -> datetime:
+    """The end of the range: where the last trial of this visitor ended, while that is recent."""
     until = moment.now
     if moment.status.last_hour is not None and not moment.live:
         until = min(until, moment.status.last_hour + timedelta(hours=1))
-    st.session_state[_TRIAL] = rule_trial.begin(moment.reader, weights, {NOW: rules, TRIED: other}, until, DAYS)
+    before: datetime = st.session_state.get(_UNTIL, until)
+    if not before <= until < before + _FRESH:
+        before = until
+    st.session_state[_UNTIL] = before
+    return before
 
 
 @st.fragment(run_every=1.0)
@@ -123,7 +142,10 @@ def _progress() -> None:
     trial: rule_trial.Trial = st.session_state[_TRIAL]
     if not trial.running:
         st.rerun()
-    st.progress(trial.done, text=f"{trial.done:.0%} of {DAYS} days, twice" if trial.done else "Reading the store")
+    twice = ", twice" if TRIED in trial.rules else ""
+    st.progress(trial.done, text=f"{trial.done:.0%} of {DAYS} days{twice}" if trial.done else "Reading the store")
+    if not twice:
+        return
     for name, found in [*trial.found.items()]:
         st.markdown(f"**{name}**: {texts.count(len(found.alerts), 'alert')}")
     st.button("Stop", icon=":material/stop:", on_click=trial.stop, key="rules_stop")
@@ -141,14 +163,16 @@ def _result(moment: frame.Moment, trial: rule_trial.Trial) -> None:
     ]
     if rows:
         days = {column: [row[column] for row in rows] for column in rows[0]}
-        st.altair_chart(model_charts.tried(days), alt="Alerts of both sets of rules over time")
+        st.altair_chart(model_charts.tried(days), alt="Alerts over time, by the rules that gave them")
     for column, (name, found) in zip(st.columns(2, gap="medium"), told.items(), strict=False):
         with column:
             st.markdown(f"**{name}**: {texts.count(len(found.alerts), 'alert')}")
             st.caption(looked(found))
             if found.alerts:
                 st.dataframe(table(moment, found), hide_index=True, alt=f"Alerts of {name.lower()}")
-    if lines := settings_lines(trial.rules[NOW], trial.rules[TRIED]):
+    if TRIED not in trial.rules:
+        st.caption("Change a value above and try it: what today's rules found on the way serves the next.")
+    elif lines := settings_lines(trial.rules[NOW], trial.rules[TRIED]):
         st.markdown(
             "To keep them, put these lines into your settings file; a running daemon says when it takes them up."
         )

@@ -18,7 +18,16 @@ from streamlit.testing.v1 import AppTest
 
 import dashboard.app
 from alerts.rules import Rules
-from dashboard import alert_detail, alert_page, delivery_page, headline_box, rule_tuning, settings_page, texts
+from dashboard import (
+    alert_detail,
+    alert_page,
+    delivery_page,
+    headline_box,
+    rule_trial,
+    rule_tuning,
+    settings_page,
+    texts,
+)
 from dashboard.roles import Role, Visitor, visitor
 from monitor.desk.actions import actions_of
 from monitor.desk.permission import LOOKING, guarded, objection
@@ -452,6 +461,37 @@ def test_tried_rules_are_checked_as_settings_are() -> None:
     assert rule_tuning.settings_lines(rules, rules) == ""
     with pytest.raises(ValueError, match="critical_score"):
         rule_tuning.changed(rules, {"critical_score": 1.0})
+
+
+def test_todays_rules_are_tried_as_soon_as_the_page_is_open(house: Callable[..., Store]) -> None:
+    page = opened(house(), "settings_page")
+    trial = page.session_state["rules_trial"]
+    assert [*trial.rules] == [rule_tuning.NOW]
+    assert trial.wait(PATIENCE), "a trial ends by itself"
+    page.run()
+    assert trial.fault == ""
+    found = len(trial.found[rule_tuning.NOW].alerts)
+    assert found > 1, "the scene has surges"
+    assert f"**{rule_tuning.NOW}**: {found} alerts" in said(page)
+    assert rule_tuning.TRIED not in said(page)
+    assert page.session_state["rules_trial"] is trial, "a page that is drawn again begins no other"
+
+
+def test_a_second_trial_waits_for_its_turn(house: Callable[..., Store]) -> None:
+    store, rules, until = house(), Rules(), datetime.now(UTC)
+    reader = Reader(Path(store.database.path))
+    assert rule_trial._FREE.acquire(timeout=PATIENCE)
+    try:
+        waiting = rule_trial.begin(reader, {}, {rule_tuning.NOW: rules}, until, 1)
+        impatient = rule_trial.begin(reader, {}, {rule_tuning.NOW: rules}, until, 1)
+        impatient.stop()
+        assert impatient.wait(PATIENCE)
+        assert not impatient.found
+        assert waiting.running
+    finally:
+        rule_trial._FREE.release()
+    assert waiting.wait(PATIENCE)
+    assert (waiting.fault, [*waiting.found]) == ("", [rule_tuning.NOW])
 
 
 def test_a_trial_of_rules_says_what_they_would_have_given(house: Callable[..., Store]) -> None:
