@@ -9,6 +9,7 @@ never  answers from another set's kept result: what is kept are the windows of t
 
 from __future__ import annotations
 
+# ruff: noqa: E402 - imports stand below what makes them possible
 import argparse
 import sys
 import time
@@ -20,10 +21,10 @@ ROOT = Path(__file__).parents[1]
 # Beside this file lies another that bears the name of a room.
 sys.path[0] = str(ROOT)
 
-from alerts.rules import Rules  # noqa: E402
-from benchmarks import big_store  # noqa: E402
-from monitor.backtesting.tuning import Weeks, tried  # noqa: E402
-from monitor.storage.reading import Reader  # noqa: E402
+from alerts.rules import Rules
+from benchmarks import big_store
+from monitor.backtesting.tuning import Weeks, tried
+from monitor.storage.reading import Reader
 
 DAYS = 30
 TURNED: Mapping[str, Mapping[str, float]] = {

@@ -41,6 +41,25 @@ from monitor.feeds.web import Web, asked_address
         ("::ffff:93.184.216.34", None),
         ("2002:7f00:1::", Refusal.LOOPBACK),
         ("64:ff9b::a00:1", Refusal.PRIVATE),
+        ("64:ff9b::5db8:d822", None),
+        # A network's own translation: what it leads to, only that network knows.
+        ("64:ff9b:1::7f00:1", Refusal.PRIVATE),
+        ("64:ff9b:1:fffe::5db8:d822", Refusal.PRIVATE),
+        ("fec0::1", Refusal.PRIVATE),
+        ("feff::1", Refusal.PRIVATE),
+        # Translated and compatible addresses, which a system may still take for the IPv4 address in them.
+        ("::ffff:0:127.0.0.1", Refusal.LOOPBACK),
+        ("::ffff:0:169.254.169.254", Refusal.METADATA),
+        ("::ffff:0:93.184.216.34", Refusal.RESERVED),
+        ("::127.0.0.1", Refusal.LOOPBACK),
+        ("::10.0.0.1", Refusal.PRIVATE),
+        ("::93.184.216.34", Refusal.RESERVED),
+        # Never given out to anybody.
+        ("::5efe:a00:1", Refusal.RESERVED),
+        ("5f00::1", Refusal.RESERVED),
+        ("4000::1", Refusal.RESERVED),
+        ("3fff::1", Refusal.RESERVED),
+        ("192.0.0.8", Refusal.RESERVED),
     ],
 )
 def test_addresses_are_judged(address: str, reason: Refusal | None) -> None:
@@ -50,6 +69,21 @@ def test_addresses_are_judged(address: str, reason: Refusal | None) -> None:
 @given(st.ip_addresses(v=4))
 def test_an_address_is_judged_alike_in_either_family(address: ipaddress.IPv4Address) -> None:
     assert refusal(ipaddress.ip_address(f"::ffff:{address}")) is refusal(address)
+
+
+@given(st.ip_addresses(v=4), st.sampled_from(["::ffff:0:", "::", "2002:"]))
+def test_a_refused_address_is_refused_in_whatever_carries_it(address: ipaddress.IPv4Address, carrier: str) -> None:
+    if refusal(address) is not None:
+        low, high = int(address) & 0xFFFF, int(address) >> 16
+        tail = "::" if carrier == "2002:" else ""
+        assert refusal(ipaddress.ip_address(f"{carrier}{high:x}:{low:x}{tail}")) is not None
+
+
+@given(st.ip_addresses(v=6))
+def test_only_what_was_given_out_or_leads_into_ipv4_is_permitted(address: ipaddress.IPv6Address) -> None:
+    inside = address in ipaddress.IPv6Network("64:ff9b::/96") or address.ipv4_mapped is not None
+    if refusal(address) is None:
+        assert inside or address in ipaddress.IPv6Network("2000::/3")
 
 
 @given(st.ip_addresses())

@@ -125,6 +125,12 @@ def test_an_empty_feed_is_well() -> None:
     assert check(answer("200 OK", b"<rss version='2.0'><channel/></rss>")).outcome is Outcome.EMPTY
 
 
+def test_the_header_says_what_a_feed_is_encoded_in() -> None:
+    items = '{"version": "https://jsonfeed.org/version/1.1", "items": [{"id": "1", "title": "Акции упали"}]}'
+    told = check(answer("200 OK", items.encode("windows-1251"), "Content-Type: application/json; charset=windows-1251"))
+    assert [e.title for e in told.entries] == ["Акции упали"]
+
+
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "raw"])
 def test_packed_bodies_are_unpacked(encoding: str) -> None:
     raw = zlib.compressobj(wbits=-15)

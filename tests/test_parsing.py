@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import re
 import tarfile
-from datetime import UTC, datetime
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.feeds.feed import Feed
-from monitor.feeds.parsing import Kind, Parsed, parse
+from monitor.feeds.moments import moment_of
+from monitor.feeds.parsing import Kind, Parsed, parse, parse_leniently, parse_quickly
 from monitor.news.headlines import LONGEST_TITLE, clean
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
@@ -118,10 +121,39 @@ def test_entries_are_capped() -> None:
     assert "more than 10 entries" in parsed.problems[0]
 
 
-def test_entities_do_not_unfold() -> None:
+DECLARATIONS = [
+    '<!ENTITY a "unfolded"><!ENTITY j "&a;">',
+    '<!ENTITY j "unfolded">',
+    '\n<!ENTITY j "unfolded">\n',
+    "<!ENTITY j 'unfolded <![CDATA[>]]> once'>",
+    '<!-- <rss> ]> -->\n<!ENTITY j "unfolded">\n',
+    '<!ENT<!ENTITY x "">ITY j "unfolded">',
+    "<!ENTITY % p \"<!ENTITY j 'unfolded'>\">%p;",
+]
+
+
+@pytest.mark.parametrize("declared", DECLARATIONS)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "cp037", "utf-7"])
+@pytest.mark.parametrize("title", ["&j;", "&j; & co"])  # the second is not well-formed
+@pytest.mark.parametrize("gap", ["", "\n"])
+def test_entities_do_not_unfold(declared: str, encoding: str, title: str, gap: str) -> None:
+    opening = f'<?xml version="1.0" encoding="{encoding}"?>'
+    document = f"{gap}<!DOCTYPE rss [{declared}]>\n" + ONE_TITLE.replace("TITLE", title)
+    body = opening.encode() + document.encode("utf-7").replace(b"<", b"+ADw-") if encoding == "utf-7" else b""
+    parsed = read(body or (opening + document).encode(encoding))
+    assert parsed.kind is Kind.RSS
+    assert "unfolded" not in repr(parsed.entries)
+
+
+def test_a_bomb_of_entities_is_read_at_once() -> None:
     declared = "".join(f'<!ENTITY {chr(98 + n)} "{f"&{chr(97 + n)};" * 10}">' for n in range(9))
-    bomb = f'<!DOCTYPE rss [<!ENTITY a "ha">{declared}]>' + ONE_TITLE.replace("TITLE", "&j;")
-    assert all(len(e.title) <= 10_000 for e in read(bomb.encode()).entries)
+    bomb = f'<!DOCTYPE rss [<!ENTITY a "ha">{declared}]>' + ONE_TITLE.replace("TITLE", "&e;")
+    assert [one.title for one in read(bomb.encode()).entries] == ["&e;"]
+
+
+def test_a_document_whose_entities_nobody_uses_is_read_as_any_other() -> None:
+    body = b'<!DOCTYPE rss [<!ENTITY a "ha">]>' + ONE_TITLE.replace("TITLE", "Bank &amp; run").encode()
+    assert (read(body).problems, [one.title for one in read(body).entries]) == ((), ["Bank & run"])
 
 
 def test_external_entities_are_not_opened(tmp_path: Path) -> None:
@@ -130,6 +162,218 @@ def test_external_entities_are_not_opened(tmp_path: Path) -> None:
     body = f'<!DOCTYPE rss [<!ENTITY x SYSTEM "{secret.as_uri()}">]>' + ONE_TITLE.replace("TITLE", "&x;")
     assert "tell-no-one" not in repr(read(body.encode()))
     assert "tell-no-one" not in repr(read(str(secret).encode()))
+
+
+# Broken characters
+
+OPENING = '<?xml version="1.0" encoding="utf-8"?>'
+NEWS = "<rss version='2.0'><channel><item><title>Apple’s profit: €5bn</title><description>Société CUT</description>"
+TORN = "é".encode()[:1]
+
+
+def news(opening: str = OPENING, end: str = "</item></channel></rss>") -> bytes:
+    return (opening + NEWS + end).encode().replace(b"CUT", TORN)
+
+
+@pytest.mark.parametrize("opening", [OPENING, "\ufeff", "<!-- “” -->"])
+@pytest.mark.parametrize("content_type", ["", "text/xml", "application/rss+xml; charset=UTF-8"])
+@pytest.mark.parametrize("end", ["</item></channel></rss>", ""])
+def test_one_broken_character_hides_nothing_else(opening: str, content_type: str, end: str) -> None:
+    """Read by the plain reader, and by the lenient one where the document is broken off."""
+    parsed = read(news(opening, end), content_type)
+    assert [(one.title, one.summary) for one in parsed.entries] == [("Apple’s profit: €5bn", "Société \ufffd")]
+    assert "broken UTF-8" in parsed.problems[0]
+
+
+def test_what_is_whole_is_read_by_the_plain_reader_after_all() -> None:
+    quick = parse_quickly(news(), FEED, NOW, max_entries=9, content_type="text/xml; charset=utf-8")
+    lenient = parse_leniently(news(), "text/xml; charset=utf-8", FEED, NOW, max_entries=9)
+    assert quick is not None
+    assert quick.entries == lenient.entries
+
+
+def test_a_quotation_mark_out_of_windows_stays_one() -> None:
+    end = "</item></channel></rss>"
+    body = (OPENING + NEWS + end).encode().replace(b"CUT", b"Ford\x92s")
+    assert read(body).entries[0].summary == "Société Ford’s"
+
+
+@pytest.mark.parametrize(
+    ("opening", "content_type", "encoding", "title"),
+    [
+        ("", "", "windows-1252", "Apple’s profit: “€5bn”, Société Générale"),
+        ("", "text/xml", "iso-8859-1", "Société Générale à Zürich"),
+        (OPENING, "application/rss+xml; charset=utf-8", "windows-1252", "Apple’s profit: “€5bn”, Société Générale"),
+        ("", "text/xml; charset=windows-1251", "windows-1251", "Акции «Газпрома» упали"),
+        ('<?xml version="1.0" encoding="windows-1251"?>', "text/xml", "windows-1251", "Акции «Газпрома» упали"),
+        ('<?xml version="1.0" encoding="gb2312"?>', "text/xml", "gbk", "中国股市下跌"),
+        ('<?xml version="1.0" encoding="Shift_JIS"?>', "text/xml; charset=utf-8", "shift_jis", "日本株が急落"),
+        ('<?xml version="1.0" encoding="utf-16"?>', "", "utf-16", "Société Générale"),
+    ],
+)
+def test_a_document_in_another_encoding_is_still_read_in_it(
+    opening: str, content_type: str, encoding: str, title: str
+) -> None:
+    body = (opening + ONE_TITLE.replace("TITLE", title)).encode(encoding)
+    assert [one.title for one in read(body, content_type).entries] == [title]
+
+
+def test_broken_characters_in_a_json_feed() -> None:
+    def titled(title: bytes, content_type: str = "") -> list[str]:
+        made = b'{"version": "https://jsonfeed.org/version/1.1", "items": [{"id": 1, "title": "%b"}]}' % title
+        return [one.title for one in read(made, content_type).entries]
+
+    assert titled("Apple’s €5bn ".encode() + TORN) == ["Apple’s €5bn \ufffd"]
+    assert titled(b"\xed\xa0\xbd Z\xc3\xbcrich") == ["? Zürich"]  # half of a character, as some programs write it
+    assert titled("Zürich".encode("latin-1")) == ["Zürich"]
+    assert titled("Акции".encode("cp1251"), "application/json; charset=windows-1251") == ["Акции"]
+    assert titled("Акции".encode("cp1251"), "application/json; charset=nonsense") == []
+
+
+# Dates
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Tue, 10 Mar 2026 11:30:00 GMT",
+        "Tue, 10 Mar 2026 12:30:00 +0100",
+        "Tue, 10 Mar 2026 12:30:00 CET",
+        "Tue, 10 Mar 2026 13:30:00 CEST",
+        "Tue, 10 Mar 2026 12:30:00 BST",
+        "Tue, 10 Mar 2026 20:30:00 JST",
+        "Tue, 10 Mar 2026 19:30:00 HKT",
+        "Tue, 10 Mar 2026 21:30:00 AEST",
+        "Tue, 10 Mar 2026 06:30:00 EST",
+        "Tue, 10 Mar 2026 7:30:00 AM EDT",
+        # Summer time had begun in America two days before, and would in Europe in three weeks.
+        "Tue, 10 Mar 2026 07:30:00 ET",
+        "Tue, 10 Mar 2026 11:30:00 Europe/London",
+        "Tue, 10 Mar 2026 13:30:00 UTC+02:00",
+        "Tue, 10 Mar 2026 13:30:00 GMT+2",
+        "Tue, 10 Mar 2026 13:30:00 +2",
+        "Tue, 10 Mar 2026 13:30:00 +200",
+        "Tue, 10 Mar 2026 17:00:00 +530",
+        "Tue, 10 Mar 2026 17:00:00 +05:30",
+        "Tue, 10 Mar 2026 07:30:00 -0400 EDT",
+        "Tue, 10 Mar 2026 12:30:00 +0100 (CET)",
+        "Tue, 10 Mar 2026 11:30:00",
+        "Tue,10 Mar 2026 11:30 GMT",
+        "Tuesday, 10-Mar-26 11:30:00 GMT",
+        "10. March 2026 11:30",
+        "March 10th, 2026 at 11:30 a.m.",
+        "Mar 10, 2026 6:30 am EST",
+        "Tue Mar 10 11:30:00 2026",
+        "Tue Mar 10 07:30:00 EDT 2026",
+        "Tue Mar 10 2026 12:30:00 GMT+0100 (Central European Standard Time)",
+        "2026-03-10T11:30:00Z",
+        "2026-03-10T11:30:00.000Z",
+        "2026-03-10T17:00:00+0530",
+        "2026-03-10T08:00:00-0330",
+        "2026-03-10T12:30+01",
+        "2026-03-10t11:30:00.123456789z",
+        "2026-03-10T07:30:00-04:00[America/New_York]",
+        "2026-03-10T11:30:00Z[UTC]",
+        "2026-03-10 11:30:00",
+        "2026-03-10 11:30:00 UTC",
+        "2026-03-10 06:30:00 EST",
+        "2026/03/10 11:30:00",
+        "Tue, 2026/03/10 07:30:00 EDT",
+        "20260310T113000Z",
+        "20260310113000",
+        "1773142200",
+        "1773142200.5",
+        "1773142200000",
+        "  Tue,  10 Mar 2026\n11:30:00  GMT ",
+    ],
+)
+def test_one_instant_in_every_form(text: str) -> None:
+    """Alike in the plain reader, in the lenient one, and in a JSON feed."""
+    meant = datetime(2026, 3, 10, 11, 30, tzinfo=UTC)
+    body = ONE_TITLE.replace("</title>", f"</title><pubDate>{text}</pubDate>").encode()
+    made = {"version": "https://jsonfeed.org/version/1.1", "items": [{"title": "t", "date_published": text}]}
+    lenient = parse_leniently(body, "", FEED, NOW, max_entries=9)
+    for parsed in (read(body), lenient, read(json.dumps(made).encode())):
+        published = parsed.entries[0].published
+        assert published is not None
+        assert timedelta(0) <= published - meant < timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Tue, 10 Mar 2026 11:30:00 IST",  # India, Ireland or Israel
+        "Tue, 10 Mar 2026 11:30:00 XYZ",
+        "Tue, 10 Mar 2026 11:30:00 Europe/Atlantis",
+        "Tue, 10 Mar 2026 11:30:00 America/Argentina",  # a folder of zones
+        "Tue, 10 Mar 2026 11:30:00 (EST)",
+        "Tue, 10 Mar 2026 11:30:00 +2000",
+        "Tue, 10 Mar 2026 11:30:00 +0175",
+        "2026-03-10T11:30:00+20:00",
+        "2026-03-10T11:30:00[Europe/Paris]",
+        "Tue, 10 Mar 2026 13:30:00 PM GMT",
+        "Tue, 31 Feb 2026 11:30:00 GMT",
+        "Tue, 10 Mar 2026 25:30:00 GMT",
+        "10 marraskuu 2026 11:30:00",
+        "03/10/2026 11:30:00",  # the tenth of March, or the third of October
+        "2026-03",
+        "2026",
+        "17731422",
+        "177314220",
+        "0001-01-01T00:00:00+05:00",
+        "9999-12-31T23:59:59-05:00",
+        "soon",
+        "1773142200" * 21,
+    ],
+)
+def test_what_is_not_understood_whole_is_no_date(text: str) -> None:
+    assert moment_of(text) is None
+    body = ONE_TITLE.replace("</title>", f"</title><pubDate>{text}</pubDate>").encode()
+    assert [one.published for one in parse_leniently(body, "", FEED, NOW, max_entries=9).entries] == [None]
+
+
+def test_a_day_is_its_beginning_and_a_number_in_json_is_a_time() -> None:
+    assert moment_of("2026-03-10") == moment_of("Tue, 10 Mar 2026") == datetime(2026, 3, 10, tzinfo=UTC)
+    for number in (1773142200, 1773142200.0, 1773142200000):
+        made = {"version": "https://jsonfeed.org/version/1.1", "items": [{"title": "t", "date_published": number}]}
+        assert read(json.dumps(made).encode()).entries[0].published == datetime(2026, 3, 10, 11, 30, tzinfo=UTC)
+
+
+def test_zones_mean_what_the_tz_database_means_by_them() -> None:
+    """Every abbreviation that it uses this year: understood as it means it, or not at all where it means several."""
+    meanings: dict[str, set[timedelta]] = defaultdict(set)
+    for zone in map(ZoneInfo, available_timezones()):
+        for month in (1, 7):
+            local = datetime(2026, month, 1, tzinfo=zone)
+            if (name := local.tzname() or "").isalpha() and (ahead := local.utcoffset()) is not None:
+                meanings[name].add(ahead)
+    defined = {"EST", "EDT", "CST", "CDT", "MST", "MDT", "PST", "PDT"}  # by RFC 822
+    assert len(meanings) > 30
+    for name, aheads in meanings.items():
+        found = moment_of(f"Tue, 10 Mar 2026 11:30:00 {name}")
+        ahead = None if found is None else datetime(2026, 3, 10, 11, 30, tzinfo=UTC) - found
+        assert ahead is None or ahead in aheads, name
+        assert len(aheads) == 1 or ahead is None or name in defined, name
+
+
+@given(st.integers(600_000_000, 4_000_000_000), st.integers(-14 * 60, 14 * 60))
+def test_any_instant_is_read_as_it_was_written(seconds: int, minutes: int) -> None:
+    meant = datetime.fromtimestamp(seconds, UTC)
+    local = meant + timedelta(minutes=minutes)
+    sign, (hours, rest) = "-" if minutes < 0 else "+", divmod(abs(minutes), 60)
+    for form in ("%a, %d %b %Y %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y/%m/%d %H:%M:%S", "%B %d, %Y %I:%M:%S %p"):
+        for zone in (f"{sign}{hours:02}{rest:02}", f"{sign}{hours:02}:{rest:02}", f" UTC{sign}{hours}:{rest:02}"):
+            text = f"{local:{form}}{'' if 'T' in form else ' '}{zone}"
+            assert moment_of(text) == meant, text
+
+
+@given(st.text(max_size=250) | st.from_regex(r"[0-9A-Za-z:/+., -]{1,60}", fullmatch=True))
+def test_any_text_is_a_date_or_none(text: str) -> None:
+    found = moment_of(text)
+    assert found is None or found.utcoffset() == timedelta(0)
+
+
+# Anything at all
 
 
 @given(st.binary(max_size=400), st.sampled_from(["", "text/xml; charset=utf-16", "text/html; charset=nonsense"]))

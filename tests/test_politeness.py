@@ -192,6 +192,49 @@ def test_every_wait_lies_between_its_bounds(
     assert wait <= max(every * MINUTE * factor, asked * 1.1) + timedelta(seconds=1)
 
 
+# What may lie far off, and what may not
+
+
+@given(every=st.integers(1, 1440), gap=st.integers(0, 10**7), failed=st.booleans(), jitter=st.floats(0, 0.99))
+def test_no_feed_is_asked_before_its_time_however_long_that_is(
+    every: int, gap: int, failed: bool, jitter: float
+) -> None:
+    one = feed(every_minutes=every)
+    news = tuple(entry(NOW - n * timedelta(seconds=gap), n) for n in range(9))
+    outcome = Outcome.GONE if failed else Outcome.NEW
+    state = answered(unseen(one, NOW), NOW, news, of=one, outcome=outcome, jitter=jitter).state
+    wait = (state.next_check_at or NOW) - NOW
+    for share in (0.0, 0.3, 0.999):
+        assert due([one], {"wire": state}, NOW + wait * share) == []
+    assert due([one], {"wire": state}, NOW + wait) != []
+
+
+def test_a_feed_that_fails_for_weeks_is_asked_as_seldom_as_the_settings_say() -> None:
+    pacing, state, asked = replace(PACING, backoff_max=timedelta(days=3)), unseen(feed(), NOW), []
+    for minutes in range(0, 30 * 24 * 60, 30):
+        now = NOW + minutes * MINUTE
+        for one, before in due([feed()], {"wire": state}, now):
+            asked.append(now)
+            down = Fetched(Outcome.SERVER_ERROR, "down", one.url, 503)
+            state = concluded(one, before, now, down, Answer(Outcome.SERVER_ERROR, "down"), 9, pacing, 0.0).state
+    assert {later - earlier for earlier, later in list(pairwise(asked))[-4:]} == {timedelta(days=3)}
+
+
+def test_what_a_clock_that_was_ahead_put_off_is_due_once_it_is_set_back() -> None:
+    seldom = feed(every_minutes=1440)
+    calm = tuple(entry(NOW - n * timedelta(days=20), n) for n in range(9))
+    state = answered(unseen(seldom, NOW), NOW + timedelta(days=5), calm, of=seldom).state
+    assert (state.pace, len(due([seldom], {"wire": state}, NOW))) == (Pace.CALM.value, 1)
+    assert due([seldom], {"wire": state}, NOW + timedelta(days=5)) == []
+
+
+def test_an_interval_that_was_made_shorter_holds_at_once() -> None:
+    state = answered(unseen(feed(), NOW), NOW, of=feed(every_minutes=1440)).state
+    assert (state.pace, wait_of(answered(state, NOW, of=feed(every_minutes=1440)))) == (Pace.USUAL.value, 24 * HOUR)
+    assert due([feed(every_minutes=1440)], {"wire": state}, NOW + MINUTE) == []
+    assert len(due([feed(every_minutes=10)], {"wire": state}, NOW + MINUTE)) == 1
+
+
 # Moving for good, and going for good
 
 
@@ -260,6 +303,33 @@ def test_retry_after_holds_the_feed_or_the_whole_site() -> None:
     # A server cannot hold its site for longer than a day.
     endless = replace(state, retry_at=NOW + 400 * HOUR)
     assert {one.id for one, _ in due(feeds[1:], {"a": endless}, NOW, RetryScope.HOST)} == {"b", "c"}
+
+
+def test_a_site_is_held_for_as_long_as_its_server_asked_and_no_longer() -> None:
+    broken, well = feed(id="broken", url="https://a.wire.example/1"), feed(id="well", url="https://b.wire.example/2")
+    states = {one.id: unseen(one, NOW) for one in (broken, well)}
+    asked: dict[str, list[datetime]] = defaultdict(list)
+    busy = Fetched(Outcome.SERVER_ERROR, "busy", broken.url, 503, retry_after=timedelta(seconds=90))
+    for minutes in range(24 * 60):
+        now = NOW + minutes * MINUTE
+        for one, state in due([broken, well], states, now, RetryScope.HOST):
+            asked[one.id].append(now)
+            if one == broken:
+                after = answered(state, now, of=one, fetched=busy, outcome=Outcome.SERVER_ERROR).state
+                assert after.retry_at == now + timedelta(seconds=90)
+            else:
+                after = answered(state, now, of=one, outcome=Outcome.UNCHANGED).state
+            states[one.id] = after
+    assert states["broken"].pace == Pace.BACKING_OFF.value
+    assert [later - earlier for earlier, later in pairwise(asked["broken"])][-1] == 6 * HOUR
+    assert max(later - earlier for earlier, later in pairwise(asked["well"])) <= 12 * MINUTE
+
+
+def test_a_site_is_held_for_a_day_at_most_however_its_feed_failed() -> None:
+    for outcome in (Outcome.THROTTLED, Outcome.GONE):
+        endless = Fetched(outcome, "go away", feed().url, 429, retry_after=400 * HOUR)
+        state = answered(unseen(feed(), NOW), NOW, fetched=endless, outcome=outcome).state
+        assert state.retry_at == NOW + 24 * HOUR
 
 
 def test_what_is_not_watched_is_remembered_as_paused_once() -> None:

@@ -25,7 +25,17 @@ _METADATA = frozenset(
 )
 # Behind a carrier's address translation (RFC 6598) lie routers and other customers, never a publisher.
 _SHARED = ipaddress.IPv4Network("100.64.0.0/10")
+# What ipaddress makes of these hangs on the release of Python. Site-local addresses (RFC 3879), and translation as
+# each network likes it (RFC 8215): where in them an IPv4 address stands, only their own network knows.
+_LOCAL = tuple(map(ipaddress.IPv6Network, ("fec0::/10", "64:ff9b:1::/48")))
+# An IPv4 address stands in the last 32 bits: NAT64 (RFC 6052); translated (RFC 2765) and compatible (RFC 4291), which
+# nobody uses any more, but a system might still heed.
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_CARRYING = (_NAT64, *map(ipaddress.IPv6Network, ("::ffff:0:0:0/96", "::/96")))
+# All that was ever given out to anybody for public use.
+_GIVEN_OUT = ipaddress.IPv6Network("2000::/3")
+# Within what was given out: for documentation (RFC 3849, RFC 9637), for protocols (RFC 6890).
+_UNUSED = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "2001:db8::/32", "3fff::/20")))
 
 
 class Refusal(StrEnum):
@@ -54,33 +64,44 @@ class NoSuchHost(Exception):
 def refusal(address: Address) -> Refusal | None:
     """Why `address` must not be connected to; None when it may.
 
-    IPv6 addresses that carry an IPv4 address (mapped, 6to4, Teredo, NAT64) are judged by what they carry too.
+    IPv6 addresses that carry an IPv4 address (mapped, translated, compatible, 6to4, Teredo, NAT64) are judged by what
+    they carry too.
     """
     if address in _METADATA:
         return Refusal.METADATA
-    if isinstance(address, ipaddress.IPv6Address):
-        for carried in _carried(address):
-            reason = refusal(carried)
-            if reason is not None:
-                return reason
-        if address.ipv4_mapped is not None:
-            return None
     if address.is_loopback:
         return Refusal.LOOPBACK
+    if isinstance(address, ipaddress.IPv6Address):
+        carried = filter(None, map(refusal, _carried(address)))
+        if (reason := next(carried, None)) is not None:
+            return reason
+        if address.ipv4_mapped is not None or address in _NAT64:
+            return None
     if address.is_link_local:
         return Refusal.LINK_LOCAL
     if address.is_multicast:
         return Refusal.MULTICAST
+    return _withheld(address)
+
+
+def _withheld(address: Address) -> Refusal | None:
+    """Why nobody can have been given this address in public; None when somebody can."""
     if isinstance(address, ipaddress.IPv4Address) and address in _SHARED:
         return Refusal.SHARED
+    if any(address in network for network in _LOCAL):
+        return Refusal.PRIVATE
     if address.is_private and not address.is_unspecified:
         return Refusal.PRIVATE
+    if isinstance(address, ipaddress.IPv6Address) and address not in _GIVEN_OUT:
+        return Refusal.RESERVED
+    if any(address in network for network in _UNUSED):
+        return Refusal.RESERVED
     return None if address.is_global else Refusal.RESERVED
 
 
 def _carried(address: ipaddress.IPv6Address) -> list[ipaddress.IPv4Address]:
     carried = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-    if address in _NAT64:
+    if any(address in network for network in _CARRYING):
         carried.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
     return [inner for inner in carried if inner is not None]
 

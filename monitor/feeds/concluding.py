@@ -16,7 +16,7 @@ from monitor.feeds.fetching import Fetched
 from monitor.feeds.habits import Dates, habit_of, judge_dates, learned
 from monitor.feeds.pages import PageKind
 from monitor.feeds.parsing import Kind, Parsed
-from monitor.feeds.politeness import MUTED_FOR, Wait, backoff, moving, muting, next_wait
+from monitor.feeds.politeness import LONGEST_RETRY_AFTER, MUTED_FOR, Wait, backoff, moving, muting, next_wait
 
 _LONGEST_REASON = 1_000
 # A new duration moves the remembered one by a third.
@@ -202,11 +202,13 @@ def _ill(
         feed, state.failures + 1, pacing.backoff_max, jitter, fetched.retry_after
     )
     after = failed(state, now, answer.outcome, reason, wait=wait.until)
+    # How long we stay away of our own accord is this feed's affair; what its server asked for may hold the whole site.
+    asked = None if fetched.retry_after is None else min(fetched.retry_after, LONGEST_RETRY_AFTER)
     return replace(
         after,
         millis=millis,
         pace=wait.pace.value,
-        retry_at=now + wait.until if fetched.retry_after is not None else None,
+        retry_at=None if asked is None else now + asked,
         muted_at=(state.muted_at or now) if answer.outcome is Outcome.GONE else None,
     )
 

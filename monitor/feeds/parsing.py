@@ -10,19 +10,20 @@ slow: the poller lets it work in a process of its own (`monitor.feeds.lenient`).
 
 from __future__ import annotations
 
-import calendar
 import io
 import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from urllib.parse import urljoin
 
+from monitor.feeds.documents import BOM, charset_of, mended, without_entities
 from monitor.feeds.feed import Entry, Feed
+from monitor.feeds.moments import moment_of
 from monitor.feeds.pages import Page, read_page
 from monitor.feeds.plain import Raw, RawEntry, read_plain
 
@@ -33,23 +34,9 @@ _LONGEST_GUID = 2_000
 _LONGEST_LINK = 4_000
 _LONGEST_TITLE = 10_000
 _LONGEST_SUMMARY = 20_000
-_LONGEST_DATE = 200
 
 _HEAD = 4_096
 _HTML = re.compile(rb"<!doctype\s+html|<html[\s>]", re.IGNORECASE)
-# Forms on which Python's parsers and feedparser agree; feedparser reads all others.
-_ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)")
-_MONTHS = {
-    name: n
-    for n, name in enumerate(
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"], start=1
-    )
-}
-_RFC822 = re.compile(
-    r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), )?(\d{1,2}) (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) (\d{4})"
-    r" (\d\d):(\d\d):(\d\d) (?:GMT|UTC|Z|([+-])(\d\d)(\d\d))",
-    re.ASCII,
-)
 _FEED_ROOT = re.compile(rb"<(?:[a-z0-9_.-]{1,20}:)?(?:rss|feed|rdf|channel)[\s>]", re.IGNORECASE)
 
 
@@ -96,27 +83,34 @@ def parse(body: bytes, content_type: str, feed: Feed, fetched: datetime, *, max_
         Kind `HTML` or `UNKNOWN` without entries when it is no feed. A broken feed keeps the entries that could
         be read, and says what is wrong in `problems`.
     """
-    quick = parse_quickly(body, feed, fetched, max_entries=max_entries)
+    quick = parse_quickly(body, feed, fetched, max_entries=max_entries, content_type=content_type)
     return quick if quick is not None else parse_leniently(body, content_type, feed, fetched, max_entries=max_entries)
 
 
-def parse_quickly(body: bytes, feed: Feed, fetched: datetime, *, max_entries: int) -> Parsed | None:
+def parse_quickly(
+    body: bytes, feed: Feed, fetched: datetime, *, max_entries: int, content_type: str = ""
+) -> Parsed | None:
     """As `parse`, in time that grows with the body and no faster; None for what only the lenient parser can read."""
-    head = body[:_HEAD].removeprefix(b"\xef\xbb\xbf").lstrip()
+    head = body[:_HEAD].removeprefix(BOM).lstrip()
     if not head:
         return Parsed((), ("the body is empty",), Kind.UNKNOWN)
     if head.startswith((b"{", b"[")):
-        return _json_feed(body, feed, fetched, max_entries)
+        return _json_feed(body, content_type, feed, fetched, max_entries)
     if _HTML.search(head) and not _FEED_ROOT.search(head):
         return _page(body, feed)
-    raw = read_plain(body, max_entries)
-    return None if raw is None else _plain_feed(raw, feed, fetched, max_entries)
+    whole = mended(body, charset_of(content_type))
+    raw = read_plain(whole, max_entries)
+    return None if raw is None else _plain_feed(raw, _broken(body, whole), feed, fetched, max_entries)
 
 
-def _plain_feed(raw: Raw, feed: Feed, fetched: datetime, max_entries: int) -> Parsed:
+def _plain_feed(raw: Raw, broken: list[str], feed: Feed, fetched: datetime, max_entries: int) -> Parsed:
     entries = tuple(_plain_entry(item, feed, fetched) for item in raw.entries)
-    problems = (_too_many(max_entries),) if raw.cut else ()
+    problems = (*broken, _too_many(max_entries)) if raw.cut else tuple(broken)
     return Parsed(entries, problems, Kind(raw.form), _title(raw.title), _ttl(raw.ttl))
+
+
+def _broken(body: bytes, whole: bytes) -> list[str]:
+    return [] if whole is body else ["some of its characters are broken UTF-8, and were replaced"]
 
 
 def _plain_entry(item: RawEntry, feed: Feed, fetched: datetime) -> Entry:
@@ -128,23 +122,16 @@ def _plain_entry(item: RawEntry, feed: Feed, fetched: datetime) -> Entry:
         link=_absolute(feed.url, _text(item.link, _LONGEST_LINK).strip()),
         title=_text(item.title, _LONGEST_TITLE),
         summary=_text(item.summary, _LONGEST_SUMMARY),
-        published=_date(item.published) or _date(item.updated),
+        published=moment_of(item.published) or moment_of(item.updated),
         fetched=fetched,
     )
 
 
 def parse_leniently(body: bytes, content_type: str, feed: Feed, fetched: datetime, *, max_entries: int) -> Parsed:
     """As `parse`, by feedparser: anything that somebody once called a feed. Hostile megabytes take it minutes."""
-    import feedparser
-
+    whole = mended(body, charset_of(content_type))
     try:
-        # A stream, never bytes or str: feedparser would try those as file name or address first.
-        document = feedparser.parse(
-            io.BytesIO(body),
-            response_headers={"content-type": content_type} if content_type else {},
-            resolve_relative_uris=False,
-            sanitize_html=False,
-        )
+        document = _read_leniently(whole, content_type)
     except Exception as error:  # the edge to a lenient parser that now and then trips over what it meets
         return Parsed((), (f"it cannot be read ({type(error).__name__}: {str(error)[:100]})",), Kind.UNKNOWN)
     version = str(document.get("version") or "")
@@ -153,7 +140,7 @@ def parse_leniently(body: bytes, content_type: str, feed: Feed, fetched: datetim
         if _HTML.search(body[:65_536]):
             return _page(body, feed)
         return Parsed((), (f"it begins with {_shown(body[:40])}",), Kind.UNKNOWN)
-    problems: list[str] = []
+    problems = _broken(body, whole)
     if document.bozo:
         problems.append(f"it is not well-formed ({str(document.get('bozo_exception'))[:200]})")
     items = document.entries
@@ -162,6 +149,21 @@ def parse_leniently(body: bytes, content_type: str, feed: Feed, fetched: datetim
     entries = tuple(_entry(item, feed, fetched) for item in items[:max_entries])
     about = document.get("feed") or {}
     return Parsed(entries, tuple(problems), kind, _title(about.get("title")), _ttl(about.get("ttl")))
+
+
+def _read_leniently(body: bytes, content_type: str) -> Any:  # feedparser's own dictionary, which is not typed
+    import feedparser
+    from feedparser.encodings import convert_to_utf8
+
+    headers = {"content-type": content_type} if content_type else {}
+    # Entities can hide in any encoding: they are looked for in the very text that feedparser is about to read.
+    text = convert_to_utf8(headers, body, {})
+    if b"<!ENTITY" in text:
+        body, headers = without_entities(text), {}
+    # A stream, never bytes or str: feedparser would try those as file name or address first.
+    return feedparser.parse(
+        io.BytesIO(body), response_headers=headers, resolve_relative_uris=False, sanitize_html=False
+    )
 
 
 def _page(body: bytes, feed: Feed) -> Parsed:
@@ -209,15 +211,15 @@ def _entry(item: Mapping[str, Any], feed: Feed, fetched: datetime) -> Entry:
     )
 
 
-def _json_feed(body: bytes, feed: Feed, fetched: datetime, max_entries: int) -> Parsed:
+def _json_feed(body: bytes, content_type: str, feed: Feed, fetched: datetime, max_entries: int) -> Parsed:
     try:
-        document = json.loads(body)
-    except (ValueError, RecursionError) as error:
+        text, problems = _json_text(body, content_type)
+        document = json.loads(text)
+    except (ValueError, LookupError, RecursionError) as error:
         return Parsed((), (f"it looks like JSON and is not ({str(error)[:100]})",), Kind.UNKNOWN)
     items = document.get("items") if isinstance(document, dict) else None
     if not isinstance(items, list) or "jsonfeed.org" not in str(document.get("version")):
         return Parsed((), ("it is JSON, but no JSON Feed (version and items are missing)",), Kind.UNKNOWN)
-    problems: list[str] = []
     if len(items) > max_entries:
         problems.append(_too_many(max_entries))
     proper = [item for item in items[:max_entries] if isinstance(item, dict)]
@@ -225,6 +227,23 @@ def _json_feed(body: bytes, feed: Feed, fetched: datetime, max_entries: int) -> 
         problems.append("some of its items are no objects")
     entries = tuple(_json_entry(item, feed, fetched) for item in proper)
     return Parsed(entries, tuple(problems), Kind.JSON, _title(document.get("title")))
+
+
+def _json_text(body: bytes, content_type: str) -> tuple[str, list[str]]:
+    """The text of a JSON document, in UTF-8 as it must be or in what it is instead, and what is broken in it.
+
+    Raises:
+        LookupError: on an encoding that nobody knows.
+        UnicodeDecodeError: when it is not even in the encoding that it says.
+    """
+    with suppress(UnicodeDecodeError):
+        return body.decode(json.detect_encoding(body), "surrogatepass"), []
+    told = charset_of(content_type) or "utf-8"
+    whole = mended(body, told)
+    if whole is not body:
+        return whole.decode("utf-8-sig"), _broken(body, whole)
+    # As feedparser reads the other forms: by the header, else as what Windows writes.
+    return body.decode("windows-1252" if told.startswith("utf") else told), []
 
 
 def _json_entry(item: Mapping[str, Any], feed: Feed, fetched: datetime) -> Entry:
@@ -239,7 +258,7 @@ def _json_entry(item: Mapping[str, Any], feed: Feed, fetched: datetime) -> Entry
         link=_absolute(feed.url, _text(item.get("url") or item.get("external_url"), _LONGEST_LINK).strip()),
         title=_text(item.get("title"), _LONGEST_TITLE),
         summary=_text(text, _LONGEST_SUMMARY),
-        published=_iso(item.get("date_published")) or _iso(item.get("date_modified")),
+        published=_json_date(item.get("date_published")) or _json_date(item.get("date_modified")),
         fetched=fetched,
     )
 
@@ -259,46 +278,15 @@ def _absolute(base: str, link: str) -> str:
 
 
 def _dated(item: Mapping[str, Any]) -> datetime | None:
-    # Asked for a date that it does not have, feedparser answers with another one, and warns.
-    for name in ("published_parsed", "updated_parsed"):
-        moment = _moment(item[name]) if name in item else None
-        if moment is not None:
-            return moment
-    return None
+    # What feedparser makes of a date is not asked for: it takes what it does not understand for something else. Asked
+    # for a date that it does not have, it answers with another one, and warns.
+    told = (item[name] for name in ("published", "updated") if name in item)
+    return next(filter(None, (moment_of(text) for text in told if isinstance(text, str))), None)
 
 
-def _date(text: str) -> datetime | None:
-    """A date as feeds write it: nearly always RFC 822 or ISO 8601, else whatever feedparser understands."""
-    if not text or len(text) > _LONGEST_DATE:
-        return None
-    if _ISO.fullmatch(text):
-        return _iso(text)
-    if plain := _RFC822.fullmatch(text):
-        day, month, year, hour, minute, second, sign, hours, minutes = plain.groups()
-        # A day that does not exist is feedparser's to guess at.
-        with suppress(ValueError, OverflowError):
-            local = datetime(int(year), _MONTHS[month], int(day), int(hour), int(minute), int(second), tzinfo=UTC)
-            offset = timedelta(hours=int(hours), minutes=int(minutes)) if sign else timedelta(0)
-            return local + offset if sign == "-" else local - offset
-    # feedparser parses dates nowhere in public but within a document.
-    from feedparser.datetimes import _parse_date
-
-    return _moment(_parse_date(text))
-
-
-def _moment(parsed: object) -> datetime | None:
-    try:
-        return datetime.fromtimestamp(calendar.timegm(parsed), tz=UTC)  # type: ignore[arg-type]  # feedparser's own struct_time, or None
-    except (TypeError, ValueError, OverflowError, OSError):
-        return None
-
-
-def _iso(value: object) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(value)  # type: ignore[arg-type]  # any JSON value; what is no str raises TypeError
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except (TypeError, ValueError, OverflowError):
-        return None
+def _json_date(value: object) -> datetime | None:
+    # The standard wants RFC 3339; numbers are seconds since 1970, or milliseconds.
+    return moment_of(str(value) if isinstance(value, int | float | str) else "")
 
 
 def _shown(data: bytes) -> str:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from xml.parsers import expat
 from xml.sax.saxutils import escape
 
+from monitor.feeds.documents import BOM, WINDOWS, declared_encoding
 from monitor.feeds.elements import (
     CONTENTS,
     GUIDS,
@@ -38,8 +39,7 @@ _DEEPEST = 200
 _LONGEST_TEXT = 200_000
 _PIECE = 64 * 1024
 
-_PLAIN_ENCODINGS = re.compile(rb"(?:utf-?8|us-ascii|ascii|iso-8859-\d+|windows-125\d|latin-?1)", re.IGNORECASE)
-_DECLARED = re.compile(rb"\A<\?xml[^>]{0,200}?encoding\s*=\s*[\"']([^\"']{1,40})[\"']")
+_PLAIN_ENCODINGS = re.compile(r"(?:utf-?8|us-ascii|ascii|iso-8859-\d+|windows-125\d|latin-?1)")
 
 
 @dataclass(slots=True)
@@ -72,8 +72,8 @@ class _Enough(Exception):  # likewise
 
 def read_plain(body: bytes, max_entries: int) -> Raw | None:
     """The document, or None when it is not plain."""
-    declared = _DECLARED.match(body[:300].removeprefix(b"\xef\xbb\xbf").lstrip())
-    if declared and not _PLAIN_ENCODINGS.fullmatch(declared.group(1)):
+    declared = declared_encoding(body)
+    if declared and not _PLAIN_ENCODINGS.fullmatch(declared):
         return None
     try:
         # What is valid UTF-8 is UTF-8, whatever it says of itself.
@@ -82,7 +82,7 @@ def read_plain(body: bytes, max_entries: int) -> Raw | None:
         return None
     reader = _Reader(max_entries)
     try:
-        reader.read(body.removeprefix(b"\xef\xbb\xbf").strip())
+        reader.read(body.removeprefix(BOM).strip())
     except _Enough:
         return reader.document(cut=True)
     except (NotPlain, expat.ExpatError):
@@ -273,9 +273,9 @@ class _Reader:
             entry.link = text.replace("&amp;", "&")
             entry.depths["link"] = self._at
         elif tag in PUBLISHED:
-            entry.published = text
+            self._put(entry, "published", text)
         elif tag in UPDATED:
-            entry.updated = text
+            self._put(entry, "updated", text)
         elif tag == "source":
             return  # the name of the outlet that an aggregator took it from
         elif tag in CONTENTS or self._as_content:
@@ -297,16 +297,11 @@ class _Reader:
         return self._entry
 
 
-# Bytes 0x80 to 0x9f as Windows means them: feedparser mends these, so that both readers agree.
-_WINDOWS = {
-    code: bytes([code]).decode("cp1252") for code in range(0x80, 0xA0) if code not in {0x81, 0x8D, 0x8F, 0x90, 0x9D}
-}
-
-
 def _mended(text: str) -> str:
     """The text, once UTF-8 that was taken for Latin-1 and encoded again was decoded, and Windows' characters mapped."""
     if text.isascii():
         return text
     with suppress(UnicodeEncodeError, UnicodeDecodeError):
         text = text.encode("iso-8859-1").decode("utf-8")
-    return text.translate(_WINDOWS)
+    # feedparser mends these too, so that both readers agree.
+    return text.translate(WINDOWS)

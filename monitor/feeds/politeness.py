@@ -52,6 +52,10 @@ class Pace(StrEnum):
     MUTED = "muted"  # it said that it is gone for good
 
 
+# Waits of these are no longer than the interval that was asked for.
+_SHORT = frozenset({Pace.USUAL, Pace.BUSY})
+
+
 class RetryScope(StrEnum):
     """Who waits when a server sends Retry-After."""
 
@@ -284,8 +288,15 @@ class Spacing:
 
 
 def _runs_ahead(state: FeedState, feed: Feed, now: datetime) -> bool:
-    """Whether the clock was set back, or the interval shortened: the next check lies further off than any wait."""
-    if state.next_check_at is None or state.next_check_at - now <= LONGEST_RETRY_AFTER:
+    """Whether the next check was put so far off by a clock that was ahead, or by an interval that was longer.
+
+    A wait may be of days and still be meant: of a feed that publishes seldom, that fails, or that is muted. That the
+    clock was set back shows in the last check, which cannot lie ahead. Set back by less than a day, it only lengthens
+    a wait, and what a server asked for holds.
+    """
+    if state.next_check_at is None:
         return False
-    furthest = MUTED_FOR if state.muted_at is not None else timedelta(minutes=feed.every_minutes) * 2
-    return state.next_check_at - now > furthest
+    left = state.next_check_at - now
+    if state.pace in _SHORT:
+        return left > timedelta(minutes=feed.every_minutes) * 2
+    return state.last_check_at is not None and state.last_check_at > now and left > LONGEST_RETRY_AFTER

@@ -217,12 +217,10 @@ class Poller:
     async def _parse(self, feed: Feed, now: datetime, fetched: Fetched) -> Parsed | None:
         # Relative links are relative to where the document came from.
         at = feed if fetched.url == feed.url else feed.model_copy(update={"url": fetched.url})
-        most = self._settings.max_entries
-        if len(fetched.body) <= _SMALL:
-            parsed = parse_quickly(fetched.body, at, now, max_entries=most)
-        else:
-            # Up to a second for megabytes: off the event loop.
-            parsed = await asyncio.to_thread(parse_quickly, fetched.body, at, now, max_entries=most)
+        body, kind, most = fetched.body, fetched.content_type, self._settings.max_entries
+        quickly = partial(parse_quickly, body, at, now, max_entries=most, content_type=kind)
+        # Up to a second for megabytes: off the event loop.
+        parsed = quickly() if len(body) <= _SMALL else await asyncio.to_thread(quickly)
         if parsed is not None:
             return parsed
-        return await self._lenient.parse(fetched.body, fetched.content_type, at, now, most)
+        return await self._lenient.parse(body, kind, at, now, most)
