@@ -86,8 +86,8 @@ def test_a_chunk_ends_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_row_that_cannot_be_understood_keeps_its_place(tmp_path: Path) -> None:
-    (rows,) = cut(written(tmp_path / "a.csv", b"id,title\n1,one\n2,two,and more\n3\n4,f\xffur\n"), 10)
-    assert rows.texts == ["one", "", "", "f\ufffdur"]
+    (rows,) = cut(written(tmp_path / "a.csv", b"id,title\n1,one\n2,two,and more\n3\n4,four\n"), 10)
+    assert rows.texts == ["one", "", "", "four"]
     assert rows.frame["id"].to_list() == ["1", None, None, "4"]
     assert rows.broken == {
         1: ("3 fields, where the header names 2", "2,two,and more"),
@@ -104,6 +104,25 @@ def test_a_row_that_cannot_be_understood_keeps_its_place(tmp_path: Path) -> None
     assert rows.frame.to_dicts()[3] == {"title": None, "n": None, "d": '{"a": [1]}'}
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", "id,title\n1,plain\n2,“Café” shuts\n3,fine\n"),
+        ("a.jsonl", '{"id": 1, "title": "plain"}\n{"id": 2, "title": "“Café” shuts"}\n{"id": 3, "title": "fine"}\n'),
+    ],
+)
+def test_a_row_that_is_not_utf8_fails_and_says_how_to_convert_it(tmp_path: Path, name: str, content: str) -> None:
+    """A wrong letter would be a wrong name; the other rows are as they stand there."""
+    (rows,) = cut(written(tmp_path / name, content.encode("cp1252")), 10)
+    assert rows.texts == ["plain", "", "fine"]
+    assert rows.frame["id"].to_list() == ["1", None, "3"]
+    ((place, (reason, shown)),) = rows.broken.items()
+    assert (place, reason) == (1, "byte 0x93 is no UTF-8: convert it with iconv -f WINDOWS-1252 -t UTF-8")
+    assert "\ufffdCaf" in shown
+    (rows,) = cut(written(tmp_path / name, content), 10)
+    assert (rows.texts, rows.broken) == (["plain", "“Café” shuts", "fine"], {})
+
+
 def test_a_part_in_which_nothing_can_be_understood_is_no_reason_to_stop(tmp_path: Path) -> None:
     (rows,) = cut(written(tmp_path / "a.jsonl", "x\ny\n"), 10)
     assert rows.texts == ["", ""]
@@ -117,6 +136,7 @@ def test_a_part_in_which_nothing_can_be_understood_is_no_reason_to_stop(tmp_path
         ("a.csv", "", "", "begins with no names of columns"),
         ("a.csv", "id,name\n1,a\n", "", "lacks a column of text named title or headline or text; it has id, name"),
         ("a.csv", "id,title\n1,a\n", "body", "lacks text in the column 'body'"),
+        ("a.csv", b"id,\xfcber,title\n1,a,b\n", "", "in its header byte 0xFC is no UTF-8: convert it with iconv"),
         ("a.parquet", b"PAR1 but not really", "", "cannot be read"),
     ],
 )

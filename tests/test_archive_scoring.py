@@ -24,6 +24,7 @@ from monitor.archives.places import Place, files_of
 from monitor.archives.ray_cluster import Shape, shape_of
 from monitor.archives.run import Summary, Wanted, score_archive
 from monitor.archives.scoring import score_part
+from monitor.archives.slices import Archive
 from monitor.backtesting.backtest import backtest, read_history
 from monitor.chosen_model import scorer_of
 from monitor.cli import squall
@@ -197,6 +198,28 @@ def test_a_backtest_reads_what_was_scored(settings: Settings, tmp_path: Path) ->
     assert (told.stories, told.since, told.until) == (expected.stories, expected.since, expected.until)
     assert told.as_dict() == expected.as_dict()
     assert len(read_history(tmp_path / "a.csv")) == 120
+
+
+def test_one_damaged_line_costs_its_own_row_alone(settings: Settings, tmp_path: Path) -> None:
+    """Also where its part holds no other row, whose columns it could share."""
+    SCENE["headlines"](20).write_ndjson(tmp_path / "a.jsonl")
+    with (tmp_path / "a.jsonl").open("a") as file:
+        file.write('{"id": "20", "published": "2025-01-06T')
+    found = scored(settings, tmp_path / "out", tmp_path / "a.jsonl", part_rows=20)
+    assert (found.rows, found.failed, found.parts) == (21, 1, 2)
+    archive = Archive(str(tmp_path / "out"))
+    assert (archive.rows, archive.failed, archive.undated) == (21, 1, 0)
+    assert backtest(tmp_path / "out", settings, None).headlines == 20
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
+def test_a_single_file_that_is_not_utf8_is_refused_with_the_way_out(tmp_path: Path, name: str) -> None:
+    content = {"a.csv": "id,title\n1,“Café”\n", "a.jsonl": '{"id": 1, "title": "“Café”"}\n'}
+    (tmp_path / name).write_bytes(content[name].encode("cp1252"))
+    result = CliRunner().invoke(squall, ["score", str(tmp_path / name), "--quiet"])
+    assert isinstance(result.exception, InputUnusable)
+    assert str(tmp_path / name) in str(result.exception)
+    assert "byte 0x93 is no UTF-8: convert it with iconv -f WINDOWS-1252 -t UTF-8" in str(result.exception)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import polars as pl
@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 from models.score import Abstention, CompanyScore, Score
 from monitor.archives.backfill import Backfilled, By, backfill
 from monitor.archives.copies import Copies
-from monitor.archives.dated import dated, published_of
+from monitor.archives.dated import dated, instant_of, published_of
+from monitor.archives.history import played
 from monitor.archives.opinions import OPINIONS, opinion_frame, scored_of
 from monitor.archives.slices import Archive
 from monitor.cli import squall
@@ -380,6 +381,7 @@ def test_rows_that_cannot_be_taken_in_are_counted_by_reason(tmp_path: Path) -> N
     frame = news(40)
     published = frame["published"].to_list()
     published[:4] = ["", "yesterday", "1970-01-01T00:00:00Z", None]
+    published[7:10] = ["9999-12-31T23:30:00Z", "0001-01-01T00:00:00", "1767607200"]
     published[4] = (NOW + timedelta(days=3)).isoformat()
     title = ["\u200b" if place == 5 else text for place, text in enumerate(frame["title"])]
     sentiment = [None if place == 6 else text for place, text in enumerate(frame["sentiment"])]
@@ -387,7 +389,36 @@ def test_rows_that_cannot_be_taken_in_are_counted_by_reason(tmp_path: Path) -> N
     frame = pl.concat([frame, frame.tail(1)])
     with Store.open(":memory:", NOW) as store:
         found = backfill(kept(frame, tmp_path / "scored"), store, Settings(), NOW)
-    assert found == Backfilled(41, 33, {"failed": 1, "future": 1, "repeated": 1, "undated": 4, "untitled": 1}, 0)
+    assert found == Backfilled(41, 30, {"failed": 1, "future": 1, "repeated": 1, "undated": 7, "untitled": 1}, 0)
+
+
+def test_a_part_of_which_no_row_could_be_read_costs_no_other(tmp_path: Path) -> None:
+    """It has none of its file's columns; a file that was scored without them is refused all the same."""
+    kept(news(40), tmp_path / "scored")
+    lost = pl.concat([pl.DataFrame({"text": ["cut o", None]}), opinion_frame([None, None], [{}, {}])], how="horizontal")
+    lost.write_parquet(tmp_path / "scored" / "part-000003.parquet")
+    with Store.open(":memory:", NOW) as store:
+        found = backfill(Archive(str(tmp_path / "scored")), store, Settings(), NOW)
+    assert found == Backfilled(42, 40, {"failed": 2}, 0)
+    one, _ = played(Archive(str(tmp_path / "scored")))
+    assert len(one) == 40
+    foreign = pl.concat([pl.DataFrame({"text": ["x"]}), opinion_frame([opinion("x", 1)], [{}])], how="horizontal")
+    foreign.write_parquet(tmp_path / "scored" / "part-000004.parquet")
+    with pytest.raises(InputUnusable, match=r"part-000004.parquet lacks the column published, outlet, title"):
+        Archive(str(tmp_path / "scored"))
+
+
+@pytest.mark.parametrize("published", ["yesterday", "1767607200", 1767607200, 1767607200.5, None])
+def test_an_archive_without_any_time_says_so(tmp_path: Path, published: object) -> None:
+    frame = news(3).with_columns(published=pl.Series([published] * 3))
+    with pytest.raises(InputUnusable, match="none of 3 rows has a time that can be understood: published must be ISO"):
+        kept(frame, tmp_path / "scored")
+
+
+def test_an_archive_of_failures_says_so(tmp_path: Path) -> None:
+    opinion_frame([None], [{}]).with_columns(text=pl.lit("cut o")).write_parquet(tmp_path / "part-000000.parquet")
+    with pytest.raises(InputUnusable, match="none of 1 rows has a score"):
+        Archive(str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -398,13 +429,46 @@ def test_rows_that_cannot_be_taken_in_are_counted_by_reason(tmp_path: Path) -> N
         ("2026-01-05T10:00:00.25+02:00", datetime(2026, 1, 5, 8, 0, 0, 250_000, tzinfo=UTC)),
         ("2026-01-05T10:00", datetime(2026, 1, 5, 10, tzinfo=UTC)),
         (" 2026-01-05 ", datetime(2026, 1, 5, tzinfo=UTC)),
+        ("2026-01-05T10:00+01:00", datetime(2026, 1, 5, 9, tzinfo=UTC)),
+        ("2026-01-05T11:00Z", datetime(2026, 1, 5, 11, tzinfo=UTC)),
+        ("2026-01-05T13:00:00+0200", datetime(2026, 1, 5, 11, tzinfo=UTC)),
+        ("20260105T150000Z", datetime(2026, 1, 5, 15, tzinfo=UTC)),
+        ("2026-01-05T16:00:00,5Z", datetime(2026, 1, 5, 16, 0, 0, 500_000, tzinfo=UTC)),
         ("05/01/2026", None),
+        ("1767607200", None),
         ("1989-12-31T00:00:00Z", None),
+        ("0001-01-01T00:00+05:00", None),
+        ("2199-12-31T23:59:59Z", datetime(2199, 12, 31, 23, 59, 59, tzinfo=UTC)),
+        ("2200-01-01", None),
+        ("9999-12-31T23:30-05:00", None),
     ],
 )
 def test_times_as_archives_write_them(told: str, at: datetime | None) -> None:
+    """Beside another shape as alone, and as a CSV that is played has them."""
+    frame = pl.DataFrame({"published": ["2026-01-05T09:00:00Z", told, None]})
+    (_, found, none) = frame.select(published_of(frame.schema["published"])).to_series()
+    assert (found, none) == (at, None)
+    assert instant_of(told.strip()) == at
+
+
+@hypothesis_settings(deadline=None)
+@given(
+    st.datetimes(
+        datetime(1985, 1, 1),  # noqa: DTZ001 - hypothesis adds the zone
+        datetime(2205, 1, 1),  # noqa: DTZ001 - hypothesis adds the zone
+        timezones=st.one_of(
+            st.none(), st.integers(-14 * 60, 14 * 60).map(lambda some: timezone(timedelta(minutes=some)))
+        ),
+    ),
+    st.sampled_from(["hours", "minutes", "seconds", "milliseconds", "microseconds"]),
+    st.sampled_from("T "),
+    st.booleans(),
+)
+def test_many_times_at_once_are_read_as_one_by_one(at: datetime, exact: str, between: str, dense: bool) -> None:
+    told = at.isoformat(between, exact)
+    told = told.replace(":", "") if dense else told
     frame = pl.DataFrame({"published": [told]})
-    assert frame.select(published_of(frame.schema["published"])).item() == at
+    assert frame.select(published_of(pl.String())).item() == instant_of(told)
 
 
 def test_times_that_are_times_already() -> None:

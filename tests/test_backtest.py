@@ -11,10 +11,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from alerts.rules import Rules
 from models.themes import default_themes
-from monitor.backtesting.backtest import FiredAlert, Report, backtest, read_history
+from monitor.backtesting.backtest import FiredAlert, History, Report, backtest, read_history
+from monitor.cli import squall
 from monitor.demo.storyline import PUBLISHERS, Storyline, storyline
 from monitor.errors import InputUnusable
 from monitor.news.companies import gazetteer
@@ -142,8 +144,12 @@ GOOD = "2026-03-01T10:00:00Z,Wire,A headline\n"
         (f"published,outlet,title\n{GOOD}{GOOD}yesterday,Wire,B\n", "line 4: 'yesterday' is no ISO 8601 time"),
         (f"published,outlet,title\n{GOOD},Wire,B\n", "line 3: '' is no ISO 8601 time"),
         ("published,outlet,title\n0001-01-01T00:00:00+05:00,Wire,B\n", "line 2: "),
+        ("published,outlet,title\n1672570800,Wire,B\n", "line 2: '1672570800' is no ISO 8601 time"),
+        (f"published,outlet,title\n{GOOD}9999-12-31T23:30:00Z,Wire,B\n", "line 3: '9999-12-31T23:30:00Z' is no"),
+        (f"published,outlet,title\n{GOOD}0001-01-01T00:00:00,Wire,B\n", "time of the years 1990 to 2199"),
         ("published,outlet,title\na,b,c,d\n", "cannot be read as CSV"),
         (b"published,outlet,title\n2026-03-01,\xff,x\n", "cannot be read as CSV"),
+        (b"published,outlet,title\n2026-03-01,W,\x93x\x94\n", "byte 0x93 is no UTF-8: convert it with iconv -f WIN"),
     ],
 )
 def test_a_broken_history_says_what_is_wrong(tmp_path: Path, content: str | bytes | None, words: str) -> None:
@@ -178,11 +184,37 @@ def test_a_gap_of_decades_is_passed_over(tmp_path: Path) -> None:
     assert len(hours) < 1_000
 
 
+def test_no_headline_is_scored_by_what_stands_at_its_address_later(tmp_path: Path) -> None:
+    """A live blog bears one link under many titles; each is judged by its own words."""
+    first, second = "Bank profits rise sharply", "Bank collapses after depositors flee"
+    path = tmp_path / "history.csv"
+    path.write_text(
+        "published,outlet,title,link\n"
+        f"2023-01-01T10:00:00Z,reuters,{first},https://live.example.com/a\n"
+        f"2023-01-02T10:00:00Z,reuters,{second},https://live.example.com/a\n"
+    )
+    told = {one.title: scored.score.sentiment.value for one, scored in History(path, settings()).told()}
+    assert told == {first: "positive", second: "negative"}
+
+
+def test_rules_of_one_name_are_compared_under_their_paths(tmp_path: Path) -> None:
+    path = tmp_path / "history.csv"
+    path.write_text(f"published,outlet,title\n{GOOD}")
+    files = [tmp_path / name for name in ("a/strict.toml", "b/strict.toml", "b/loose.toml", "b/your settings.toml")]
+    words = ["backtest", str(path), "--json", "--quiet"]
+    for number, file in enumerate(files):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(f"[rules]\nlearning_days = {number + 3}\n")
+        words += ["--compare", str(file)]
+    found = json.loads(CliRunner().invoke(squall, words, catch_exceptions=False).stdout)
+    assert list(found["compared"]) == [str(files[0]), str(files[1]), "loose", str(files[3])]
+
+
 def test_the_command_prints_the_same(tmp_path: Path) -> None:
     path = tmp_path / "history.csv"
     path.write_text(f"published,outlet,title\n{GOOD}2026-03-01T11:00:00Z,Wire,Oil exporters meet in Vienna\n")
 
-    def squall(*words: str) -> subprocess.CompletedProcess[str]:
+    def typed(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "monitor", "backtest", path, *words],
             cwd=tmp_path,
@@ -192,9 +224,9 @@ def test_the_command_prints_the_same(tmp_path: Path) -> None:
             check=True,
         )
 
-    found = json.loads(squall("--json", "--quiet").stdout)
+    found = json.loads(typed("--json", "--quiet").stdout)
     assert (found["headlines"], found["alerts"]) == (2, [])
-    words = squall("--warmup-until", "2026-03-01")
+    words = typed("--warmup-until", "2026-03-01")
     assert "2 headlines, 2 stories" in words.stdout
     assert words.stderr.count("playing") == 1
 

@@ -97,6 +97,100 @@ def test_titles_name_companies(title: str, tickers: tuple[str, ...]) -> None:
     assert MATCHER.match(title) == tickers
 
 
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Acme fined $1.3M over oil spill",
+        "Streaming firm adds 9.3M subscribers",
+        "Startup raises £3M",
+        "Startup raises €3M to expand",
+        "Startup raises ₹3M",
+        "Startup raises $ 3M",
+        "Startup raises EUR 3M",
+        "Startup raises Rs 3M",
+        "Startup raises 3M in seed round",
+        "Bank fined US$3M",
+        "Economy adds 2,3M jobs",
+        "Robots may take 2-3M jobs",
+        "Output falls from 4M to 3M",
+        "3M to 4M cars to be recalled",
+        "Hackers steal data of 3M customers",
+        "3M users hit by breach",
+        "3M jobs at risk",
+        "Leak exposes 3M patient records",
+        "3M US households lose power",
+        "Saudis to pump 3M more barrels",
+        "Output at 3M b/d",
+        "Strike hits 3M+ people",
+        "Nearly 3M without power",
+        "Fund sells 3M shares",
+        "Broker prices offering of 3M shares",
+        "Insurer to cover 3M workers",
+        "Fraudsters made 3M payments",
+        "A 3M-barrel cut",
+        "3M Libor rises",
+        "UK unemployment rate (3M) falls",
+        "UK index of services (3M/3M) rises",
+    ],
+)
+def test_three_million_is_no_company(title: str) -> None:
+    assert MATCHER.match(title) == ()
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "3M to pay $6 billion",
+        "3M shares fall",
+        "Why 3M shares are falling",
+        "Dow slips as 3M shares slump",
+        "Shares of 3M",
+        "3M's CEO",
+        "3M’s customers turn away",
+        "EPA fines 3M over chemicals",
+        "Fund buys 3M",
+        "3M in talks to settle",
+        "3M posts a loss",
+        "3M records a charge",
+        "3M cuts 2,500 jobs",
+        "3M job cuts deepen",
+        "3M workers strike",
+        "3M cases go to trial",
+        "Judge: 3M earplugs were defective",
+        "Another 3M plant closes",
+        "3M (NYSE: MMM) beats",
+        "3M-backed start-up folds",
+    ],
+)
+def test_the_company_3m_is_found_where_no_amount_is_meant(title: str) -> None:
+    assert MATCHER.match(title) == ("MMM",)
+
+
+@pytest.mark.parametrize(
+    ("title", "tickers"),
+    [
+        ("Fed raises rates by 25 BP as most economists had expected", ()),
+        ("Trader sees a 50-BP hike", ()),
+        ("A 500 HP engine is unveiled", ()),
+        ("Officials say the F5 tornado destroyed hundreds of homes", ()),
+        ("BP to cut jobs", ("BP",)),
+        ("By 2030 BP to halve output", ("BP",)),
+        ("Q1 BP profit doubles", ("BP",)),
+        ("Two of 4 BP refineries shut", ("BP",)),
+        ("HP to cut jobs", ("HPQ",)),
+        ("F5 shares fall", ("FFIV",)),
+    ],
+)
+def test_a_unit_is_no_company(title: str, tickers: tuple[str, ...]) -> None:
+    assert MATCHER.match(title) == tickers
+
+
+def test_the_rest_of_a_number_is_no_name_of_ones_own_company_either() -> None:
+    matcher = CompanyMatcher(with_own([OwnCompany(ticker="SEVEN", name="7 Oaks", names=("7 Oaks",))]))
+    assert matcher.match("Lender 7 Oaks fined £7 million") == ("SEVEN",)
+    assert matcher.match("The estate has 3.7 Oaks an acre, 1,7 Oaks were felled, £7 Oaks tax") == ()
+
+
 def test_mentions_are_the_very_words_of_the_title() -> None:
     title = "UBS’s rival Credit Suisse falls, $JPM and Goldman (NYSE: GS) rise"
     assert MATCHER.mentions(title) == (

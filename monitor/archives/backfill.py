@@ -23,7 +23,7 @@ from monitor.archives.copies import Copies
 from monitor.archives.dated import dated
 from monitor.archives.slices import ROWS, Archive, Slice
 from monitor.news.companies import CompanyMatcher
-from monitor.news.identity import link_name, title_name
+from monitor.news.names import link_name, title_name
 from monitor.news.own_companies import with_own
 from monitor.news.stories import WINDOW, Stories
 from monitor.settings import Settings
@@ -94,8 +94,8 @@ def backfill(
     database = store.database
     done, resumed, kept = stretches_done(database, archive.name)
     left = archive.slices(rows, done)
-    progress(archive.undated + resumed)
-    left_out = Counter({"undated": archive.undated})
+    progress(archive.failed + archive.undated + resumed)
+    left_out = Counter({"failed": archive.failed, "undated": archive.undated})
     if left:
         teller = _teller(by, settings, store, left[0].since)
         for part in left:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import polars as pl
@@ -27,11 +27,13 @@ from monitor.news.headlines import (
     canonical_link,
     clean,
 )
-from monitor.news.identity import name_of
+from monitor.news.names import name_of
 from monitor.news.outlets import feed_of
 from monitor.series import MARKET, Kind, sector_of
 from monitor.storage.rows import HEADLINES, SCORES, Schema
 
+# What is dated later is a slip; and of the year 9999 no hour could be said to follow.
+LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 _INSTANT = pl.Datetime("us", "UTC")
 # What `clean` leaves as it is: printable ASCII on one line, without markup, entities or double blanks.
 _CLEAN = r"^[!-%'-;=-~]+(?: [!-%'-;=-~]+)*$"
@@ -55,7 +57,7 @@ class Dated:
 
 
 def published_of(kind: pl.DataType) -> pl.Expr:
-    """Column `published` as instants, UTC where it names no zone; null where it is no time, or one before 1990."""
+    """Column `published` as instants, UTC where it names no zone; null where it is none from `OLDEST` to `LATEST`."""
     column = pl.col("published")
     match kind:
         case pl.Datetime():
@@ -64,11 +66,21 @@ def published_of(kind: pl.DataType) -> pl.Expr:
             at = column.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
         case _:
             at = _read(column.cast(pl.String).str.strip_chars())
-    return pl.when(at >= OLDEST).then(at)
+    return pl.when(at.is_between(OLDEST, LATEST, closed="left")).then(at)
+
+
+def instant_of(text: str) -> datetime | None:
+    """ISO 8601 in any shape, UTC where it names no zone; None where it is no time from `OLDEST` to `LATEST`."""
+    try:
+        told = datetime.fromisoformat(text)
+        at = told.replace(tzinfo=UTC) if told.tzinfo is None else told.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return at if OLDEST <= at < LATEST else None
 
 
 def _read(text: pl.Expr) -> pl.Expr:
-    """ISO 8601 in the shapes that archives have; with a zone, without one, a day alone."""
+    """ISO 8601: many at once in the shapes that most archives have, and what is none of these one by one."""
     even = text.str.replace(" ", "T", literal=True).str.replace("Z$", "+00:00")
     zoned = even.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%:z", time_unit="us", strict=False).dt.convert_time_zone("UTC")
     naive = [
@@ -76,7 +88,13 @@ def _read(text: pl.Expr) -> pl.Expr:
         for shape in ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M")
     ]
     day = even.str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
-    return pl.coalesce(zoned, *naive, day)
+    many = pl.coalesce(zoned, *naive, day)
+    return pl.coalesce(many, pl.when(many.is_null()).then(text).map_batches(_one_by_one, return_dtype=_INSTANT))
+
+
+def _one_by_one(texts: pl.Series) -> pl.Series:
+    each = texts.drop_nulls().unique()
+    return texts.replace_strict(each, [instant_of(text) for text in each], default=None, return_dtype=_INSTANT)
 
 
 def dated(rows: pl.DataFrame, now: datetime) -> Dated:

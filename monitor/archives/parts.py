@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from monitor.archives.places import File, Place
 from monitor.errors import InputUnusable
+from monitor.news.utf8 import not_utf8
 
 ROWS = 20_000
 # Looked through at a time.
@@ -123,7 +124,9 @@ def _header(file: File, opened: Any) -> tuple[int, tuple[str, ...]]:
     quoted = np.cumsum(np.frombuffer(head, dtype=np.uint8) == _QUOTE) % 2
     ends = np.flatnonzero((np.frombuffer(head, dtype=np.uint8) == _NEWLINE) & (quoted == 0))
     size = int(ends[0]) + 1 if len(ends) else len(head)
-    names = next(csv.reader(head[:size].decode("utf-8", "replace").splitlines(keepends=True)), [])
+    if reason := not_utf8(head[:size]):
+        raise InputUnusable(f"{file.path} cannot be read as CSV: in its header {reason}")
+    names = next(csv.reader(head[:size].decode("utf-8").splitlines(keepends=True)), [])
     if not any(names) or (not len(ends) and size == _LONGEST_HEADER):
         raise InputUnusable(f"{file.path} cannot be read as CSV: it begins with no names of columns")
     return begin + size, _distinct(names)

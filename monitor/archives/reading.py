@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from monitor.archives.parts import Part
 from monitor.archives.places import Place
 from monitor.errors import InputUnusable
+from monitor.news.utf8 import not_utf8
 
 _TITLES = ("title", "headline", "text")
 
@@ -117,11 +118,13 @@ def _csv_by_row(part: Part, body: bytes) -> _Read:
     width = len(part.columns)
     kept: list[list[str | None]] = []
     broken: dict[int, tuple[str, str]] = {}
-    for row in csv.reader(io.StringIO(body.decode("utf-8", "replace"), newline="")):
+    for row in csv.reader(io.StringIO(body.decode("utf-8", "surrogateescape"), newline="")):
         if not row:
             continue
-        if len(row) != width:
-            broken[len(kept)] = (f"{len(row)} fields, where the header names {width}", ",".join(row))
+        own = ",".join(row).encode("utf-8", "surrogateescape")
+        reason = "" if len(row) == width else f"{len(row)} fields, where the header names {width}"
+        if reason := reason or not_utf8(own):
+            broken[len(kept)] = (reason, own.decode("utf-8", "replace"))
             kept.append([None] * width)
         else:
             kept.append([value or None for value in row])
@@ -137,27 +140,31 @@ def _jsonl(part: Part) -> _Read:
     kept: list[dict[str, str | None]] = []
     broken: dict[int, tuple[str, str]] = {}
     columns: dict[str, None] = {}
-    for line in _body(part).decode("utf-8", "replace").split("\n"):
-        if not line.strip("\r"):
+    for line in _body(part).split(b"\n"):
+        if not line.strip(b"\r"):
             continue
-        try:
-            told = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            told, reason = None, f"no JSON: {error}"
-        else:
-            reason = "" if isinstance(told, dict) else "no JSON object"
+        told, reason = _object(line)
         if reason:
-            broken[len(kept)] = (reason, line)
-            kept.append({})
-        else:
-            kept.append({name: _text(value) for name, value in told.items()})
-            columns.update(dict.fromkeys(told))
+            broken[len(kept)] = (reason, line.decode("utf-8", "replace"))
+        kept.append({name: _text(value) for name, value in told.items()})
+        columns.update(dict.fromkeys(told))
     if len(kept) != part.rows:
         raise InputUnusable(f"{part.source} has changed since it was looked through: begin again")
     frame = pl.DataFrame(
         {name: [row.get(name) for row in kept] for name in columns}, schema=dict.fromkeys(columns, pl.String)
     )
     return (frame if columns else pl.DataFrame({"text": [None] * len(kept)}, schema={"text": pl.String})), broken
+
+
+def _object(line: bytes) -> tuple[dict[str, Any], str]:
+    """What stands in a line; or nothing, and why."""
+    if reason := not_utf8(line):
+        return {}, reason
+    try:
+        told = json.loads(line.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        return {}, f"no JSON: {error}"
+    return (told, "") if isinstance(told, dict) else ({}, "no JSON object")
 
 
 def _text(value: Any) -> str | None:

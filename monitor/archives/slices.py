@@ -59,11 +59,12 @@ class Archive:
 
     Attributes:
         rows: in all its files.
-        undated: of them, without a time that can be understood.
+        failed: of them, without a score and without a time.
+        undated: of them, scored, and without a time that can be understood.
         name: changes when its files do.
 
     Raises:
-        InputUnusable: when it holds no scored Parquet, is not finished, or lacks columns.
+        InputUnusable: when it holds no scored Parquet, is not finished, lacks columns, or no row has a time.
     """
 
     def __init__(self, folder: str) -> None:
@@ -75,14 +76,17 @@ class Archive:
         if not files:
             raise InputUnusable(f"{folder} holds no Parquet: score headlines into it with `squall score PATH --out`")
         self.name = manifest.fingerprint([[file.path.rpartition("/")[2], file.size] for file in files])
-        self.rows = self.undated = 0
+        self.rows = self.failed = self.undated = 0
         self._hours: Counter[datetime] = Counter()
         self._groups: list[_Group] = []
         for file in files:
             try:
                 self._look_through(file.path)
-            except (OSError, pa.ArrowException) as error:
+            except (OSError, pa.ArrowException, pl.exceptions.PolarsError) as error:
                 raise InputUnusable(f"{file.path} cannot be read: {error}") from error
+        if not self._hours:
+            lack = "time that can be understood: published must be ISO 8601" if self.undated else "score"
+            raise InputUnusable(f"{folder}: none of {self.rows} rows has a {lack}")
 
     @property
     def since(self) -> datetime:
@@ -131,15 +135,24 @@ class Archive:
 
     def _look_through(self, path: str) -> None:
         with Place(path).opened() as opened, pq.ParquetFile(opened) as file:
-            if lacking := [name for name in _NEEDED if name not in file.schema_arrow.names]:
-                raise InputUnusable(
-                    f"{path} lacks the column {', '.join(lacking)}: score files with published, outlet and title"
-                )
+            names = file.schema_arrow.names
+            lacking = [name for name in _NEEDED if name not in names]
+            there = [name for name in ("published", "sentiment") if name in names]
             for number in range(file.metadata.num_row_groups):
-                frame = pl.DataFrame(pl.from_arrow(file.read_row_group(number, columns=["published"])))
+                frame = pl.DataFrame(pl.from_arrow(file.read_row_group(number, columns=there)))
+                self.rows += frame.height
+                # A part of which no row can be read has none of its file's columns: that is no reason to refuse it.
+                if lacking and "sentiment" in names and frame["sentiment"].is_null().all():
+                    self.failed += frame.height
+                    continue
+                if lacking:
+                    raise InputUnusable(
+                        f"{path} lacks the column {', '.join(lacking)}: score files with published, outlet and title"
+                    )
                 at = frame.select(published_of(frame.schema["published"]).alias("at"))["at"]
-                self.rows += len(at)
-                self.undated += at.null_count()
+                lost = frame["sentiment"].filter(at.is_null())
+                self.failed += lost.null_count()
+                self.undated += len(lost) - lost.null_count()
                 at = at.drop_nulls()
                 if len(at):
                     self._groups.append(_Group(path, number, *_span(at)))

@@ -11,6 +11,7 @@ import math
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -210,7 +211,8 @@ def _prescored(entries: Sequence[Entry], settings: Settings, progress: Progress)
         one = headline(entry, entry.fetched, first_fetch=False, companies=matcher)
         titles.setdefault(one.title, one)
     scoring = _scoring(settings)
-    unique = list(titles.values())
+    # Two titles at one address bear one id: each is asked about under its place, lest the later answer for both.
+    unique = [replace(one, id=place) for place, one in enumerate(titles.values())]
     by_title: dict[str, Scored] = {}
     for start in range(0, len(unique), _PORTION):
         portion = unique[start : start + _PORTION]

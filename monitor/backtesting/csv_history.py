@@ -8,14 +8,16 @@ never  guesses a date: a row without one is an error that names its line
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
 
+from monitor.archives.dated import LATEST, instant_of
 from monitor.errors import InputUnusable
 from monitor.feeds.feed import Entry
+from monitor.feeds.habits import OLDEST
 from monitor.news.outlets import feed_of
+from monitor.news.utf8 import unread
 from monitor.storage.retention import read_archive
 
 
@@ -30,7 +32,8 @@ def read_history(path: Path) -> list[Entry]:
     except FileNotFoundError as error:
         raise InputUnusable(f"there is no file {path}" if not path.exists() else str(error)) from None
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise InputUnusable(f"{path} cannot be read as CSV, or as an archive of the store: {error}") from error
+        reason = unread(path, error)
+        raise InputUnusable(f"{path} cannot be read as CSV, or as an archive of the store: {reason}") from error
     missing = [name for name in ("published", "outlet", "title") if name not in frame.columns]
     if missing:
         raise InputUnusable(f"{path} lacks the column {', '.join(missing)}; it has {', '.join(frame.columns)}")
@@ -54,10 +57,11 @@ def _archived(path: Path) -> pl.DataFrame:
 
 
 def _entry(row: Mapping[str, str], path: Path) -> Entry:
-    try:
-        published = datetime.fromisoformat(row["published"])
-        published = published.replace(tzinfo=UTC) if published.tzinfo is None else published.astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise InputUnusable(f"{path}, line {row['line']}: {row['published']!r} is no ISO 8601 time") from error
+    published = instant_of(row["published"].strip())
+    if published is None:
+        raise InputUnusable(
+            f"{path}, line {row['line']}: {row['published']!r} is no ISO 8601 time of the years {OLDEST.year} to "
+            f"{LATEST.year - 1}"
+        )
     feed = feed_of(row["outlet"], row["link"])
     return Entry(feed.id, feed.publisher, "en", "", row["link"], row["title"], row["summary"], published, published)

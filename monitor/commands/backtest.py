@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,9 @@ from monitor.errors import InputUnusable
 if TYPE_CHECKING:
     from alerts.rules import Rules
     from monitor.backtesting.backtest import Report, Trial
+
+
+_MINE = "your settings"
 
 
 @click.command()
@@ -64,7 +68,7 @@ def backtest(
     from monitor.backtesting.page import page
 
     settings = settings_of(ctx)
-    rules = {"your settings": settings.rules} | {path.stem: _rules(path, settings.rules) for path in compare}
+    rules = {_MINE: settings.rules} | {name: _rules(path, settings.rules) for name, path in _named(compare).items()}
     until = warmup_until.replace(tzinfo=UTC) if warmup_until else None
     with Progress(console=Console(stderr=True), disable=quiet) as progress:
         bars: dict[str, TaskID] = {}
@@ -83,6 +87,12 @@ def backtest(
         click.echo(json.dumps(_plain(reports, trials), indent=2))
         return
     _print(reports, trials)
+
+
+def _named(paths: Sequence[Path]) -> dict[str, Path]:
+    """Each file by its name without folder and ending, or as it was given where another report has that name."""
+    names = Counter([_MINE, *(path.stem for path in dict.fromkeys(paths))])
+    return {path.stem if names[path.stem] == 1 else str(path): path for path in paths}
 
 
 def _rules(path: Path, mine: Rules) -> Rules:

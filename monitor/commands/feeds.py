@@ -120,25 +120,21 @@ def parse(file: Path, as_json: bool) -> None:
     from monitor.feeds.feed import Feed
     from monitor.feeds.parsing import parse as parsed
     from monitor.news.headlines import headline
-    from monitor.news.identity import shared_guids
+    from monitor.news.names import named
 
     now = datetime.now(UTC)
     feed = Feed(id="file", url="https://file.invalid/", name=file.name[:200] or "file", publisher="file")
     found = parsed(_bytes(file), "", feed, now)
-    shared = shared_guids(found.entries)
-    made = [
-        headline(entry, now, first_fetch=False, companies=_NoCompanies(), shared_guid=entry.guid in shared)
-        for entry in found.entries
-    ]
+    made = [(entry, headline(entry, now, first_fetch=False, companies=_NoCompanies())) for entry in found.entries]
     entries = [
         {
             "id": f"{one.id:016x}",
-            "title": one.title,
-            "link": one.link,
-            "published": one.published.isoformat() if one.published else None,
-            "summary": one.summary,
+            "title": one.headline.title,
+            "link": one.headline.link,
+            "published": one.headline.published.isoformat() if one.headline.published else None,
+            "summary": one.headline.summary,
         }
-        for one in made
+        for one in named(made)
     ]
     click.echo(json.dumps({"entries": entries, "problems": list(found.problems)}, indent=2, ensure_ascii=False))
 

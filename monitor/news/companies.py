@@ -18,6 +18,7 @@ from importlib.resources import files
 
 import ahocorasick
 
+from monitor.news.amounts import inside_a_number
 from monitor.news.company_context import Found, marked, meant
 
 
@@ -135,7 +136,8 @@ class CompanyMatcher:
         spans: list[Found] = []
         for last, (name, ticker, sure) in self._automaton.iter(text):
             start, end = last - len(name) + 1, last + 1
-            if (start == 0 or not _joins(text[start - 1])) and (end == len(text) or not _joins(text[end])):
+            begins = start == 0 or not (_joins(text[start - 1]) or inside_a_number(text, start))
+            if begins and (end == len(text) or not _joins(text[end])):
                 spans.append(Found(start, end, ticker, name, sure))
         spans.sort(key=lambda mention: (mention.start, -mention.end))
         kept: list[Found] = []

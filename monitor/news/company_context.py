@@ -11,6 +11,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from monitor.news.amounts import is_amount
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -87,6 +89,7 @@ _NOT_MEANT: dict[str, tuple[re.Pattern[str] | None, re.Pattern[str] | None]] = {
         re.compile(r"\b(?:Niger|Mississippi|Mekong|Nile|Pearl River) $"),
         re.compile(r" (?:variant|wave|strain)", re.I),
     ),
+    "F5": (None, re.compile(r"(?:-rated)? (?:tornado|twister|storm|key)", re.I)),
     "Fox": (re.compile(r"\b(?:Megan|Michael J\.|Vicente|Liam|Jamie) $"), None),
     "Adani": (re.compile(r"\b(?:Gautam|Vinod|Karan) $"), None),
     "Bank of China": (re.compile(r"\b(?:People's|Export-Import|Commercial|Construction|Agricultural) $"), None),
@@ -187,6 +190,8 @@ def meant(text: str, mentions: Sequence[Found]) -> list[Found]:
 
 
 def _means_another(text: str, mention: Found) -> bool:
+    if is_amount(text, mention.start, mention.end):
+        return True
     before, after = _NOT_MEANT.get(mention.name, (None, None))
     return bool(
         (before is not None and before.search(text[max(0, mention.start - 20) : mention.start]))

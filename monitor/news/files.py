@@ -17,6 +17,7 @@ import polars as pl
 
 from models.score import Score
 from monitor.errors import InputUnusable
+from monitor.news.utf8 import unread
 
 FORMATS = ("csv", "jsonl", "parquet")
 _TITLE_COLUMNS = ("title", "headline", "text")
@@ -37,7 +38,7 @@ def read_headlines(source: Path, column: str = "") -> tuple[pl.DataFrame, str]:
     except FileNotFoundError:
         raise InputUnusable(f"there is no file {source}") from None
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise InputUnusable(f"{source} cannot be read: {error}") from error
+        raise InputUnusable(f"{source} cannot be read: {unread(source, error)}") from error
     name = column or next((one for one in _TITLE_COLUMNS if one in frame.columns), "")
     if name not in frame.columns:
         wanted = f"the column {column!r}" if column else f"a column named {' or '.join(_TITLE_COLUMNS)}"

@@ -43,8 +43,9 @@ class Headline:
     """One headline as Squall keeps it.
 
     Attributes:
-        id: 64-bit identity: hash of the feed's own guid, else of the canonical link, else of title and day. What is the
-            same headline under another identity, `monitor.news.identity` recognises.
+        id: 64-bit identity: hash of the feed's own guid, else of the canonical link, else of title and day; of guid or
+            link and title where several headlines bear it. What is the same headline under another identity, and what
+            bears another's guid or link, `monitor.news.identity` tells.
         title: one clean line, never markup, at most `LONGEST_TITLE` characters; may be empty.
         summary: likewise, at most `LONGEST_SUMMARY` characters.
         link: canonical http(s) address without tracking parameters; "" when there is none.
@@ -89,22 +90,19 @@ class NamesCompanies(Protocol):
         ...
 
 
-def headline(
-    entry: Entry, now: datetime, *, first_fetch: bool, companies: NamesCompanies, shared_guid: bool = False
-) -> Headline:
+def headline(entry: Entry, now: datetime, *, first_fetch: bool, companies: NamesCompanies) -> Headline:
     """The headline of an entry; its story is its own id until `Stories` assigns one.
 
     Args:
         now: aware UTC; what is dated past it is judged `Standing.FUTURE`.
         first_fetch: whether the entry came with the backlog of its feed.
-        shared_guid: whether other entries of the same answer bear its guid, so that it identifies none of them.
     """
     title = clean(entry.title, LONGEST_TITLE)
     link = canonical_link(entry.link)
     published = entry.published if entry.published is not None and entry.published >= OLDEST else None
     standing = _standing(published, entry.fetched, now, first_fetch=first_fetch)
     dated = published is not None and standing is not Standing.FUTURE
-    identity = _identity(entry, link, title, published, shared_guid=shared_guid)
+    identity = _identity(entry, link, title, published)
     return Headline(
         id=identity,
         feed=entry.feed,
@@ -133,12 +131,10 @@ def _standing(published: datetime | None, fetched: datetime, now: datetime, *, f
     return Standing.FIRST_FETCH if first_fetch else Standing.FRESH
 
 
-def _identity(entry: Entry, link: str, title: str, published: datetime | None, *, shared_guid: bool) -> int:
+def _identity(entry: Entry, link: str, title: str, published: datetime | None) -> int:
     """64 bits of the most lasting name that the entry has; names of different kinds cannot collide."""
     parts: tuple[str, ...]
-    if entry.guid and shared_guid:
-        parts = ("guid", entry.feed, entry.guid, link, title)
-    elif entry.guid:
+    if entry.guid:
         parts = ("guid", entry.feed, entry.guid)
     elif link:
         # A site that moves from http to https publishes nothing new.

@@ -15,7 +15,8 @@ from typing import Protocol
 
 from monitor.feeds.feed import Check, Guids
 from monitor.news.headlines import Headline, NamesCompanies, Standing, headline
-from monitor.news.identity import Known, Named, Revision, named, recognise, shared_guids
+from monitor.news.identity import Known, Revision, recognise
+from monitor.news.names import Named, named
 
 
 class RemembersHeadlines(Protocol):
@@ -60,12 +61,10 @@ def intake(checks: Sequence[Check], memory: RemembersHeadlines, companies: Names
     if not answers:
         return Intake((), (), (), tuple(checks))
     everything = [one for answer in answers.values() for one in answer]
-    stored = memory.known([one.headline.id for one in everything])
+    stored = memory.known([id_ for one in everything for id_ in (one.headline.id, one.exact)])
     known = memory.named({name for one in everything for name in one.names})
     found = recognise(answers, stored, known, before)
-    # A feed that has just renamed everything: what cannot be matched is as likely an old headline as a new one.
-    suspect = {feed for feed, guids in found.guids.items() if guids is Guids.CHURNING and before[feed] is not guids}
-    new = sorted((_quarantined(one, suspect) for one in found.new), key=lambda one: (one.effective, one.id))
+    new = sorted((_quarantined(one, found.renamed) for one in found.new), key=lambda one: (one.effective, one.id))
     return Intake(
         tuple(new),
         tuple(found.names),
@@ -75,21 +74,10 @@ def intake(checks: Sequence[Check], memory: RemembersHeadlines, companies: Names
 
 
 def _named(check: Check, companies: NamesCompanies, now: datetime) -> list[Named]:
-    shared = shared_guids(check.entries)
-    made = [
-        (
-            entry,
-            headline(
-                entry,
-                now,
-                first_fetch=check.first_fetch,
-                companies=companies,
-                shared_guid=entry.guid in shared,
-            ),
-        )
-        for entry in check.entries
-    ]
-    return named([(entry, one) for entry, one in made if one.title], shared)
+    made = (
+        (entry, headline(entry, now, first_fetch=check.first_fetch, companies=companies)) for entry in check.entries
+    )
+    return named([(entry, one) for entry, one in made if one.title])
 
 
 def _quarantined(one: Headline, suspect: Collection[str]) -> Headline:
