@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,6 +57,25 @@ class AdapterSettings:
     abstain_below: float = 0.45
     headline_share: float = 0.0
 
+    def __post_init__(self) -> None:
+        """Refuse what no score can be made with.
+
+        Raises:
+            ValueError: naming the first value that is absurd.
+        """
+        for name in ("encoder", "encoder_name", "encoder_sha256"):
+            if not isinstance(getattr(self, name), str):
+                raise ValueError(f"{name} must be text")
+        # Not isinstance: true is an int to Python.
+        if type(self.longest) is not int or self.longest < 1:
+            raise ValueError(f"longest must be a whole number above 0, not {self.longest!r}")
+        for name in ("sentiment_temperature", "topic_temperature", "company_temperature"):
+            if not 0 < _number(getattr(self, name)) < math.inf:
+                raise ValueError(f"{name} must be a number above 0, not {getattr(self, name)!r}")
+        for name in ("topic_threshold", "abstain_below", "headline_share"):
+            if not 0 <= _number(getattr(self, name)) <= 1:
+                raise ValueError(f"{name} must be a number from 0 to 1, not {getattr(self, name)!r}")
+
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
@@ -78,6 +98,9 @@ def find_adapter(folder: Path | None = None, encoder: str = "") -> Adapter:
         AdapterDamaged: when its settings cannot be understood.
     """
     folder = folder or SHIPPED
+    if folder.name in ("", ".."):
+        # `.` and `..` are names that no model can be called by.
+        folder = folder.resolve()
     if not (folder / SETTINGS).is_file():
         raise AdapterMissing(
             f"there is no adapter in {folder}; name a folder made by `squall train` under model.adapter, "
@@ -89,10 +112,13 @@ def find_adapter(folder: Path | None = None, encoder: str = "") -> Adapter:
             f"the adapter in {folder} lacks {', '.join(lacking)}; restore the folder or train it again"
         )
     try:
-        settings = AdapterSettings(**json.loads((folder / SETTINGS).read_text()))
+        settings = AdapterSettings(**json.loads((folder / SETTINGS).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise AdapterDamaged(f"{folder / SETTINGS} cannot be understood: {error}; restore it or train again") from error
-    model = _model_id(folder, settings)
+    try:
+        model = _model_id(folder, settings)
+    except OSError as error:
+        raise AdapterDamaged(f"the adapter in {folder} cannot be read: {error}; restore the folder") from error
     return Adapter(folder, replace(settings, encoder=encoder) if encoder else settings, model)
 
 
@@ -135,6 +161,11 @@ def save_adapter(folder: Path, encoder: nn.Module, heads: nn.Module, settings: A
     (folder / SETTINGS).write_text(_json(asdict(settings)))
     _forget_machine(folder / CONFIG, settings.encoder_name)
     return find_adapter(folder)
+
+
+def _number(value: object) -> float:
+    """NaN for what is none: no range holds it."""
+    return value if isinstance(value, float | int) and not isinstance(value, bool) else math.nan
 
 
 def _tensors(module: nn.Module) -> dict[str, Tensor]:

@@ -2,7 +2,7 @@
 
 takes  a folder of adapters (each made by `squall train`)
 gives  what lies there, the champion, and the champions before it
-never  deletes an adapter: a rollback only names another one
+never  deletes an adapter: a rollback only names another one, and a whole copy takes the place of a damaged one alone
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.adapters import SHIPPED, Adapter, find_adapter
+from models.adapters import CONFIG, SHIPPED, Adapter, find_adapter
 from models.errors import AdapterDamaged, AdapterMissing, ModelError
 
 _RECORD = "champion.json"
+_WAY_BACK = "`squall models rollback` goes back to the champion before it"
 
 
 def tier(name: Path) -> Path:
@@ -42,7 +43,8 @@ class Library:
     def adapters(self) -> list[Shelved]:
         """The shipped adapters, then those in the folder by name."""
         shipped = sorted(path for path in SHIPPED.parent.iterdir() if path.is_dir())
-        own = sorted(path for path in self.folder.glob("*/*") if path.is_dir()) if self.folder.is_dir() else []
+        # What begins with a dot is a copy that was cut off.
+        own = sorted(path for path in self.folder.glob("[!.]*/*") if path.is_dir()) if self.folder.is_dir() else []
         return [_shelved(path) for path in (*shipped, *own)]
 
     def champion_folder(self) -> Path:
@@ -54,33 +56,64 @@ class Library:
         record = self._record()
         return self.folder / record[-1] if record else SHIPPED
 
-    def champion(self) -> Adapter:
+    def champion(self, encoder: str = "") -> Adapter:
         """The adapter that scores.
 
+        Args:
+            encoder: see `find_adapter`.
+
         Raises:
-            AdapterMissing, AdapterDamaged: see `find_adapter`.
+            AdapterMissing, AdapterDamaged: see `find_adapter`; also when it is no longer what was promoted.
         """
-        return find_adapter(self.champion_folder())
+        record = self._record()
+        if not record:
+            return find_adapter(SHIPPED, encoder)
+        folder = self.folder / record[-1]
+        try:
+            found = find_adapter(folder, encoder)
+        except AdapterMissing as error:
+            raise AdapterMissing(f"the champion is no longer in {folder}; {_WAY_BACK}") from error
+        except ModelError as error:
+            raise type(error)(f"the champion cannot be used: {error}; {_WAY_BACK}") from error
+        # The record begins with the hash of what was promoted.
+        if _hash(found) != Path(record[-1]).parts[0]:
+            raise AdapterDamaged(
+                f"the champion in {folder} is not what was promoted: its files have changed since; {_WAY_BACK}"
+            )
+        return found
 
     def promote(self, adapter: Adapter) -> Adapter:
         """Copy an adapter into the library, so that its model id stays, and make it the champion; the copy is returned.
 
         Raises:
-            AdapterDamaged: when it cannot be copied.
+            AdapterDamaged: when it cannot be copied, or changes meanwhile; the champion is then who it was.
         """
         # The id is the folder's name and a hash: the hash parts adapters of one name.
-        home = self.folder / adapter.model.rpartition("-")[2] / adapter.folder.name
+        home = self.folder / _hash(adapter) / adapter.folder.name
         try:
-            if not home.is_dir():
-                fresh = self.folder / f".{home.parent.name}.new"
-                shutil.rmtree(fresh, ignore_errors=True)
-                shutil.copytree(adapter.folder, fresh)
-                home.parent.mkdir(parents=True, exist_ok=True)
-                fresh.rename(home)
-            self._write([*self._record(), str(home.relative_to(self.folder))])
+            record = self._record()
+            if not _same(home, adapter):
+                self._copy(adapter, home)
+            copy = find_adapter(home)
+            self._write([*record, home.relative_to(self.folder).as_posix()])
         except OSError as error:
             raise AdapterDamaged(f"the adapter cannot be copied to {home}: {error}") from error
-        return find_adapter(home)
+        return copy
+
+    def _copy(self, adapter: Adapter, home: Path) -> None:
+        """Under another name until it is whole, in the place of what lies there."""
+        fresh = self.folder / f".{home.parent.name}.new"
+        shutil.rmtree(fresh, ignore_errors=True)
+        # An adapter is files: the library itself may lie in a folder beside them.
+        shutil.copytree(adapter.folder, fresh / home.name, ignore=_folders)
+        if not _same(fresh / home.name, adapter):
+            shutil.rmtree(fresh, ignore_errors=True)
+            raise AdapterDamaged(f"the adapter in {adapter.folder} changed while it was copied; promote it again")
+        home.parent.mkdir(parents=True, exist_ok=True)
+        if home.exists():
+            shutil.rmtree(home)
+        (fresh / home.name).rename(home)
+        fresh.rmdir()
 
     def roll_back(self) -> Adapter:
         """Make the champion before this one the champion again.
@@ -109,6 +142,23 @@ class Library:
         fresh = self.folder / f".{_RECORD}.new"
         fresh.write_text(json.dumps({"champions": names}, indent=2) + "\n", encoding="utf-8")
         fresh.replace(self.folder / _RECORD)
+
+
+def _hash(adapter: Adapter) -> str:
+    return adapter.model.rpartition("-")[2]
+
+
+def _same(folder: Path, adapter: Adapter) -> bool:
+    """Whether the folder holds that adapter whole; the model id says nothing of how its weights are put in."""
+    try:
+        whole = find_adapter(folder).model == adapter.model
+        return whole and (folder / CONFIG).read_bytes() == (adapter.folder / CONFIG).read_bytes()
+    except (ModelError, OSError):
+        return False
+
+
+def _folders(folder: str, names: list[str]) -> list[str]:
+    return [name for name in names if (Path(folder) / name).is_dir()]
 
 
 def _shelved(folder: Path) -> Shelved:

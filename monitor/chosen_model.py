@@ -31,9 +31,11 @@ def chosen_adapter(settings: ModelSettings) -> Adapter:
     """The adapter that scores by these settings.
 
     Raises:
-        AdapterMissing, AdapterDamaged: see `find_adapter`.
+        AdapterMissing, AdapterDamaged: see `find_adapter` and `Library.champion`.
     """
-    return find_adapter(chosen_folder(settings), settings.encoder)
+    if settings.adapter:
+        return find_adapter(tier(settings.adapter), settings.encoder)
+    return Library(settings.library).champion(settings.encoder)
 
 
 def scorer_of(settings: ModelSettings) -> Scorer:

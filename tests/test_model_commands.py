@@ -203,7 +203,7 @@ def test_train_needs_something_to_learn_from() -> None:
 
 def test_going_on_with_own_labels_from_the_command_line(tmp_path: Path, good: Path, recipe: Recipe) -> None:
     file = labels(tmp_path)
-    fields = {"encoder": recipe.encoder, "rank": 4, "alpha": 8, "epochs": 1, "figures": 0, "batch_texts": 32}
+    fields = {"epochs": 1, "figures": 0, "batch_texts": 32}
     lines = [f"{name} = {json.dumps(value)}" for name, value in fields.items()]
     (tmp_path / "recipe.toml").write_text("\n".join(lines))
     told = command(
@@ -225,6 +225,35 @@ def test_going_on_with_own_labels_from_the_command_line(tmp_path: Path, good: Pa
     assert metrics["test"]["labels_sentiment"]["n"] > 0
     assert metrics["recipe"]["start"] == "good"
     assert metrics["recipe"]["left_out"] == "1/2"
+    # The file says nothing of these: they are what going on promises.
+    assert metrics["recipe"]["teachers"] == ["good"]
+    assert metrics["recipe"]["lora_rate"] == Recipe().lora_rate / 8
+    assert metrics["recipe"]["rank"] == recipe.rank
+    assert (metrics["recipe"]["epochs"], metrics["recipe"]["batch_texts"]) == (1, 32)
+
+
+def test_labels_that_are_not_there_stop_training_and_promotion(tmp_path: Path, good: Path) -> None:
+    """A slip in the name of one file is not `no labels`, whatever else was named."""
+    settings(tmp_path)
+    both = ("--labels", str(labels(tmp_path)), "--labels", "lables.jsonl")
+    for arguments in (
+        ("train", "--continue", str(good), "--out", "next", *both),
+        ("models", "promote", str(good), "--margin", "1", *both),
+        ("models", "compare", str(good), *both),
+    ):
+        told = command(*arguments)
+        assert told.exit_code != 0
+        assert "there is no file lables.jsonl" in str(told.exception)
+    assert not (tmp_path / "next").exists()
+    assert not (tmp_path / "library").exists()
+
+
+@pytest.mark.parametrize("margin", ["-0.01", "nan", "1.5"])
+def test_a_margin_that_is_none_is_refused_before_anything_is_measured(tmp_path: Path, margin: str) -> None:
+    settings(tmp_path)
+    told = command("models", "promote", "nobody", "--labels", "nothing.jsonl", "--margin", margin)
+    assert told.exit_code == 2
+    assert "not in the range 0<=x<=1" in told.output
 
 
 def test_unlabelled_headlines_need_a_teacher(tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
-"""The parts around a model: behaviour tests, calibration, augmentation, labels, the library and its promotions."""
+"""The parts around a model: behaviour tests, calibration, augmentation, labels, promotions."""
 
 from __future__ import annotations
 
+import math
 import random
-import shutil
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,12 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from models.adapters import SHIPPED, find_adapter
 from models.data.augmentation import figures, misspelt, other_companies, with_slips
 from models.data.datasets import CLASSES, Example, Part
 from models.data.labels import Label, add_label, examples, read_labels
-from models.errors import AdapterDamaged, AdapterMissing, DataUnusable
-from models.library import Library, tier
+from models.errors import DataUnusable
 from models.training.calibration import abstention, fitted_temperature
 from models.trust.behaviours import Behaviour, Kind, behaviours, bias, noisy, passed, reworded
 from models.trust.metrics import Metrics
@@ -152,7 +150,9 @@ def test_abstention_begins_where_predictions_are_mostly_wrong() -> None:
 
 def test_labels_are_kept_and_the_latest_counts(tmp_path: Path) -> None:
     file = tmp_path / "deep" / "labels.jsonl"
-    assert read_labels(file) == []
+    assert read_labels(file, begins=True) == []
+    with pytest.raises(DataUnusable, match=r"there is no file .*labels\.jsonl"):
+        read_labels(file)
     add_label(file, Label("Acme sinks", "sentiment", "neutral"), NOW)
     add_label(file, Label("Acme sinks", "company", "negative", "Acme"), NOW)
     add_label(file, Label("Acme sinks", "sentiment", "negative"), NOW)
@@ -175,6 +175,8 @@ def test_labels_are_kept_and_the_latest_counts(tmp_path: Path) -> None:
         ('{"text": " ", "task": "sentiment", "label": "negative"}', "needs a text"),
         ("{", "line 2"),
         ('{"headline": "a"}', "line 2"),
+        ('{"text": 7, "task": "sentiment", "label": "negative"}', "line 2: text must be text in quotes"),
+        ('{"text": "a", "task": "sentiment", "label": ["negative"]}', "line 2: label must be text in quotes"),
     ],
 )
 def test_a_line_that_is_no_label_is_named(tmp_path: Path, line: str, words: str) -> None:
@@ -184,6 +186,17 @@ def test_a_line_that_is_no_label_is_named(tmp_path: Path, line: str, words: str)
     with pytest.raises(DataUnusable) as told:
         read_labels(file)
     assert words in str(told.value)
+
+
+def test_labels_in_another_encoding_name_the_line(tmp_path: Path) -> None:
+    file = tmp_path / "labels.jsonl"
+    add_label(file, Label("Acme sinks", "sentiment", "negative"), NOW)
+    later = '{"text": "Société sinks", "task": "sentiment", "label": "negative"}\n'
+    file.write_bytes(file.read_bytes() + later.encode("cp1252"))
+    with pytest.raises(DataUnusable, match=r"labels\.jsonl, line 2: .*save the file as UTF-8"):
+        read_labels(file)
+    with pytest.raises(DataUnusable, match="cannot be read"):
+        read_labels(tmp_path, begins=True)
 
 
 # Promotion
@@ -210,51 +223,5 @@ def test_a_challenger_is_refused_for_every_reason_it_gives() -> None:
     assert not judged({}, {}, 0.01).promoted
     with pytest.raises(ValueError, match="margin"):
         judged(champion, champion, -0.1)
-
-
-# The library
-
-
-def test_the_shipped_adapter_is_the_champion_until_another_is_promoted(tmp_path: Path) -> None:
-    library = Library(tmp_path / "library")
-    assert library.champion() == find_adapter()
-    with pytest.raises(AdapterMissing, match="nothing was promoted"):
-        library.roll_back()
-    other = tmp_path / "mine"
-    shutil.copytree(SHIPPED, other)
-    promoted = library.promote(find_adapter(other))
-    assert promoted.model == find_adapter(other).model
-    shutil.rmtree(other)
-    assert library.champion() == promoted
-    assert promoted.model in {one.model for one in library.adapters()}
-    assert library.roll_back() == find_adapter()
-
-
-def test_promoting_twice_and_rolling_back_walks_the_same_way(tmp_path: Path) -> None:
-    library = Library(tmp_path / "library")
-    models = []
-    for name in ("one", "two"):
-        shutil.copytree(SHIPPED, tmp_path / name)
-        models.append(library.promote(find_adapter(tmp_path / name)).model)
-    assert library.champion().model == models[1]
-    assert library.roll_back().model == models[0]
-    assert library.roll_back().model == find_adapter().model
-
-
-def test_a_shipped_adapter_is_called_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert tier(Path("fast")) == SHIPPED
-    assert tier(Path("mine")) == Path("mine")
-    (tmp_path / "fast").mkdir()
-    assert tier(Path("fast")) == Path("fast")
-
-
-def test_a_damaged_record_or_adapter_says_so(tmp_path: Path) -> None:
-    library = Library(tmp_path)
-    (tmp_path / "champion.json").write_text("{")
-    with pytest.raises(AdapterDamaged, match="remove it to go back to the shipped one"):
-        library.champion()
-    (tmp_path / "abc" / "half").mkdir(parents=True)
-    (shelved,) = [one for one in library.adapters() if one.folder.name == "half"]
-    assert shelved.model == ""
-    assert "there is no adapter" in shelved.fault
+    with pytest.raises(ValueError, match="margin"):
+        judged(champion, champion, math.nan)

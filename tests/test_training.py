@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import runpy
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +27,7 @@ from models.training.train import train
 from models.trust.metrics import Metrics
 
 SCENE = runpy.run_path(str(Path(__file__).with_name("tiny_model_scene.py")))
+RECIPES = Path(__file__).parents[1] / "benchmarks" / "recipes"
 TEACHES, labelled, tiny_bert = SCENE["TEACHES"], SCENE["labelled"], SCENE["tiny_bert"]
 
 
@@ -185,6 +186,31 @@ def test_a_recipe_overrides_what_it_names(tmp_path: Path) -> None:
         ('epochs = "two"\n', "epochs must be int, not str"),
         ("epochs = 2.5\n", "epochs must be int, not float"),
         ("[broken\n", "cannot be read"),
+        (f"rank = {'9' * 5000}\n", "cannot be read"),
+        ("batch_texts = 0\n", "batch_texts must be 1 to 65,536, not 0"),
+        ("rank = 0\n", "rank must be 1 to 1,024, not 0"),
+        ("epochs = -1\n", "epochs must be 1 to 10,000, not -1"),
+        ("longest = 2\n", "longest must be 16 to 8,192, not 2"),
+        ("slips = -1\n", "slips must be 0.0 to 1.0, not -1"),
+        ("masking = nan\n", "masking must be 0.0 to 0.9, not nan"),
+        ("warmup = 1\n", "warmup must be 0.0 to 0.9, not 1"),
+        (f"lora_rate = {10**400}\n", "lora_rate must be 0.0 to 1.0"),
+        ("lora_rate = true\n", "lora_rate must be float, not bool"),
+        ("rank = true\n", "rank must be int, not bool"),
+        ('method = "lorry"\n', "method must be one of lora, dora, adalora, full, not 'lorry'"),
+        ('tasks = ["sentimnt"]\n', "tasks must be some of sentiment, topic, company, not ['sentimnt']"),
+        ("tasks = []\n", "tasks must be some of"),
+        ('tasks = "topic"\n', "tasks must be list, not str"),
+        ("targets = [1]\n", "targets must be a list of texts in quotes, not [1]"),
+        ("targets = []\n", "targets must be the names of one or more layers"),
+        ("teacher_bias = [1, 2]\n", "teacher_bias must be 3 numbers from -20 to 20, not [1, 2]"),
+        ("teacher_bias = [1, 2, nan]\n", "teacher_bias must be 3 numbers"),
+        ("teacher_bias = [1, 2, true]\n", "teacher_bias must be 3 numbers"),
+        (
+            "sentiment_share = 0\ntopic_share = 0\ncompany_share = 0\nunlabelled_share = 0\n",
+            "of sentiment_share, topic_share, company_share one must be above 0",
+        ),
+        ('tasks = ["topic"]\ntopic_share = 0\n', "of topic_share one must be above 0"),
         (None, "cannot be read"),
     ],
 )
@@ -195,6 +221,43 @@ def test_a_recipe_that_means_nothing_is_refused(tmp_path: Path, text: str | None
     with pytest.raises(DataUnusable) as told:
         load_recipe(path)
     assert words in str(told.value)
+
+
+def test_what_a_recipe_begins_with_is_taken_from_a_file(tmp_path: Path) -> None:
+    """Every value of the default recipe, written down."""
+    path = tmp_path / "recipe.toml"
+    written = {field.name: getattr(Recipe(), field.name) for field in fields(Recipe)}
+    path.write_text("\n".join(f"{key} = {json.dumps(value)}" for key, value in written.items()))
+    assert load_recipe(path) == Recipe()
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
+def test_the_recipes_of_the_shipped_adapters_are_good(path: Path) -> None:
+    assert load_recipe(path) != Recipe()
+
+
+def test_a_file_is_laid_over_another_recipe(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text("epochs = 2\n")
+    base = Recipe(epochs=3, rank=8, teachers=("elder",))
+    assert load_recipe(path, base) == replace(base, epochs=2)
+    assert load_recipe(None, base) == base
+
+
+@pytest.mark.parametrize("method", ["lora", "adalora"])
+@pytest.mark.parametrize(("targets", "words"), [(("query", "nope"), "no linear layer nope"), (("layer",), "layer")])
+def test_layers_that_the_encoder_lacks_are_named(
+    encoder: Path, tmp_path: Path, method: str, targets: tuple[str, ...], words: str
+) -> None:
+    recipe = replace(TEACHES, encoder=str(encoder), method=method, targets=targets)
+    with pytest.raises(DataUnusable, match=f"targets: .*{words}.*name some of dense, key, query, value"):
+        train(recipe, labelled(), tmp_path / "x", lambda line: None)
+
+
+def test_training_on_nothing_says_so(encoder: Path, tmp_path: Path) -> None:
+    recipe = replace(TEACHES, encoder=str(encoder), tasks=("company",))
+    with pytest.raises(DataUnusable, match="nothing to train on"):
+        train(recipe, labelled(), tmp_path / "x", lambda line: None)
 
 
 # The shipped adapter

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
 
@@ -24,7 +24,7 @@ class Label:
     """One verdict: what a person says of a headline, or of a company in it.
 
     Raises:
-        ValueError: on an unknown task or label, an empty text, or a company label that names none.
+        ValueError: on what is no text, an unknown task or label, an empty text, or a company label that names none.
     """
 
     text: str
@@ -34,6 +34,8 @@ class Label:
     at: str = ""
 
     def __post_init__(self) -> None:
+        if wrong := [field.name for field in fields(self) if not isinstance(getattr(self, field.name), str)]:
+            raise ValueError(f"{', '.join(wrong)} must be text in quotes")
         if self.task not in CLASSES:
             raise ValueError(f"unknown task {self.task!r}; known: {', '.join(CLASSES)}")
         if self.label not in CLASSES[self.task]:
@@ -61,20 +63,31 @@ def add_label(file: Path, label: Label, now: datetime) -> None:
         raise DataUnusable(f"the label cannot be written to {file}: {error}") from error
 
 
-def read_labels(file: Path) -> list[Label]:
-    """The verdicts that count, in the order in which their texts first came; none when there is no file.
+def read_labels(file: Path, *, begins: bool = False) -> list[Label]:
+    """The verdicts that count, in the order in which their texts first came.
+
+    Args:
+        begins: whether the file may yet have to be made, and then holds none.
 
     Raises:
-        DataUnusable: naming the line that is no label.
+        DataUnusable: when there is no such file, or naming the line that is no label.
     """
-    if not file.is_file():
-        return []
+    if not file.exists():
+        if begins:
+            return []
+        raise DataUnusable(f"there is no file {file}; `squall label --out {file}` makes one")
+    try:
+        lines = file.read_bytes().split(b"\n")
+    except OSError as error:
+        raise DataUnusable(f"{file} cannot be read: {error}") from error
     latest: dict[tuple[str, str, str], Label] = {}
-    for number, line in enumerate(file.read_text(encoding="utf-8").split("\n"), 1):
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            one = Label(**json.loads(line))
+            one = Label(**json.loads(line.decode("utf-8")))
+        except UnicodeDecodeError as error:
+            raise DataUnusable(f"{file}, line {number}: {error}; save the file as UTF-8") from error
         except (ValueError, TypeError) as error:
             raise DataUnusable(f"{file}, line {number}: {error}") from error
         latest[(one.text, one.task, one.company)] = one

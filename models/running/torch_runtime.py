@@ -81,11 +81,14 @@ def load_network(adapter: Adapter, encoder: Encoder) -> HeadlineNet:
         # An adapter need not have a head for every task.
         heads = Heads(base.config.hidden_size, tasks_of(adapter))
         heads.load_state_dict(load_file(str(adapter.folder / HEADS)))
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+        net = HeadlineNet(merged, heads)
+        if broken := [name for name, p in net.named_parameters() if not p.isfinite().all()]:
+            raise ValueError(f"weights that are no numbers, first in {broken[0]}")
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
         raise AdapterDamaged(
             f"the adapter in {adapter.folder} cannot be loaded: {error}; restore the folder or train it again"
         ) from error
-    return HeadlineNet(merged, heads).eval()
+    return net.eval()
 
 
 def _adapted(base: PreTrainedModel, adapter: Adapter) -> nn.Module:

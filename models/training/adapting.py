@@ -21,9 +21,7 @@ from torch.nn import functional
 from models.adapters import CONFIG, FULL, HEADS, WEIGHTS, find_adapter
 from models.errors import AdapterDamaged, DataUnusable
 from models.running.network import HeadlineNet
-from models.training.recipes import Recipe
-
-METHODS = ("lora", "dora", "adalora", "full")
+from models.training.recipes import METHODS, Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,7 @@ def adapted_encoder(base: nn.Module, recipe: Recipe, steps: int) -> Adapted:
         steps: of the optimizer, in the whole run.
 
     Raises:
-        DataUnusable: when the recipe names a method that is none.
+        DataUnusable: when the recipe names a method that is none, or layers that the encoder does not have.
     """
     common: dict[str, Any] = {"lora_alpha": recipe.alpha, "target_modules": list(recipe.targets), "lora_dropout": 0.0}
     if not torch.cuda.is_available():
@@ -85,10 +83,30 @@ def adapted_encoder(base: nn.Module, recipe: Recipe, steps: int) -> Adapted:
         )
     else:
         raise DataUnusable(f"the recipe's method {recipe.method!r} is none of {', '.join(METHODS)}")
-    adapted = get_peft_model(cast("Any", base), config)
+    adapted = _with_layers(base, recipe, config)
     if recipe.method == "lora":
         merge_in_weight_space(adapted)
     return Adapted(cast("nn.Module", adapted), recipe.method)
+
+
+def _with_layers(base: nn.Module, recipe: Recipe, config: PeftConfig) -> PeftModel:
+    """The encoder with layers of the adapter in it.
+
+    Raises:
+        DataUnusable: when there is no such layer, or it cannot be adapted.
+    """
+    layers = [name for name, module in base.named_modules() if isinstance(module, nn.Linear)]
+    # peft is content when one of several names is found.
+    lacking = [one for one in recipe.targets if not any(f".{name}".endswith(f".{one}") for name in layers)]
+    try:
+        if lacking:
+            raise ValueError(f"it has no linear layer {', '.join(lacking)}")
+        return cast("PeftModel", get_peft_model(cast("Any", base), config))
+    except ValueError as error:
+        known = ", ".join(sorted({name.rpartition(".")[2] for name in layers}))
+        raise DataUnusable(
+            f"the encoder cannot be adapted in the recipe's targets: {error}; name some of {known}"
+        ) from error
 
 
 def shaped_like(recipe: Recipe, folder: Path) -> Recipe:

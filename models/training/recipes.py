@@ -2,17 +2,58 @@
 
 takes  defaults, or a TOML file of the same keys
 gives  `Recipe`
-never  accepts a key that means nothing
+never  accepts a key that means nothing, or a value that cannot be trained with
 """
 
 from __future__ import annotations
 
 import difflib
 import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 from models.errors import DataUnusable
+from models.score import SENTIMENTS, TASKS
+
+METHODS = ("lora", "dora", "adalora", "full")
+_SHARE = (0.0, 1.0)
+# The least and the most that a number may be: past some of them training fails, past the rest nobody means it.
+_RANGES: dict[str, tuple[float, float]] = {
+    "rank": (1, 1024),
+    "alpha": (1, 65_536),
+    "epochs": (1, 10_000),
+    "patience": (0, 10_000),
+    "lora_rate": _SHARE,
+    "heads_rate": _SHARE,
+    "weight_decay": _SHARE,
+    # All of a run cannot be warm-up.
+    "warmup": (0.0, 0.9),
+    "batch_texts": (1, 65_536),
+    # Fewer tokens leave no room for a headline beside the company that it is asked about.
+    "longest": (16, 8_192),
+    "smoothing": _SHARE,
+    "balance": _SHARE,
+    "focal": (0.0, 10.0),
+    "sentiment_share": _SHARE,
+    "topic_share": _SHARE,
+    "company_share": _SHARE,
+    "unlabelled_share": _SHARE,
+    "averaging": _SHARE,
+    "dropout": (0.0, 0.9),
+    "masking": (0.0, 0.9),
+    "figures": (0, 10_000_000),
+    "announcements": (0, 10_000_000),
+    "rivals": (0, 10_000_000),
+    "renaming": _SHARE,
+    "slips": _SHARE,
+    "teacher_weight": _SHARE,
+    "teacher_softness": (0.1, 100.0),
+    "headline_share": _SHARE,
+    "seed": (0, 2**32 - 1),
+}
+# Of a log-probability: more would make certainties of doubts.
+_BIAS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,30 +132,82 @@ class Recipe:
     seed: int = 20
 
 
-def load_recipe(path: Path | None) -> Recipe:
-    """The default recipe, with the values of a TOML file in their place.
+def load_recipe(path: Path | None, base: Recipe | None = None) -> Recipe:
+    """A recipe, with the values of a TOML file in their place.
+
+    Args:
+        base: what the file's values are laid over; the default recipe when None.
 
     Raises:
-        DataUnusable: when the file cannot be read, or holds a key or a type that the recipe does not know.
+        DataUnusable: when the file cannot be read, or holds a key, a type or a value that the recipe does not know.
     """
+    base = base or Recipe()
     if path is None:
-        return Recipe()
+        return base
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise DataUnusable(f"the recipe {path} cannot be read: {error}") from error
-    known = {field.name: field for field in fields(Recipe)}
+    known = [field.name for field in fields(Recipe)]
     for key, value in values.items():
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1)
             raise DataUnusable(
                 f"the recipe {path} has an unknown key {key!r}" + (f"; did you mean {near[0]!r}?" if near else "")
             )
-        default = getattr(Recipe(), key)
-        if isinstance(default, tuple) and isinstance(value, list):
-            values[key] = tuple(value)
-        elif isinstance(default, float) and isinstance(value, int):
-            values[key] = float(value)
-        elif type(value) is not type(default):
-            raise DataUnusable(f"the recipe {path}: {key} must be {type(default).__name__}, not {type(value).__name__}")
-    return Recipe(**values)
+        try:
+            values[key] = _taken(key, value)
+        except ValueError as error:
+            raise DataUnusable(f"the recipe {path}: {key} must be {error}") from error
+    recipe = replace(base, **values)
+    if not _shows_something(recipe):
+        shares = ", ".join(f"{task}_share" for task in recipe.tasks)
+        raise DataUnusable(f"the recipe {path}: of {shares} one must be above 0, or an epoch sees nothing")
+    return recipe
+
+
+def _taken(key: str, value: Any) -> Any:
+    """A value of a file, as the recipe holds it.
+
+    Raises:
+        ValueError: saying what it must be.
+    """
+    default = getattr(Recipe(), key)
+    if isinstance(default, tuple):
+        return _list(key, value)
+    kinds = (float, int) if isinstance(default, float) else (type(default),)
+    # Not isinstance: true is an int to Python.
+    if type(value) not in kinds:
+        raise ValueError(f"{type(default).__name__}, not {type(value).__name__}")
+    if key == "method" and value not in METHODS:
+        raise ValueError(f"one of {', '.join(METHODS)}, not {value!r}")
+    if isinstance(default, str):
+        return value
+    least, most = _RANGES[key]
+    if not least <= value <= most:
+        raise ValueError(f"{least:,} to {most:,}, not {value}")
+    return type(default)(value)
+
+
+def _list(key: str, value: Any) -> tuple[Any, ...]:
+    """As `_taken`, of a key that holds several values."""
+    if not isinstance(value, list):
+        raise ValueError(f"list, not {type(value).__name__}")
+    if key == "teacher_bias":
+        if len(value) != len(SENTIMENTS) or not all(type(one) in (float, int) and abs(one) <= _BIAS for one in value):
+            raise ValueError(f"{len(SENTIMENTS)} numbers from {-_BIAS:g} to {_BIAS:g}, not {value}")
+        return tuple(float(one) for one in value)
+    if not all(isinstance(one, str) and one for one in value):
+        raise ValueError(f"a list of texts in quotes, not {value}")
+    if key == "tasks" and not (value and set(value) <= set(TASKS)):
+        raise ValueError(f"some of {', '.join(TASKS)}, not {value}")
+    if key == "targets" and not value:
+        raise ValueError("the names of one or more layers, not an empty list")
+    return tuple(value)
+
+
+def _shows_something(recipe: Recipe) -> bool:
+    """Whether an epoch sees any rows; unlabelled ones are worth something to teachers alone."""
+    shares = {"sentiment": recipe.sentiment_share, "topic": recipe.topic_share, "company": recipe.company_share}
+    taught = bool(recipe.teachers and recipe.unlabelled_share)
+    return taught or any(shares[task] for task in recipe.tasks)

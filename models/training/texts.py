@@ -63,12 +63,19 @@ class Epochs:
 
         Args:
             taught: the teachers' opinion of each text, or nothing.
+
+        Raises:
+            DataUnusable: when no epoch would see a row.
         """
         self._tokenizer, self._labelled, self._recipe = tokenizer, labelled, recipe
         self._taught = taught or (Taught(),) * len(labelled)
         self._rows = encoded(tokenizer, labelled, recipe.longest, self._taught)
         self._shares = [_share(one, recipe) for one in labelled]
         self.rows_per_epoch = sum(min(1.0, share) for share in self._shares)
+        if not self.rows_per_epoch:
+            raise DataUnusable(
+                "there is nothing to train on: no text of the recipe's tasks is of the training part, or shares are 0"
+            )
 
     def epoch(self, number: int) -> list[Row]:
         """What that epoch sees: the same for the same number and seed."""

@@ -82,7 +82,8 @@ def train(
 
     Raises:
         AdapterMissing: when the recipe names a teacher or a start that is not there.
-        DataUnusable: when a kept state belongs to another recipe, or the recipe rewords texts without a teacher.
+        DataUnusable: when a kept state belongs to another recipe, the recipe rewords texts without a teacher or names
+            layers that the encoder lacks, or there is nothing to train on.
     """
     # --- set-up -----------------------------------------------------------------------------------------
     random.seed(recipe.seed)
@@ -144,7 +145,8 @@ def train(
             measured = _measured(net, validation, tokenizer.pad_token_id, device, precision)
         # A few labels may leave no row to validate with: then the last epoch is the one to keep.
         score = np.mean([one.macro_f1 for one in measured.values()]).item() if measured else progress.best + 1
-        log(f"epoch {epoch + 1} loss {losses / seen:.4f} validation {score:.4f} " + _line(measured))
+        # Of a few rows, a small share may be none.
+        log(f"epoch {epoch + 1} loss {losses / max(seen, 1):.4f} validation {score:.4f} " + _line(measured))
         better = score > progress.best
         if better:
             best_state = average.state()

@@ -64,7 +64,7 @@ def frozen_sets(data: Path | None, labels: Sequence[Path] = ()) -> dict[str, lis
         labels: files written by `squall label`: their test parts.
 
     Raises:
-        DataUnusable: when a file cannot be read.
+        DataUnusable: when a file is not there or cannot be read.
     """
     examples = of_part(training_sets(data), Part.TEST) if data else []
     phrases = data / "sentiment" / "fpb_50Agree.txt" if data else None

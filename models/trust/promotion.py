@@ -61,9 +61,9 @@ def judged(champion: Mapping[str, Metrics], challenger: Mapping[str, Metrics], m
         margin: how much macro-F1, or the recall of the negative class, may drop on any set.
 
     Raises:
-        ValueError: on a margin below 0.
+        ValueError: on a margin below 0 or NaN.
     """
-    if margin < 0:
+    if not margin >= 0:
         raise ValueError(f"the margin must not be negative: {margin}")
     if not champion:
         return Verdict((Finding(Objection.NOTHING, "", 0.0, 0.0),))

@@ -37,7 +37,7 @@ def label(ctx: click.Context, source: Path | None, out: Path, limit: int, unsure
     from models.text import readable
 
     texts = [text for text in map(readable, _texts(ctx, source, limit * 20)) if text]
-    done = {one.text for one in read_labels(out) if one.task == "sentiment"}
+    done = {one.text for one in read_labels(out, begins=True) if one.task == "sentiment"}
     waiting = [text for text in dict.fromkeys(texts) if text not in done]
     waiting = (_least_sure(ctx, waiting) if unsure else waiting)[:limit]
     given = 0

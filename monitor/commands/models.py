@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,6 +25,17 @@ _LABELS = click.option(
     help="Labels given with `squall label`: their test part.",
 )
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+class _Margin(click.FloatRange):
+    """A range that refuses NaN too, which is neither below nor above anything."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number, or an error of usage."""
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value} is not in the range {self._describe_range()}.", param, ctx)
+        return number
 
 
 @click.group()
@@ -79,7 +91,11 @@ def compare(
 @_DATA
 @_LABELS
 @click.option(
-    "--margin", default=0.01, show_default=True, help="How much any set may lose in macro-F1 or negative recall."
+    "--margin",
+    type=_Margin(0, 1),
+    default=0.01,
+    show_default=True,
+    help="How much any set may lose in macro-F1 or negative recall.",
 )
 @click.pass_context
 def promote(ctx: click.Context, folder: Path, data: Path | None, labels: tuple[Path, ...], margin: float) -> None:
@@ -123,7 +139,7 @@ def rollback(ctx: click.Context) -> None:
 
 
 @models.command()
-@click.option("--days", default=30, show_default=True, help="How far back to look.")
+@click.option("--days", type=click.IntRange(1, 3650), default=30, show_default=True, help="How far back to look.")
 @_JSON
 @click.pass_context
 def drift(ctx: click.Context, days: int, as_json: bool) -> None:

@@ -69,12 +69,13 @@ def train(
     if data is None and not (start and labels):
         raise click.UsageError("name the training sets with --data, or --continue ADAPTER with --labels FILE")
     from models.training.adapting import shaped_like
-    from models.training.recipes import load_recipe
+    from models.training.recipes import Recipe, load_recipe
     from models.training.train import train as trained
 
-    chosen = load_recipe(recipe)
+    base = _gentle(shaped_like(Recipe(), start), start) if start else Recipe()
+    chosen = load_recipe(recipe, base)
     if start:
-        chosen = _gentle(shaped_like(chosen, start), start) if recipe is None else replace(chosen, start=str(start))
+        chosen = replace(chosen, start=str(start))
     if left_out:
         chosen = replace(chosen, left_out=left_out)
     if unlabelled and not chosen.teachers:
