@@ -31,6 +31,12 @@ from alerts.secrets import Secret
 from alerts.settings import ChannelBase, digest
 
 _MOST_STORIES = 3
+# A service with a limit gets a long text in parts, and Apprise rests between two of them; what is not through in time
+# counts as failed, and would come again from its beginning, again and again.
+_MOST_PARTS = 10
+_SHARE_OF_TIME = 0.75
+_SHARE_OF_PART = 0.875  # a part ends between two words
+_CUT = "\n… (more than this service takes)"
 _STATUS = re.compile(r"error\s*[=:]\s*([1-5]\d\d)\b")
 _HIDDEN_STOP = "\u200b"
 
@@ -80,7 +86,7 @@ class ChatChannel:
         if refused := self._refused(service):
             return Attempt.answered(Answer(AttemptOutcome.MISCONFIGURED, refused), now, begun)
         with service.notify(
-            body=body,
+            body=fitting(body, room(service[0], self._settings.timeout_seconds)),
             title=title,
             body_format=apprise.NotifyFormat.TEXT,
             timeout=self._settings.timeout_seconds,
@@ -93,6 +99,9 @@ class ChatChannel:
             raise ChannelUnusable(
                 f"{self._settings.url} does not hold an address that Apprise knows: see its list of services"
             )
+        # Left to the service, a text over its limit is refused, however often it is tried. An address may say else.
+        if service[0].overflow_mode is apprise.OverflowMode.UPSTREAM:
+            service[0].overflow_mode = apprise.OverflowMode.SPLIT
         return service
 
     def _refused(self, service: apprise.Apprise) -> str:
@@ -135,6 +144,21 @@ def named_host(plugin: Any) -> str:
     if "host" not in plugin.template_tokens or getattr(plugin, "mode", "") == "cloud":
         return ""
     return str(getattr(plugin, "smtp_host", "") or plugin.host or "")
+
+
+def room(plugin: Any, seconds: float) -> int:
+    """How many characters a service takes in one attempt of so many seconds, in parts if need be; 0 when any number."""
+    rest = plugin.request_rate_per_sec
+    parts = min(_MOST_PARTS, 1 + int(_SHARE_OF_TIME * seconds / rest)) if rest > 0 else _MOST_PARTS
+    return max(0, int(parts * plugin.body_maxlen * _SHARE_OF_PART))
+
+
+def fitting(text: str, most: int) -> str:
+    """The text, or where it is longer than `most` characters its first lines, and a word that there is more."""
+    if not most or len(text) <= most:
+        return text
+    start = text[: max(0, most - len(_CUT))]
+    return (start.rpartition("\n")[0] or start) + _CUT
 
 
 def inert(text: str) -> str:

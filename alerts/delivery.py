@@ -157,6 +157,9 @@ class Outbox(Protocol):
     def due(self, channel: str, now: datetime, limit: int) -> Sequence[Delivery]:
         """Pending deliveries of one channel with `next_attempt_at <= now` that are in no bundle, oldest first."""
 
+    def begin(self, delivery: Delivery, at: datetime) -> None:
+        """Write down that this delivery is about to be sent; raises when that cannot be, and it is not sent then."""
+
     def record(self, delivery: Delivery, attempt: Attempt) -> None:
         """Keep the delivery as it is after the attempt, and the attempt, in one transaction."""
 
@@ -295,6 +298,8 @@ def deliver(
 ) -> int:
     """Send what is due on one channel, and record each attempt before the next is made.
 
+    What could not be recorded would be sent again at every turn: so each attempt begins with a write.
+
     Blocks while the channel does, so each channel gets a thread of its own. With `limit=1` in a loop until it
     returns 0, a service that is asked to stop waits for one message at most.
 
@@ -310,6 +315,7 @@ def deliver(
     made = 0
     for delivery in outbox.due(channel.name, now, limit):
         at = now + timedelta(seconds=time.monotonic() - begun)
+        outbox.begin(delivery, at)
         attempt = _attempt(channel, delivery, at)
         outbox.record(after(delivery, attempt, schedule, jitter()), attempt)
         made += 1

@@ -2,7 +2,7 @@
 
 takes  the [[digests]] tables, now, and what the store knows of the period
 gives  the period that is due, and its `Bulletin`
-never  sends twice for one period: the delivery's id is made of the digest's name and the period's end
+never  sends twice for one period: the delivery's id is made of the digest's name, the period's beginning and its end
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Period:
     Attributes:
         since, until: aware UTC.
         alerts: that were open at some time in it and have fired, latest first.
-        headlines, stories, negative: what came in over all feeds.
+        headlines, stories, negative: what came in over all feeds, by whole hours.
         unsent: how many notices were not sent, by the reason.
     """
 
@@ -89,6 +89,11 @@ def due(digest: Digest, covered_until: datetime | None, now: datetime) -> tuple[
     """
     end = digest.last_end(now)
     return (covered_until, end) if covered_until is not None and covered_until < end else None
+
+
+def covered(digest: Digest, noted: datetime, now: datetime) -> datetime:
+    """Until when digests were told: what was noted; where a clock that ran ahead noted it, the last end before now."""
+    return noted if noted <= now else digest.last_end(now)
 
 
 def bulletin(digest: Digest, period: Period, names: Mapping[str, str], dashboard_url: str) -> Bulletin:

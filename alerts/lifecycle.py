@@ -77,6 +77,7 @@ class Bearing(StrEnum):
 _One = TypeVar("_One", "Alert", Spike)
 _NOTICES = frozenset({ChangeReason.FIRED, ChangeReason.ESCALATED, ChangeReason.REMINDED, ChangeReason.RESOLVED})
 _DAY = timedelta(days=1)
+_INSTANT = timedelta.resolution
 _OPEN = frozenset({State.PENDING, State.FIRING, State.RECOVERING, State.NO_DATA, State.ERROR})
 _UNSEEN = {Sight.NO_DATA: State.NO_DATA, Sight.ERROR: State.ERROR}
 
@@ -183,7 +184,7 @@ def advance(
     Args:
         alerts: open alerts, at most one a series; resolved ones are left as they are.
         spikes: at most one a series; a series without one has nothing to show, so its alert eases.
-        now: aware UTC. A clock set back does not move an alert's times back.
+        now: aware UTC. A clock set back does not move an alert's times back, nor bring two surges to one instant.
         evidence: stories to show, by series; a series that is missing keeps what it had.
         sight: whether a series without a spike is calm, or only unseen. A surge counts in any case.
 
@@ -230,7 +231,8 @@ def _surging(
     if alert is None:
         opened = Change(_opened(spike, now, evidence), State.QUIET, ChangeReason.OPENED, now)
         return [opened, *_fires(opened.alert, now, rules)]
-    at = max(now, alert.last_spike_at)
+    # Later than the surge before, also under a clock that was set back: by their times two escalations are told apart.
+    at = max(now, alert.last_spike_at + _INSTANT)
     updated = _updated(alert, spike, at, evidence)
     if alert.state is State.PENDING:
         # Before it fires nobody was told a severity, so a graver one is no news.

@@ -10,11 +10,9 @@ All mails of one alert on one channel form a thread: the first is known by its i
 from __future__ import annotations
 
 import email.utils
-import re
 import smtplib
 import socket
 import ssl
-import threading
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -32,6 +30,8 @@ from alerts.delivery import Delivery, delivery_id
 from alerts.errors import ChannelUnusable
 from alerts.lifecycle import ChangeReason
 from alerts.mail_page import colour_of, html_page
+from alerts.mail_server import Deadline, PlainServer, TlsServer
+from alerts.mailboxes import Mailbox
 from alerts.messages import Message, read_message
 from alerts.picture import picture
 from alerts.prose import plain_text, subject
@@ -40,8 +40,6 @@ from alerts.settings import ChannelBase, digest
 
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_MAILBOX = r"[^\s<>@,;:\"\\]+@[^\s<>@,;:\"\\]+"
-_ADDRESS = re.compile(rf"{_MAILBOX}|[^<>@]*<{_MAILBOX}>")
 _REMEMBERED = 1000
 _MOST_SAID = 200
 _MOST_THREADS = 20
@@ -69,12 +67,12 @@ class MailSettings(ChannelBase):
     @field_validator("sender")
     @classmethod
     def _one_address(cls, text: str) -> str:
-        return _checked(text)
+        return str(Mailbox.of(text))
 
     @field_validator("recipients")
     @classmethod
     def _addresses(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(_checked(text) for text in texts))
+        return tuple(dict.fromkeys(str(Mailbox.of(text)) for text in texts))
 
     @model_validator(mode="after")
     def _consistent(self) -> MailSettings:
@@ -90,12 +88,6 @@ class MailSettings(ChannelBase):
         return f"{self.host}:{self.port or _PORTS[self.security]}"
 
 
-def _checked(text: str) -> str:
-    if not text.isprintable() or not _ADDRESS.fullmatch(text):
-        raise ValueError('is no mail address; write "name@example.com" or "Name <name@example.com>"')
-    return email.utils.formataddr(email.utils.parseaddr(text))
-
-
 class MailChannel:
     """Sends deliveries as mail.
 
@@ -103,14 +95,13 @@ class MailChannel:
     That is remembered in memory: after a restart the first may get it twice, under the same Message-ID.
 
     Raises:
-        ChannelUnusable: when the password or ca_file cannot be read.
+        ChannelUnusable: when the password or ca_file cannot be read, or the login is not ASCII.
     """
 
     def __init__(self, settings: MailSettings) -> None:
         self._settings = settings
         self._taken: OrderedDict[str, frozenset[str]] = OrderedDict()
-        if settings.password is not None:
-            settings.password.reveal()
+        _login(settings)
         try:
             self._tls = ssl.create_default_context(cafile=settings.ca_file)
         except OSError as error:
@@ -130,7 +121,7 @@ class MailChannel:
         """Hand the message to the server once. Blocks."""
         begun = time.monotonic()
         mail = compose(delivery, self._settings, now)
-        addresses = [email.utils.parseaddr(recipient)[1] for recipient in self._settings.recipients]
+        addresses = [Mailbox.of(recipient).address for recipient in self._settings.recipients]
         taken = self._taken.get(delivery.id, frozenset())
         left = [address for address in addresses if address not in taken]
         try:
@@ -155,19 +146,19 @@ class MailChannel:
     def _hand_over(self, mail: EmailMessage, recipients: list[str]) -> dict[str, tuple[int, bytes]]:
         """Returns who was refused, when not all were."""
         settings = self._settings
-        sender = email.utils.parseaddr(settings.sender)[1]
+        sender = Mailbox.of(settings.sender).address
         port = settings.port or _PORTS[settings.security]
-        with _Deadline(settings.timeout_seconds) as deadline:
+        with Deadline(settings.timeout_seconds) as deadline:
             server: smtplib.SMTP
             if settings.security == "tls":
-                server = _TlsServer(deadline, settings.host, port, self._tls)
+                server = TlsServer(deadline, settings.host, port, self._tls)
             else:
-                server = _PlainServer(deadline, settings.host, port)
+                server = PlainServer(deadline, settings.host, port)
             try:
                 if settings.security == "starttls":
                     server.starttls(context=self._tls)
-                if settings.user is not None and settings.password is not None:
-                    server.login(settings.user, settings.password.reveal())
+                if login := _login(settings):
+                    server.login(*login)
                 refused = server.send_message(mail, sender, recipients)
             except (smtplib.SMTPException, OSError):
                 deadline.check()
@@ -178,58 +169,21 @@ class MailChannel:
             return refused
 
 
-class _Deadline:
-    """Cuts the connection when the time is up: a server that sends a byte a second passes every other time limit."""
+def _login(settings: MailSettings) -> tuple[str, str] | None:
+    """User and password, read now; None where nobody logs in.
 
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self.over = False
-        self.server: smtplib.SMTP | None = None
-        self._begun = time.monotonic()
-        self._timer = threading.Timer(seconds, self._cut)
-        self._timer.daemon = True
-
-    def __enter__(self) -> _Deadline:
-        self._timer.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
-
-    def check(self) -> None:
-        """Raises TimeoutError when the connection was cut, or the socket's own limit struck in the same moment."""
-        if self.over or time.monotonic() - self._begun >= self.seconds:
-            raise TimeoutError("the time for this attempt is over")
-
-    def _cut(self) -> None:
-        self.over = True
-        connection = getattr(self.server, "sock", None)
-        if connection is not None:
-            try:
-                # On the plain socket below: SSLSocket.shutdown would forget its TLS state under a reading thread.
-                socket.socket.shutdown(connection, socket.SHUT_RDWR)
-            except OSError:
-                return  # closed in this very moment: nothing is left to cut
-
-
-class _PlainServer(smtplib.SMTP):
-    def __init__(self, deadline: _Deadline, host: str, port: int) -> None:
-        deadline.server = self  # before connecting: the greeting may hang as well
-        try:
-            super().__init__(host, port, timeout=deadline.seconds)
-        except (smtplib.SMTPException, OSError):
-            deadline.check()
-            raise
-
-
-class _TlsServer(smtplib.SMTP_SSL):
-    def __init__(self, deadline: _Deadline, host: str, port: int, tls: ssl.SSLContext) -> None:
-        deadline.server = self
-        try:
-            super().__init__(host, port, timeout=deadline.seconds, context=tls)
-        except (smtplib.SMTPException, OSError):
-            deadline.check()
-            raise
+    Raises:
+        ChannelUnusable: when the password cannot be read, or a letter of the two cannot be said to a mail server.
+    """
+    if settings.user is None or settings.password is None:
+        return None
+    user, password = settings.user, settings.password.reveal()
+    if not (user + password).isascii():
+        raise ChannelUnusable(
+            f"user, or the password in {settings.password}, has letters beyond ASCII, which no login here can carry: "
+            "choose a password of ASCII letters"
+        )
+    return user, password
 
 
 def compose(delivery: Delivery, settings: MailSettings, now: datetime) -> EmailMessage:
@@ -239,10 +193,11 @@ def compose(delivery: Delivery, settings: MailSettings, now: datetime) -> EmailM
         ValueError: when the payload is not of this version.
     """
     message = read_message(delivery.payload)
-    domain = email.utils.parseaddr(settings.sender)[1].rpartition("@")[2]
+    sender = Mailbox.of(settings.sender)
+    domain = sender.domain
     mail = EmailMessage(policy=_POLICY)
-    mail["From"] = settings.sender
-    mail["To"] = ", ".join(settings.recipients)
+    mail["From"] = sender.header
+    mail["To"] = [Mailbox.of(recipient).header for recipient in settings.recipients]
     mail["Subject"] = wording.one_line(subject(message))
     mail["Date"] = email.utils.format_datetime(now)
     mail["Message-ID"] = f"<{delivery.id}@{domain}>"

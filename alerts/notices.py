@@ -10,57 +10,32 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from alerts import wording
+from alerts.decisions import Choice, Decision
 from alerts.delivery import Delivery, DeliveryState, plan
 from alerts.lifecycle import Alert, Change, ChangeReason, State
 from alerts.messages import Trend
 from alerts.routes import DEFAULT, Objection, Route
 from alerts.silences import Silence, silencing
 
+__all__ = [
+    "BROAD_PARTS",
+    "Choice",
+    "Decision",
+    "Escalation",
+    "Notices",
+    "Situation",
+    "Telling",
+    "Told",
+    "hushed",
+    "notices",
+    "overdue",
+]
+
 MARKET = "market"
 # The broad parts of the market say little beside its own alert; a theme or a company names what it is about.
 BROAD_PARTS = frozenset({"topic", "sector"})
-
-
-class Choice(StrEnum):
-    """Why a notice was not sent, or not at once."""
-
-    NO_ROUTE = "no_route"  # no route leads this series to this channel
-    BELOW_SEVERITY = "below_severity"  # a route would, for graver alerts
-    NOT_WANTED = "not_wanted"  # a route would, but not this kind of notice
-    LEFT_TO_DIGEST = "left_to_digest"
-    SILENCED = "silenced"
-    INHIBITED = "inhibited"  # the market's own alert says it already
-    ACKNOWLEDGED = "acknowledged"  # no reminder of what somebody has taken on
-    JUDGED_FALSE = "judged_false"  # no reminder of what somebody has called a false alert
-    NEVER_TOLD = "never_told"  # the end of an alert that this channel never heard of
-    CHANNEL_DISABLED = "channel_disabled"
-    HELD_QUIET = "held_quiet"  # sent when the quiet hours are over
-    HELD_GROUP = "held_group"  # sent with others
-    SUPERSEDED = "superseded"  # it was held back, and a later notice of the same alert took its place
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """One notice to one channel that was not sent, or not at once.
-
-    Attributes:
-        alert: id of the alert.
-        at: of the notice; with the other fields it tells decisions apart.
-        notice: "fired", "escalated", "reminded" or "resolved".
-        channel: name; empty when there is no channel at all.
-        choice: why.
-        words: the same for people.
-    """
-
-    alert: str
-    at: datetime
-    notice: str
-    channel: str
-    choice: Choice
-    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +54,14 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
+class Escalation:
+    """When an alert became as grave as it is, and the channels that were told so, or told of it since."""
+
+    at: datetime
+    heard: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Situation:
     """What bears on who is told.
 
@@ -88,6 +71,7 @@ class Situation:
         open_alerts: as they are after the changes that are decided on.
         silences: those in force, at least.
         told: by alert and channel.
+        escalated: by alert; one that is as grave as it fired is missing.
         held: pending deliveries that wait for the end of quiet hours or of a group.
         acknowledged, judged_false: ids of alerts.
         disabled: channels that are switched off, with the reason.
@@ -99,6 +83,7 @@ class Situation:
     open_alerts: tuple[Alert, ...] = ()
     silences: tuple[Silence, ...] = ()
     told: Mapping[tuple[str, str], Told] = field(default_factory=dict)
+    escalated: Mapping[str, Escalation] = field(default_factory=dict)
     held: tuple[Delivery, ...] = ()
     acknowledged: frozenset[str] = frozenset()
     judged_false: frozenset[str] = frozenset()
@@ -146,25 +131,17 @@ def notices(changes: Sequence[Change], situation: Situation, now: datetime, tell
 
 
 def overdue(situation: Situation, now: datetime, telling: Telling) -> Notices:
-    """Decide on what time alone brings: reminders, and alerts that a silence or the market kept from a channel.
+    """Decide on what time alone brings: reminders, and what a silence, the market or a 410 kept from a channel.
 
     Called again and again, it repeats neither deliveries nor decisions: their ids come from what they tell of.
     """
-    asked = []
-    for alert in situation.open_alerts:
-        if alert.state is not State.FIRING or alert.fired_at is None:
-            continue
-        for channel in situation.channels:
-            told = situation.told.get((alert.id, channel))
-            if told is None:
-                if alert.id not in situation.acknowledged | situation.judged_false:
-                    asked.append((Change(alert, State.PENDING, ChangeReason.FIRED, alert.fired_at), channel))
-                continue
-            reminded = Change(alert, State.FIRING, ChangeReason.REMINDED, told.last_at)
-            route = _route(reminded, channel, situation)
-            wait = route.repeat_wait(told.reminders) if isinstance(route, Route) else None
-            if wait is not None and told.last_at + wait <= now and not told.waiting:
-                asked.append((replace(reminded, at=told.last_at + wait), channel))
+    asked = [
+        (change, channel)
+        for alert in situation.open_alerts
+        if alert.state is State.FIRING
+        for channel in situation.channels
+        if (change := _missed(alert, channel, situation) or _reminder(alert, channel, situation, now)) is not None
+    ]
     return _decided(asked, situation, now, telling)
 
 
@@ -193,24 +170,55 @@ def _decided(asked: Iterable[tuple[Change, str]], situation: Situation, now: dat
     withdrawn: list[Delivery] = []
     market_told = {channel for (alert, channel) in situation.told if alert in _market_ids(situation)}
     for change, channel in asked:
+        mine = [one for one in situation.held if (one.alert, one.channel) == (change.alert.id, channel)]
         settled = _settled(change, channel, situation, now, muted=channel in market_told)
         if isinstance(settled, Decision):
             decisions.append(settled)
-            continue
-        if change.alert.series == MARKET and change.reason is not ChangeReason.RESOLVED:
-            market_told.add(channel)
-        page = wording.alert_page(telling.dashboard_url, change.alert.id)
-        (delivery,) = plan([change], [channel], now, names=telling.names, dashboard_url=page, trends=telling.trends)
-        held = _held(change, channel, settled, situation, now)
-        if held is not None:
-            delivery = replace(delivery, next_attempt_at=held.until, bundle=held.bundle)
-            decisions.append(_decision(change, channel, held.choice, held.words))
-        deliveries.append(delivery)
-        for older in situation.held:
-            if (older.alert, older.channel) == (change.alert.id, channel) and older.id != delivery.id:
-                withdrawn.append(_withdrawn(older, now, Choice.SUPERSEDED))
-                decisions.append(_superseded(older, change))
+            # Of an alert that is over nothing held goes out, also where its end is not told: it would be read as news.
+            overtaken = mine if change.reason is ChangeReason.RESOLVED else []
+        else:
+            if change.alert.series == MARKET and change.reason is not ChangeReason.RESOLVED:
+                market_told.add(channel)
+            page = wording.alert_page(telling.dashboard_url, change.alert.id)
+            (delivery,) = plan([change], [channel], now, names=telling.names, dashboard_url=page, trends=telling.trends)
+            held = _held(change, channel, settled, situation, now)
+            if held is not None:
+                delivery = replace(delivery, next_attempt_at=held.until, bundle=held.bundle)
+                decisions.append(_decision(change, channel, held.choice, held.words))
+            deliveries.append(delivery)
+            overtaken = [one for one in mine if one.id != delivery.id]
+        withdrawn += [_withdrawn(older, now, Choice.SUPERSEDED) for older in overtaken]
+        decisions += [_superseded(older, change, told=not isinstance(settled, Decision)) for older in overtaken]
     return Notices(tuple(deliveries), tuple(decisions), tuple(withdrawn))
+
+
+def _missed(alert: Alert, channel: str, situation: Situation) -> Change | None:
+    """That it fires, or how grave it has become, when the channel has not heard so; as it was when it happened."""
+    fired = graver = None
+    taken_on = alert.id in situation.acknowledged | situation.judged_false
+    if (alert.id, channel) not in situation.told and not taken_on and alert.fired_at is not None:
+        fired = Change(alert, State.PENDING, ChangeReason.FIRED, alert.fired_at)
+    escalation = situation.escalated.get(alert.id)
+    if escalation is not None and channel not in escalation.heard:
+        graver = Change(alert, State.FIRING, ChangeReason.ESCALATED, escalation.at)
+    # One of them is enough: either says how grave it is. What no route sends must keep no other notice away.
+    sent = [one for one in (fired, graver) if one is not None and _is_sent(one, channel, situation)]
+    return sent[0] if sent else fired
+
+
+def _is_sent(change: Change, channel: str, situation: Situation) -> bool:
+    route = _route(change, channel, situation)
+    return isinstance(route, Route) and not route.digest_only
+
+
+def _reminder(alert: Alert, channel: str, situation: Situation, now: datetime) -> Change | None:
+    told = situation.told.get((alert.id, channel))
+    if told is None or told.waiting:
+        return None
+    reminded = Change(alert, State.FIRING, ChangeReason.REMINDED, told.last_at)
+    route = _route(reminded, channel, situation)
+    wait = route.repeat_wait(told.reminders) if isinstance(route, Route) else None
+    return replace(reminded, at=told.last_at + wait) if wait is not None and told.last_at + wait <= now else None
 
 
 def _settled(change: Change, channel: str, situation: Situation, now: datetime, *, muted: bool) -> Route | Decision:
@@ -288,17 +296,19 @@ class _Held:
 
 
 def _held(change: Change, channel: str, route: Route, situation: Situation, now: datetime) -> _Held | None:
-    quiet = route.quiet_end(now, change.alert.severity)
+    quiet, bundle, ends = route.quiet_end(now, change.alert.severity), f"{route.name}/group", now
+    if quiet is None and route.group_minutes:
+        begun = [one.next_attempt_at for one in situation.held if (one.channel, one.bundle) == (channel, bundle)]
+        # At most so long from now: a group that a clock ahead of the time began ends when that clock says.
+        latest = now + timedelta(minutes=route.group_minutes)
+        ends = min([latest, *(at for at in begun if at is not None and at > now)])
+        # A group must not go out into quiet hours that began meanwhile.
+        quiet = route.quiet_end(ends, change.alert.severity)
     if quiet is not None:
         words = f"quiet hours of route {route.name} until {wording.moment(quiet)}"
         return _Held(quiet, f"{route.name}/quiet", Choice.HELD_QUIET, words)
     if not route.group_minutes:
         return None
-    bundle = f"{route.name}/group"
-    begun = [one.next_attempt_at for one in situation.held if (one.channel, one.bundle) == (channel, bundle)]
-    ends = min(
-        (at for at in begun if at is not None and at > now), default=now + timedelta(minutes=route.group_minutes)
-    )
     words = f"grouped with others by route {route.name} until {wording.moment(ends)}"
     return _Held(ends, bundle, Choice.HELD_GROUP, words)
 
@@ -314,8 +324,8 @@ def _withdrawn(delivery: Delivery, now: datetime, why: Choice) -> Delivery:
     )
 
 
-def _superseded(older: Delivery, change: Change) -> Decision:
-    words = f"a notice that it {change.reason.value} takes its place"
+def _superseded(older: Delivery, change: Change, *, told: bool) -> Decision:
+    words = f"a notice that it {change.reason.value} takes its place" if told else "it was over before this was sent"
     return Decision(change.alert.id, older.created_at, older.reason, older.channel, Choice.SUPERSEDED, words)
 
 

@@ -71,6 +71,7 @@ class MemoryOutbox:
     def __init__(self, deliveries: Sequence[Delivery]) -> None:
         self.deliveries = {d.id: d for d in deliveries}
         self.attempts: list[tuple[str, Attempt]] = []
+        self.begun: list[str] = []
 
     def due(self, channel: str, now: datetime, limit: int) -> tuple[Delivery, ...]:
         ready = [
@@ -79,6 +80,9 @@ class MemoryOutbox:
             if d.channel == channel and d.next_attempt_at is not None and d.next_attempt_at <= now
         ]
         return tuple(ready[:limit])
+
+    def begin(self, delivery: Delivery, at: datetime) -> None:
+        self.begun.append(delivery.id)
 
     def record(self, delivery: Delivery, attempt: Attempt) -> None:
         self.deliveries[delivery.id] = delivery
@@ -246,6 +250,24 @@ def test_one_broken_message_stops_no_other_and_its_words_stay_hidden() -> None:
     assert "hunter2" not in reasons[0]
     assert all(d.attempts == 0 for d in outbox.deliveries.values() if d.channel == "ops")
     assert deliver(outbox, channel, NOW, Schedule()) == 0, "what failed is not due again in the same moment"
+
+
+class FullOutbox(MemoryOutbox):
+    """Takes one note of a beginning, and no more."""
+
+    def begin(self, delivery: Delivery, at: datetime) -> None:
+        if self.begun:
+            raise OSError("no space left")
+        super().begin(delivery, at)
+
+
+def test_what_cannot_be_written_down_before_it_is_sent_is_not_sent() -> None:
+    outbox = FullOutbox(plan([change(series=f"topic:{n}") for n in range(3)], ["desk"], NOW))
+    channel = PickyChannel(breaks_on="")
+    with pytest.raises(OSError, match="no space"):
+        deliver(outbox, channel, NOW, Schedule())
+    assert channel.took == outbox.begun == [one for one, _ in outbox.attempts]
+    assert len(channel.took) == 1
 
 
 def test_a_round_can_be_kept_short() -> None:

@@ -16,6 +16,7 @@ from alerts.spikes import Spike, Verdict
 
 START = datetime(2026, 3, 10, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
+INSTANT = timedelta(microseconds=1)
 BANKS = "theme:bank-stress"
 
 # Every step that the machine may take.
@@ -238,7 +239,15 @@ def test_a_clock_set_back_moves_no_time_back() -> None:
     desk = Desk()
     desk.look(START, spike())
     desk.look(START - timedelta(hours=2), spike())
-    assert (desk.alert.last_spike_at, desk.changes[-1].at) == (START, START)
+    assert (desk.alert.last_spike_at, desk.changes[-1].at) == (START + INSTANT, START + INSTANT)
+
+
+def test_two_escalations_under_a_clock_set_back_are_told_apart_and_in_order() -> None:
+    desk = Desk()
+    desk.look(START, spike())
+    for minutes, severity in ((-110, Severity.WARNING), (-80, Severity.CRITICAL)):
+        assert desk.look(START + minutes * MINUTE, spike(severity=severity)) == [ChangeReason.ESCALATED]
+    assert [change.at for change in desk.changes[1:]] == [START, START + INSTANT, START + 2 * INSTANT]
 
 
 def test_contradictions_are_refused() -> None:
@@ -315,7 +324,10 @@ def test_laws_of_the_lifecycle(
         ongoing = [alert.series for alert in desk.alerts.values() if alert.is_open]
         assert len(ongoing) == len(set(ongoing))
     for key in desk.alerts:
-        told = [change.reason for change in desk.changes if change.alert.id == key and change.notifies]
+        notices = [change for change in desk.changes if change.alert.id == key and change.notifies]
+        told = [change.reason for change in notices]
+        # By reason and time a message is known; whatever the clock does, no two have both in common.
+        assert len({(change.reason, change.at) for change in notices}) == len(notices)
         # One firing, at most two escalations, one resolution, in that order.
         assert told.count(ChangeReason.FIRED) <= 1
         assert told.count(ChangeReason.ESCALATED) <= 2

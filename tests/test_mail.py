@@ -22,7 +22,9 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, Envelope
-from pydantic import TypeAdapter
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
 from alerts import delivery as delivering
 from alerts.channels import ChannelSettings, open_channel
@@ -31,6 +33,8 @@ from alerts.errors import ChannelUnusable
 from alerts.evidence import Evidence
 from alerts.grouping import sealed
 from alerts.lifecycle import Alert, Change, ChangeReason, Severity, State
+from alerts.mail import MailSettings
+from alerts.mailboxes import Mailbox as Recipient
 from alerts.messages import Trend
 
 SETTINGS: TypeAdapter[ChannelSettings] = TypeAdapter(ChannelSettings)
@@ -282,6 +286,89 @@ def test_titles_in_any_script_arrive_as_they_were(now: datetime) -> None:
     assert (mailbox.taken[0].original_content or b"").isascii()
 
 
+# Names and mailboxes
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("Doe, John <john@example.com>", "Doe, John"),
+        ('"Doe, John" <john@example.com>', "Doe, John"),
+        ("Müller, Hans (EU) <john@example.com>", "Müller, Hans (EU)"),
+        ("Risk: desk; Zürich [EU] <john@example.com>", "Risk: desk; Zürich [EU]"),
+        ('Bo "the boss" Roe <john@example.com>', 'Bo "the boss" Roe'),
+        ("銀行危機 <john@example.com>", "銀行危機"),
+        ("<john@example.com>", ""),
+        ("john@example.com", ""),
+    ],
+)
+def test_a_mail_goes_to_the_mailbox_whatever_stands_in_the_name(now: datetime, written: str, name: str) -> None:
+    mailbox = Mailbox()
+    recipients = [written, "Roe, Jane <jane@example.com>", "Doe, Ann <ann@example.com>"]
+    with smtp_server(mailbox) as port:
+        assert send(port, now, recipients=recipients, sender=written).outcome.ok
+    assert mailbox.taken[0].mail_from == "john@example.com"
+    assert mailbox.taken[0].rcpt_tos == ["john@example.com", "jane@example.com", "ann@example.com"]
+    (mail,) = mailbox.mails()
+    told = [(one.display_name, one.addr_spec) for one in mail["To"].addresses]
+    assert told == [(name, "john@example.com"), ("Roe, Jane", "jane@example.com"), ("Doe, Ann", "ann@example.com")]
+    assert [(one.display_name, one.addr_spec) for one in mail["From"].addresses] == told[:1]
+    assert mail["Message-ID"].endswith("@example.com>")
+    assert (mailbox.taken[0].original_content or b"").isascii()
+
+
+def test_many_long_names_are_folded_between_recipients(now: datetime) -> None:
+    mailbox = Mailbox()
+    recipients = [f"Müller, Hans (desk {number}) <hans{number}@example.com>" for number in range(100)]
+    with smtp_server(mailbox) as port:
+        assert send(port, now, recipients=recipients).outcome.ok
+    told = [str(one) for one in mailbox.mails()[0]["To"].addresses]
+    assert told == [f'"Müller, Hans (desk {number})" <hans{number}@example.com>' for number in range(100)]
+
+
+@given(st.text(max_size=60), st.booleans())
+def test_no_name_changes_the_mailbox(name: str, quoted: bool) -> None:
+    text = f'"{name}" <john@example.com>' if quoted else f"{name} <john@example.com>"
+    try:
+        found = Recipient.of(text)
+    except ValueError:
+        assert not name.isprintable() or set(name) & set("<>@")
+        return
+    assert found.address == "john@example.com"
+    assert Recipient.of(str(found)) == found, "settings that are shown can be written again"
+    mail = EmailMessage(policy=default)
+    mail["To"] = found.header
+    (told,) = email.message_from_bytes(mail.as_bytes(), policy=default)["To"].addresses
+    assert told.addr_spec == "john@example.com"
+
+
+def test_one_recipient_written_twice_gets_one_mail() -> None:
+    table = {"type": "mail", "name": "desk", "host": "localhost", "sender": "a@example.com"}
+    twice = ['"Doe, John" <john@example.com>', "Doe,  John <john@example.com>", "Doe, Jane <jane@example.com>"]
+    settings = SETTINGS.validate_python({**table, "recipients": twice})
+    assert isinstance(settings, MailSettings)
+    assert settings.recipients == ('"Doe, John" <john@example.com>', '"Doe, Jane" <jane@example.com>')
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("john", "is no mail address"),
+        ("ann@example.com, Bo <bo@example.com>", "is no mail address"),
+        ("Bo <bo@example.com> <ann@example.com>", "is no mail address"),
+        ("Bo\n <bo@example.com>", "is no mail address"),
+        ("Bo bo@example.com", "is no mail address"),
+        ("user@münchen.de", 'write the domain in its "xn--" form'),
+        ("Jörg <jörg@example.com>", "has letters beyond ASCII"),
+    ],
+)
+@pytest.mark.parametrize("key", ["sender", "recipients"])
+def test_what_is_no_mailbox_is_refused_with_the_settings(key: str, written: str, words: str) -> None:
+    value = written if key == "sender" else [written]
+    with pytest.raises(ValidationError, match=words):
+        channel(25, **{key: value})
+
+
 # Login and encryption
 
 
@@ -311,6 +398,29 @@ def test_a_refused_login_names_host_user_and_the_way_out(now: datetime, caplog: 
     assert mailbox.taken == []
     later = after(delivering.test_delivery("desk", now), attempt, Schedule(), 0)
     assert later.state is DeliveryState.PENDING, "it is sent once the password is put right"
+
+
+@pytest.mark.parametrize(("user", "password"), [("desk", "pässwort"), ("deské", PASSWORD)])
+def test_a_login_that_cannot_be_said_is_refused_in_words(
+    now: datetime, monkeypatch: pytest.MonkeyPatch, user: str, password: str
+) -> None:
+    monkeypatch.setenv("SQUALL_MAIL", password)
+    with pytest.raises(ChannelUnusable, match="env:SQUALL_MAIL, has letters beyond ASCII") as refused:
+        channel(25, user=user, password="env:SQUALL_MAIL")
+    assert password not in str(refused.value)
+
+
+def test_a_password_that_is_changed_to_one_that_cannot_be_said_is_named(
+    now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mailbox = Mailbox()
+    with smtp_server(mailbox, **_login(True)) as port:
+        mail = channel(port, user="desk", password="env:SQUALL_MAIL")
+        monkeypatch.setenv("SQUALL_MAIL", "pässwort")
+        attempt = mail.send(delivering.test_delivery("desk", now), now)
+    assert attempt.outcome is AttemptOutcome.MISCONFIGURED
+    assert "choose a password of ASCII letters" in attempt.reason
+    assert "pässwort" not in attempt.reason
 
 
 def test_a_server_without_login_or_starttls_says_so(now: datetime) -> None:

@@ -14,7 +14,7 @@ from alerts.evidence import Evidence
 from alerts.grouping import sealed
 from alerts.lifecycle import Alert, Change, ChangeReason, Severity, State
 from alerts.messages import read_message
-from alerts.notices import Choice, Notices, Situation, Telling, Told, notices, overdue
+from alerts.notices import Choice, Escalation, Notices, Situation, Telling, Told, notices, overdue
 from alerts.prose import plain_text, subject
 from alerts.routes import Route
 from alerts.silences import silence
@@ -138,6 +138,65 @@ def test_the_end_of_an_alert_that_a_channel_never_heard_of_is_not_told() -> None
     assert notices([over], situation(told=knows), NOW, TELLING).deliveries
 
 
+def escalated(told: Told | None = None, *heard: str) -> Situation:
+    """An alert that became as grave as it is half an hour ago; what the desk was told of it, and who heard of that."""
+    known = {} if told is None else {(f"alert_{BANKS}", "desk"): told}
+    graver = {f"alert_{BANKS}": Escalation(NOW - HOUR / 2, frozenset(heard))}
+    return situation(open_alerts=(alert(),), told=known, escalated=graver)
+
+
+def test_an_escalation_that_a_silence_kept_is_told_when_it_is_over_also_to_who_took_the_alert_on() -> None:
+    mute = silence(BANKS, NOW - HOUR, NOW + HOUR, who="ann")
+    waiting = replace(escalated(Told(NOW - HOUR)), silences=(mute,))
+    taken_on = replace(waiting, acknowledged=frozenset({f"alert_{BANKS}"}))
+    for around in (waiting, taken_on):
+        (kept,) = overdue(around, NOW, TELLING).decisions
+        assert (kept.choice, kept.notice, kept.at) == (Choice.SILENCED, "escalated", NOW - HOUR / 2)
+        (late,) = overdue(around, NOW + HOUR, TELLING).deliveries
+        assert late.id == delivery_id(f"alert_{BANKS}", "escalated", NOW - HOUR / 2, "desk")
+        assert "[WARNING]" in subject(read_message(late.payload))
+
+
+def test_an_escalation_is_told_late_where_the_alert_was_taken_on_before_anybody_was_told() -> None:
+    unheard = replace(escalated(), judged_false=frozenset({f"alert_{BANKS}"}))
+    assert [one.reason for one in overdue(unheard, NOW, TELLING).deliveries] == ["escalated"]
+    assert overdue(replace(unheard, escalated={}), NOW, TELLING) == Notices()
+    assert [one.reason for one in overdue(escalated(), NOW, TELLING).deliveries] == ["fired"]
+
+
+def test_an_escalation_is_told_late_where_no_route_tells_that_it_fired() -> None:
+    only = (Route(name="r", notices=("escalated",)),)
+    assert [one.reason for one in overdue(replace(escalated(), routes=only), NOW, TELLING).deliveries] == ["escalated"]
+    heard = overdue(replace(escalated(None, "desk"), routes=only), NOW, TELLING)
+    assert (heard.deliveries, choices(heard)) == ((), [("desk", Choice.NOT_WANTED)])
+
+
+def test_who_has_heard_how_grave_it_is_is_told_no_escalation_late() -> None:
+    assert overdue(escalated(Told(NOW - HOUR), "desk"), NOW, TELLING) == Notices()
+    assert overdue(escalated(Told(NOW - HOUR), "ops"), NOW, TELLING).deliveries
+
+
+def test_an_escalation_that_the_market_or_a_410_kept_is_told_when_they_are_over() -> None:
+    market, part = alert("market"), alert("sector:Financials")
+    known = {(one.id, "desk"): Told(NOW - HOUR) for one in (market, part)}
+    around = situation(open_alerts=(market, part), told=known, escalated={part.id: Escalation(NOW)})
+    assert choices(overdue(around, NOW, TELLING)) == [("desk", Choice.INHIBITED)]
+    calm = replace(around, open_alerts=(replace(market, state=State.RECOVERING), part))
+    assert [one.alert for one in overdue(calm, NOW, TELLING).deliveries] == [part.id]
+    off = replace(calm, disabled={"desk": "410 Gone"})
+    assert choices(overdue(off, NOW, TELLING)) == [("desk", Choice.CHANNEL_DISABLED)]
+
+
+@pytest.mark.parametrize(
+    "route", [Route(name="r", notices=("escalated",), digest_only=True), Route(name="r", series=("company:*",))]
+)
+def test_an_escalation_that_no_route_sends_keeps_no_reminder_away(route: Route) -> None:
+    around = escalated(Told(NOW - 24 * HOUR))
+    routes = (route, Route(name="rest", notices=("fired", "reminded")))
+    made = overdue(replace(around, routes=routes), NOW, TELLING)
+    assert ([one.reason for one in made.deliveries], made.decisions) == (["reminded"], ())
+
+
 # The market
 
 
@@ -232,6 +291,47 @@ def test_a_later_notice_takes_the_place_of_one_that_is_held() -> None:
     assert (Choice.SUPERSEDED, "fired") in [(one.choice, one.notice) for one in made.decisions]
     other = notices([change(series="market")], later, NOW, TELLING)
     assert other.withdrawn == ()
+
+
+def test_what_is_held_of_an_alert_that_is_over_is_withdrawn_where_its_end_is_not_told() -> None:
+    route = NIGHT.model_copy(update={"notices": ("fired", "escalated")})
+    (held,) = notices([change()], situation(route), NOW, TELLING).deliveries
+    around = situation(route, held=(held,), told={(f"alert_{BANKS}", "desk"): Told(NOW)})
+    made = notices([change(ChangeReason.RESOLVED, NOW + HOUR)], around, NOW + HOUR, TELLING)
+    assert (made.deliveries, [one.id for one in made.withdrawn]) == ((), [held.id])
+    assert [(one.choice, one.notice) for one in made.decisions] == [
+        (Choice.NOT_WANTED, "resolved"),
+        (Choice.SUPERSEDED, "fired"),
+    ]
+    assert made.decisions[1].words == "it was over before this was sent"
+    lasting = notices(
+        [change(ChangeReason.ESCALATED)], situation(Route(name="r", notices=("fired",)), held=(held,)), NOW, TELLING
+    )
+    assert (lasting.deliveries, lasting.withdrawn) == ((), ()), "that it fired is still true"
+
+
+def test_a_group_that_ends_in_quiet_hours_waits_for_their_end() -> None:
+    route = Route(name="night", group_minutes=60, quiet_hours="12:30-20:00")
+    made = notices([change(), change(series="market", severity=Severity.CRITICAL)], situation(route), NOW, TELLING)
+    assert {one.alert: (one.bundle, one.next_attempt_at) for one in made.deliveries} == {
+        "alert_market": ("night/group", NOW + HOUR),
+        f"alert_{BANKS}": ("night/quiet", NOW + 8 * HOUR),
+    }
+    assert {one.alert: one.choice for one in made.decisions} == {
+        "alert_market": Choice.HELD_GROUP,
+        f"alert_{BANKS}": Choice.HELD_QUIET,
+    }
+    at_once = notices([change()], situation(route.model_copy(update={"group_minutes": 29})), NOW, TELLING)
+    assert choices(at_once) == [("desk", Choice.HELD_GROUP)]
+
+
+def test_a_group_that_a_clock_ahead_began_holds_nobody_longer_than_a_group_may() -> None:
+    route = Route(name="all", group_minutes=10)
+    ahead = notices([change()], situation(route), NOW + 24 * HOUR, TELLING)
+    (grave,) = notices(
+        [change(series="market", severity=Severity.CRITICAL)], situation(route, held=ahead.deliveries), NOW, TELLING
+    ).deliveries
+    assert grave.next_attempt_at == NOW + timedelta(minutes=10)
 
 
 def grouped(now: datetime = NOW) -> tuple[Delivery, ...]:

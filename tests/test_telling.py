@@ -104,6 +104,106 @@ def test_a_silence_takes_back_what_is_held(store: Store) -> None:
     assert len({id_ for id_, _ in desk.taken}) == 2
 
 
+SECTOR = "sector:Financials"
+
+
+def grave(one: Hook) -> list[tuple[str, str, str]]:
+    return [
+        (kind, p["data"]["series"], p["data"]["severity"]) for kind, (_, p) in zip(kinds(one), one.taken, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_an_escalation_under_a_silence_is_told_when_it_ends_once(store: Store, held: bool) -> None:
+    """Whether the silence was there before it, or took it back while it was held."""
+    silent, graver = (START + 31 * MINUTE, START + 30 * MINUTE) if held else (START + MINUTE, START + 31 * MINUTE)
+    routes = [{"name": "night", "quiet_hours": "12:20-13:00"}] if held else []
+    with hook() as desk:
+        house = House(store, {"desk": desk}, routes=routes)
+        house.look(START, spike(Severity.INFO))
+        house.send(START)
+        house.act("remark", START, alert=house.alert, what="acknowledged")
+        for at in sorted((silent, graver)):
+            if at == silent:
+                house.act("silence", at, pattern=BANKS, until=(START + 2 * HOUR).isoformat())
+            else:
+                house.look(at, spike(Severity.WARNING))
+        for minutes in (60, 90, 119):
+            house.oversee(START + minutes * MINUTE)
+        assert kinds(desk) == ["alert.fired"]
+        assert house.choices().count("silenced") == 1, "however often one looks"
+        for minutes in (120, 121, 60 * 30):
+            house.oversee(START + minutes * MINUTE)
+    assert grave(desk) == [("alert.fired", BANKS, "info"), ("alert.escalated", BANKS, "warning")]
+    ids = [row["id"] for row in house.query("alert_deliveries", alert=house.alert)]
+    assert delivery_id(house.alert, "escalated", graver, "desk") in ids, "under the id that it would have had"
+
+
+def test_an_escalation_that_the_market_muted_is_told_when_it_calms_down(store: Store) -> None:
+    with hook() as desk:
+        house = House(store, {"desk": desk})
+        house.look(START, spike(Severity.INFO, series=SECTOR))
+        for minute in (1, 2):
+            severity = Severity.INFO if minute == 1 else Severity.CRITICAL
+            at = START + minute * MINUTE
+            house.look(at, spike(severity, series=SECTOR), spike(Severity.CRITICAL, series="market"))
+            house.oversee(at)
+        assert house.choices() == ["inhibited"]
+        house.look(START + 3 * MINUTE, spike(Severity.CRITICAL, series=SECTOR))
+        for minute in (3, 4):
+            house.oversee(START + minute * MINUTE)
+    assert grave(desk) == [
+        ("alert.fired", SECTOR, "info"),
+        ("alert.fired", "market", "critical"),
+        ("alert.escalated", SECTOR, "critical"),
+    ]
+
+
+def test_what_became_graver_while_a_channel_was_switched_off_is_told_when_it_is_on_again(store: Store) -> None:
+    with hook() as desk, hook() as ops:
+        house = House(store, {"desk": desk, "ops": ops})
+        house.look(START, spike(Severity.INFO))
+        house.send(START)
+        desk.status = 410
+        house.look(START + MINUTE, spike(Severity.WARNING))
+        house.send(START + MINUTE)
+        house.look(START + 2 * MINUTE, spike(Severity.CRITICAL))
+        house.oversee(START + 2 * MINUTE)
+        desk.status = 204
+        house.act("enable", START + HOUR, channel="desk")
+        for minute in (60, 61):
+            house.oversee(START + minute * MINUTE)
+    told = [severity for kind, _, severity in grave(desk) if kind.startswith("alert.")]
+    assert told == ["info", "warning", "critical"]
+    assert house.choices() == ["channel_disabled"]
+
+
+def test_a_reminder_that_says_how_grave_it_is_leaves_no_escalation_to_be_told(store: Store) -> None:
+    with hook() as desk:
+        house = House(store, {"desk": desk}, routes=[{"name": "r", "notices": ["fired", "reminded"]}])
+        house.look(START, spike(Severity.INFO))
+        house.send(START)
+        house.look(START + MINUTE, spike(Severity.CRITICAL))
+        house.oversee(START + 25 * HOUR)
+        house = House(store, {"desk": desk})  # escalations are wanted from now on
+        house.oversee(START + 26 * HOUR)
+    assert grave(desk) == [("alert.fired", BANKS, "info"), ("alert.reminded", BANKS, "critical")]
+
+
+def test_both_escalations_under_a_clock_that_was_set_back_arrive(store: Store) -> None:
+    with hook() as desk:
+        house = House(store, {"desk": desk})
+        house.look(START + 2 * HOUR, spike(Severity.INFO))
+        house.send(START + 2 * HOUR)
+        for minutes, severity in ((1, Severity.WARNING), (40, Severity.CRITICAL)):
+            house.look(START + minutes * MINUTE, spike(severity))
+            house.oversee(START + minutes * MINUTE)
+        house.oversee(START + 3 * HOUR)
+    assert [severity for _, _, severity in grave(desk)] == ["info", "warning", "critical"]
+    changes = house.query("alert_changes", alert=house.alert)
+    assert [row["severity"] for row in changes if row["reason"] == "escalated"] == ["warning", "critical"]
+
+
 def test_in_the_morning_one_message_tells_what_the_night_held_back(store: Store) -> None:
     route = {"name": "night", "quiet_hours": "11:00-14:00"}
     with hook() as desk:
@@ -130,6 +230,42 @@ def test_in_the_morning_one_message_tells_what_the_night_held_back(store: Store)
     jpm = next(one["id"] for one in house.query("alerts", **_ever()) if one["series"] == "company:JPM")
     assert [row["sent_as"] for row in house.query("alert_deliveries", alert=jpm)] == [id_]
     assert [row["outcome"] for row in house.query("alert_attempts", alert=jpm)] == ["delivered"]
+
+
+def test_reminders_of_a_group_are_reckoned_from_when_it_arrived(store: Store) -> None:
+    route = {"name": "night", "quiet_hours": "12:00-06:00", "repeat_hours": 12}
+    spikes = (spike(), spike(series="company:JPM"))
+    with hook() as desk:
+        house = House(store, {"desk": desk}, routes=[route])
+        house.look(START, *spikes)
+        arrived = START + 18 * HOUR
+        for now in (arrived, arrived + 10 * MINUTE, arrived + HOUR, arrived + 5 * HOUR):
+            house.look(now, *spikes)
+            house.oversee(now)
+        assert kinds(desk) == ["group"]
+        assert {told.last_at.replace(microsecond=0) for told in _told(house).values()} == {arrived}
+        house.oversee(arrived + 12 * HOUR + MINUTE)
+        house.oversee(arrived + 24 * HOUR)
+    assert kinds(desk) == ["group", "group"], "the reminders wait for the end of the next night"
+    assert {member["type"] for member in desk.taken[1][1]["members"]} == {"squall.alert.reminded"}
+
+
+def test_a_group_that_waits_for_its_receiver_needs_no_reminders(store: Store) -> None:
+    route = {"name": "room", "group_minutes": 10, "repeat_hours": 6, "repeat_backoff": 1}
+    spikes = (spike(), spike(series="company:JPM"))
+    with hook() as desk:
+        desk.status = 500
+        house = House(store, {"desk": desk}, routes=[route])
+        for hours in range(0, 49, 2):
+            house.look(START + hours * HOUR, *spikes)
+            house.oversee(START + hours * HOUR)
+        assert {(told.reminders, told.waiting) for told in _told(house).values()} == {(0, True)}
+        assert [row["reason"] for row in house.query("deliveries", state="", limit=99)] == ["group", "fired", "fired"]
+
+
+def _told(house: Any) -> dict[tuple[str, str], Any]:
+    told: dict[tuple[str, str], Any] = house.desk.told([one.id for one in AlertStore(house.store).open_alerts()])
+    return told
 
 
 def _ever() -> dict[str, object]:
@@ -204,8 +340,8 @@ def test_a_receiver_that_is_gone_is_switched_off_and_the_others_hear_of_it(store
         house.act("redeliver", START + HOUR, channel="desk")
         house.send(START + HOUR)
         house.oversee(START + HOUR)
-        assert kinds(desk) == ["alert.fired"] * 3
-        assert len({id_ for id_, _ in desk.taken}) == 2
+        assert kinds(desk) == ["alert.fired"] * 3 + ["alert.escalated"]
+        assert len({id_ for id_, _ in desk.taken}) == 3
 
 
 def test_a_new_address_switches_a_channel_on_again(store: Store) -> None:
@@ -253,6 +389,24 @@ def test_a_digest_comes_once_a_day_and_says_what_happened(store: Store) -> None:
     first = desk.taken[0][1]["bulletin"]
     assert first["subject"] == "[Squall] Daily digest: 1 alert, 1 open"
     assert any("left to digest" in item["title"] for section in first["sections"] for item in section["items"])
+
+
+def test_what_comes_in_is_counted_in_one_digest_also_within_the_hour_in_which_it_ends(store: Store) -> None:
+    def come(hour: datetime, headlines: int) -> None:
+        with store.database.writing() as connection:
+            connection.execute("DELETE FROM rollups WHERE hour = ?", [hour])
+            connection.execute("INSERT INTO rollups VALUES ('market', ?, ?, 0, 0, 0)", [hour, headlines])
+
+    with hook() as desk:
+        house = House(store, {"desk": desk}, digests=[{"name": "morning", "at": "07:30"}])
+        for day in (1, 2, 3):
+            seven = START.replace(hour=7) + day * 24 * HOUR
+            come(seven, 10)
+            house.oversee(seven + 30 * MINUTE)
+            come(seven, 13)
+            house.oversee(seven + HOUR)
+    told = [payload["bulletin"]["sections"][-1]["items"][0]["title"] for _, payload in desk.taken]
+    assert [line.split()[0] for line in told] == ["0", "13", "13"]
 
 
 def test_a_heartbeat_is_sent_once_and_leaves_no_trace_in_the_outbox(store: Store) -> None:

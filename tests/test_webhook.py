@@ -296,6 +296,9 @@ class OneDelivery:
     def due(self, channel: str, now: datetime, limit: int) -> tuple[Delivery, ...]:
         return (delivering.test_delivery(channel, self.now),)
 
+    def begin(self, delivery: Delivery, at: datetime) -> None:
+        assert delivery.channel not in self.recorded
+
     def record(self, delivery: Delivery, attempt: Attempt) -> None:
         self.recorded[delivery.channel] = delivery
 

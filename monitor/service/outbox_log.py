@@ -32,6 +32,10 @@ class LoggedOutbox:
         """See `Outbox.due`."""
         return self._outbox.due(channel, now, limit)
 
+    def begin(self, delivery: Delivery, at: datetime) -> None:
+        """See `Outbox.begin`."""
+        self._outbox.begin(delivery, at)
+
     def record(self, delivery: Delivery, attempt: Attempt) -> None:
         """Record the attempt, then log it."""
         self._outbox.record(delivery, attempt)

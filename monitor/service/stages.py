@@ -47,11 +47,15 @@ class Stages:
     def __init__(self) -> None:
         self._stages: dict[str, Stage] = {}
         self._changed: set[str] = set()
+        self._names: frozenset[str] = frozenset()
+        self._gone: frozenset[str] = frozenset()
         self._lock = threading.Lock()
 
     def went_well(self, name: str, now: datetime) -> bool:
         """Note a run without fault; the first after a failure is logged. Whether it is the first, or after one."""
         with self._lock:
+            if name in self._gone:
+                return False
             before = self._stages.get(name, Stage(name))
             self._stages[name] = replace(before, ok_at=now.isoformat(), reason="")
             self._changed.add(name)
@@ -62,6 +66,8 @@ class Stages:
     def failed(self, name: str, now: datetime, reason: str) -> bool:
         """Note a failed run; a reason is logged when it is new, not at every repeat. Whether it is new."""
         with self._lock:
+            if name in self._gone:
+                return False
             before = self._stages.get(name, Stage(name))
             self._stages[name] = replace(before, failed_at=now.isoformat(), reason=reason)
             self._changed.add(name)
@@ -70,7 +76,7 @@ class Stages:
         return before.reason != reason
 
     def all(self) -> dict[str, Stage]:
-        """Every stage that has run, by name."""
+        """Every stage that has run and is not gone, by name."""
         with self._lock:
             return dict(self._stages)
 
@@ -81,11 +87,20 @@ class Stages:
         for stage in changed:
             notebook.note(PREFIX + stage.name, json.dumps(asdict(stage)))
             with self._lock:
-                if self._stages[stage.name] == stage:
+                if self._stages.get(stage.name) == stage:
                     self._changed.discard(stage.name)
 
     def forget_others(self, names: Collection[str], notebook: Notebook) -> None:
-        """Clear what an earlier daemon noted of stages that this one has not, such as a channel that was removed."""
+        """Let go of stages that are no more: those of an earlier daemon, and those that were named here before.
+
+        A run of theirs that is still in hand ends unheard: otherwise it would bring back what nothing ever mends.
+        """
+        with self._lock:
+            self._gone = (self._gone | self._names) - frozenset(names)
+            self._names = frozenset(names)
+            for name in self._gone & self._stages.keys():
+                del self._stages[name]
+            self._changed -= self._gone
         for stage in stages_of(notebook.notes()):
             if stage.name not in names:
                 notebook.note(PREFIX + stage.name, json.dumps(asdict(Stage(stage.name))))

@@ -2,28 +2,44 @@
 
 takes  changes of alerts, the state of stages, now
 gives  deliveries in the outbox, decisions on record, conditions that are kept
-never  decides: `alerts.notices`, `alerts.conditions` and `alerts.digests` do
+never  decides: `alerts.notices`, `alerts.conditions`, `alerts.removal` and `alerts.digests` do
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
+import structlog
+
 from alerts.attempt import Attempt
-from alerts.conditions import STAGE, ChannelRecord, Condition, Health, channel_condition, turn
+from alerts.conditions import (
+    CHANNEL,
+    SIGHT,
+    STAGE,
+    ChannelRecord,
+    Condition,
+    Health,
+    channel_condition,
+    turn,
+)
 from alerts.delivery import Channel, Delivery, message_delivery
-from alerts.digests import Digest, bulletin, due
+from alerts.digests import Digest, bulletin, covered, due
 from alerts.grouping import sealed
 from alerts.lifecycle import Alert, Change, Sight
 from alerts.messages import bulletin_message, heartbeat_message
 from alerts.notices import Situation, Telling, notices, overdue
+from alerts.removal import ended, given_up
 from alerts.routes import DEFAULT
 from alerts.sight import Looking, sight, sight_condition
+from monitor.service.stages import stages_of
 from monitor.settings import Settings
 from monitor.storage.alert_store import ENDPOINT, AlertStore
-from monitor.storage.desk_store import DeskStore
+from monitor.storage.desk_store import NOWHERE, DeskStore
 from monitor.storage.store import Store
+
+log = structlog.get_logger(__name__)
 
 _DIGEST = "digest:"
 
@@ -50,15 +66,22 @@ class Teller:
         self.desk = DeskStore(store)
 
     def begin(self, now: datetime) -> None:
-        """Switch on channels that have a new address, and note since when digests are asked for."""
+        """Switch on channels that have a new address, note since when digests are asked for, part with what is gone."""
         notes = self._store.notes()
         kept = self.desk.conditions()
         for name, channel in self._channels.items():
-            known = kept.get(f"channel:{name}")
-            if known is not None and known.health is Health.DISABLED and known.endpoint != channel.endpoint:
-                self.desk.keep_condition(Condition(known.subject, Health.WELL, now))
+            known = kept.get(CHANNEL + name)
+            moved = known is not None and known.health is Health.DISABLED and known.endpoint != channel.endpoint
+            # What failed before it was taken out says nothing of how it is now that it is back.
+            back = notes.get(ENDPOINT + name) == NOWHERE and (known is None or known.health is Health.WELL)
+            if moved or back:
+                self.desk.keep_condition(Condition(CHANNEL + name, Health.WELL, now))
             if notes.get(ENDPOINT + name) != channel.endpoint:
                 self._store.note(ENDPOINT + name, channel.endpoint)
+        for key, address in notes.items():
+            if key.startswith(ENDPOINT) and address and key.removeprefix(ENDPOINT) not in self._channels:
+                self._store.note(key, NOWHERE)
+        self._give_up(now)
         for digest in self._settings.digests:
             if _DIGEST + digest.name not in notes:
                 self._store.note(_DIGEST + digest.name, digest.last_end(now).isoformat())
@@ -97,6 +120,9 @@ class Teller:
         made = overdue(situation, now, telling)
         if made.deliveries or made.decisions:
             self.alerts.commit((), made.deliveries, made.decisions, made.withdrawn)
+        # Again, for what was on its way when the settings were read anew.
+        self._give_up(now)
+        self._part(stages, now)
         known = self.desk.conditions()
         seen = [*self._seen(known, now), sight_condition(self._looking(fault), now, self._patience)]
         seen += [_stage(name, reason, now) for name, reason in stages.items()]
@@ -122,9 +148,34 @@ class Teller:
         message = heartbeat_message(now)
         return self._channels[name].send(message_delivery(message, "heartbeat", now, name, now), now)
 
+    def _give_up(self, now: datetime) -> None:
+        """Make dead letters of what waits for channels that the settings do not name."""
+        waiting = self.desk.waiting_elsewhere(tuple(self._channels))
+        if not waiting:
+            return
+        self.desk.give_up(given_up(waiting, now))
+        for name, count in Counter(one.channel for one in waiting).items():
+            way_out = f"name it in the settings again and reload; then: squall alerts redeliver --channel {name}"
+            log.warning("channel_removed", channel=name, messages=count, way_out=way_out)
+
+    def _part(self, stages: Mapping[str, str], now: datetime) -> None:
+        """End the troubles of channels and stages that are no more."""
+        known = self.desk.conditions().values()
+        # A stage without a turn since the start was noted by the daemon before; of one that is gone the note is blank.
+        noted = (stage.name for stage in stages_of(self._store.notes()))
+        there = {SIGHT, *(CHANNEL + name for name in self._channels), *(STAGE + name for name in (*stages, *noted))}
+        troubled = {one.channel for one in known if one.health is not Health.WELL}
+        able = [name for name in self._channels if name not in troubled]
+        gone = ended([one for one in known if one.subject not in there], able, now)
+        if gone.conditions:
+            self.alerts.commit((), gone.deliveries, conditions=gone.conditions)
+
     def _digest(self, digest: Digest, situation: Situation, now: datetime) -> None:
         noted = self._store.notes().get(_DIGEST + digest.name)
-        reach = due(digest, datetime.fromisoformat(noted) if noted else None, now)
+        done = covered(digest, datetime.fromisoformat(noted), now) if noted else None
+        if done is not None and done.isoformat() != noted:
+            self._store.note(_DIGEST + digest.name, done.isoformat())
+        reach = due(digest, done, now)
         if reach is None:
             return
         since, until = reach
@@ -133,7 +184,8 @@ class Teller:
         told = bulletin(digest, period, names, self._settings.dashboard.url)
         message = bulletin_message("digest", told, until)
         channels = [name for name in digest.channels or self._channels if name not in situation.disabled]
-        deliveries: list[Delivery] = [message_delivery(message, digest.name, until, name, now) for name in channels]
+        period_of = f"{digest.name} since {since.isoformat()}"
+        deliveries: list[Delivery] = [message_delivery(message, period_of, until, name, now) for name in channels]
         # In this order: a crash between the two writes the same deliveries again, which changes nothing.
         self.alerts.commit((), deliveries)
         self._store.note(_DIGEST + digest.name, until.isoformat())
@@ -146,6 +198,7 @@ class Teller:
             open_alerts=tuple(alerts),
             silences=self.desk.silences(now),
             told=self.desk.told([alert.id for alert in alerts]),
+            escalated=self.alerts.escalated([alert.id for alert in alerts]),
             held=self.alerts.held(),
             acknowledged=self.desk.acknowledged(),
             judged_false=self.desk.judged_false(),
@@ -161,7 +214,7 @@ class Teller:
         )
 
     def _seen(self, known: Mapping[str, Condition], now: datetime) -> list[Condition]:
-        records = self.desk.channel_records()
+        records = self.desk.channel_records(now)
         unused = {name: ChannelRecord(name, None, "") for name in self._channels}
         return [
             channel_condition(record, known.get(f"channel:{name}"), now)

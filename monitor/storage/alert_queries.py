@@ -140,16 +140,19 @@ ALERT_QUERIES: dict[str, Query] = {
         params={"alert": str},
     ),
     "channels": Query(
-        about="Every channel that was ever written to: messages by state, and the last attempt.",
+        about="Every channel that was ever written to: messages by state, the last attempt, and what was given up when "
+        "it was taken out of the settings.",
         sql="""
             SELECT d.channel, count(*) FILTER (d.state = 'delivered') AS delivered,
                 count(*) FILTER (d.state = 'pending') AS pending, count(*) FILTER (d.state = 'dead') AS dead,
+                count(*) FILTER (d.state = 'dead' AND d.outcome = 'channel_removed') AS removed,
+                max(d.finished_at) FILTER (d.state = 'dead' AND d.outcome = 'channel_removed') AS removed_at,
                 max(d.finished_at) FILTER (d.state = 'delivered') AS last_delivered_at,
                 any_value(l.attempted) AS last_attempt_at,
                 any_value(l.outcome) AS last_outcome, any_value(l.reason) AS last_reason
             FROM deliveries d LEFT JOIN (
-                SELECT e.channel, max(t."at") AS attempted,
-                    arg_max(t.outcome, t."at") AS outcome, arg_max(t.reason, t."at") AS reason
+                SELECT e.channel, arg_max(t."at", t.rowid) AS attempted,
+                    arg_max(t.outcome, t.rowid) AS outcome, arg_max(t.reason, t.rowid) AS reason
                 FROM attempts t JOIN deliveries e ON e.id = t.delivery GROUP BY e.channel
             ) l ON l.channel = d.channel
             GROUP BY d.channel ORDER BY d.channel

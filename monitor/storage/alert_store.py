@@ -16,11 +16,11 @@ import duckdb
 import polars as pl
 
 from alerts.conditions import CHANNEL, Condition, Health
-from alerts.delivery import Attempt, Delivery
+from alerts.delivery import Attempt, Delivery, delivery_id
 from alerts.evidence import Evidence
 from alerts.grouping import Sealing
 from alerts.lifecycle import Alert, Change
-from alerts.notices import Decision
+from alerts.notices import Decision, Escalation
 from monitor.storage.alert_rows import (
     DECISIONS,
     DELIVERIES,
@@ -36,6 +36,8 @@ from monitor.storage.store import Store
 
 # What a channel's address was when it was last opened: a digest, under this key of the store's notes.
 ENDPOINT = "endpoint:"
+# What a channel was sending last, and since when: under this key, with its name.
+_SENDING = "sending:"
 
 
 class AlertStore:
@@ -135,6 +137,25 @@ class AlertStore:
         rows = self._read("SELECT * FROM alerts WHERE state <> 'resolved' ORDER BY opened_at, id")
         return tuple(alert_of(row) for row in rows.iter_rows(named=True))
 
+    def escalated(self, alerts: Sequence[str]) -> dict[str, Escalation]:
+        """When each of these alerts became as grave as it is, and who heard so; one that fired so is missing."""
+        rows = self._read(
+            """
+            SELECT c.alert, c."at", d.channel, d.id, d.created_at FROM changes c
+            JOIN alerts a ON a.id = c.alert AND a.severity = c.severity
+            LEFT JOIN deliveries d ON d.alert = c.alert AND d.state <> 'withdrawn'
+            WHERE c.reason = 'escalated' AND list_contains($alerts, c.alert)
+            """,
+            {"alerts": list(alerts)},
+        )
+        heard: dict[tuple[str, datetime], set[str]] = {}
+        for alert, at, channel, id_, written in rows.iter_rows():
+            channels = heard.setdefault((alert, at), set())
+            # What is written later says how grave it is by then. Under a clock that was set back only the id is sure.
+            if channel is not None and (written >= at or id_ == delivery_id(alert, "escalated", at, channel)):
+                channels.add(channel)
+        return {alert: Escalation(at, frozenset(channels)) for (alert, at), channels in heard.items()}
+
     def commit(
         self,
         changes: Sequence[Change],
@@ -193,6 +214,17 @@ class AlertStore:
             "ORDER BY next_attempt_at, created_at, id LIMIT $limit",
             {"channel": channel, "now": now, "limit": limit},
         )
+
+    def begin(self, delivery: Delivery, at: datetime) -> None:
+        """Note which delivery its channel is about to send, and when.
+
+        Raises:
+            StoreUnavailable: when nothing can be written: what becomes of the attempt could not be kept either.
+        """
+        with self._database.writing() as connection:
+            # With the time, because a value that is there already costs no room: it would show nothing.
+            noted = [_SENDING + delivery.channel, f"{delivery.id} {at.isoformat()}"]
+            connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", noted)
 
     def record(self, delivery: Delivery, attempt: Attempt) -> None:
         """Keep a delivery as it is after an attempt, and the attempt, in one transaction.

@@ -15,16 +15,28 @@ from enum import StrEnum
 import polars as pl
 
 from alerts.conditions import ChannelRecord, Condition
-from alerts.delivery import delivery_id
+from alerts.delivery import Delivery, delivery_id
 from alerts.digests import Period
 from alerts.messages import Trend
 from alerts.notices import Told
+from alerts.removal import Removal
 from alerts.silences import Silence
-from monitor.storage.alert_rows import SILENCES, alert_of, condition_frame, condition_of, silence_of
+from monitor.storage.alert_rows import (
+    DECISIONS,
+    DELIVERIES,
+    SILENCES,
+    alert_of,
+    condition_frame,
+    condition_of,
+    delivery_of,
+    silence_of,
+)
 from monitor.storage.database import Database
 from monitor.storage.rows import frame_of
 from monitor.storage.store import Store
 
+# What is noted as the address of a channel that was taken out of the settings.
+NOWHERE = ""
 _TREND_DAYS = 7
 _HOURS_PER_BAR = 3
 
@@ -103,12 +115,21 @@ class DeskStore:
     # What channels were told
 
     def told(self, alerts: Sequence[str]) -> dict[tuple[str, str], Told]:
-        """What each channel was told of these alerts, by alert and channel; what was withdrawn does not count."""
+        """What each channel was told of these alerts, by alert and channel; what was withdrawn does not count.
+
+        A notice that went in a group arrives, or waits, as the group does.
+        """
         rows = self._read(
             """
+            WITH sent AS (
+                SELECT d.alert, d.channel, d.reason, d.created_at, coalesce(g.state, d.state) AS state,
+                    coalesce(g.finished_at, d.finished_at) AS finished_at
+                FROM deliveries d LEFT JOIN deliveries g ON d.state = 'bundled' AND g.id = d.outcome
+                WHERE list_contains($alerts, d.alert) AND d.state <> 'withdrawn'
+            )
             SELECT alert, channel, max(if(state = 'delivered', finished_at, created_at)) AS last_at,
                 count(*) FILTER (reason = 'reminded') AS reminders, bool_or(state = 'pending') AS waiting
-            FROM deliveries WHERE list_contains($alerts, alert) AND state <> 'withdrawn' GROUP BY alert, channel
+            FROM sent GROUP BY alert, channel
             """,
             {"alerts": list(alerts)},
         )
@@ -121,7 +142,7 @@ class DeskStore:
         """Ids of the deliveries that decisions kept from being written."""
         rows = self._read(
             'SELECT alert, notice, "at", channel FROM decisions '
-            "WHERE choice NOT IN ('held_quiet', 'held_group', 'superseded')"
+            "WHERE choice NOT IN ('held_quiet', 'held_group', 'superseded', 'channel_removed')"
         )
         return frozenset(delivery_id(*row) for row in rows.iter_rows())
 
@@ -144,6 +165,29 @@ class DeskStore:
             one: Trend(since=since, hours_per_bar=_HOURS_PER_BAR, negative=tuple(bars)) for one, bars in counts.items()
         }
 
+    def waiting_elsewhere(self, channels: Sequence[str]) -> tuple[Delivery, ...]:
+        """Deliveries, held ones among them, that wait for other channels than these; oldest first."""
+        rows = self._read(
+            "SELECT * FROM deliveries WHERE state = 'pending' AND NOT list_contains($channels::VARCHAR[], channel) "
+            "ORDER BY created_at, id",
+            {"channels": list(channels)},
+        )
+        return tuple(delivery_of(row) for row in rows.iter_rows(named=True))
+
+    def give_up(self, removal: Removal) -> None:
+        """Keep dead letters and the decisions on them, in one transaction; what was sent meanwhile stays as it is."""
+        with self._database.writing(
+            letters=frame_of(removal.letters, DELIVERIES), decided=frame_of(removal.decisions, DECISIONS)
+        ) as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO deliveries BY NAME SELECT l.* FROM letters l "
+                "SEMI JOIN (SELECT id FROM deliveries WHERE state = 'pending') waits ON waits.id = l.id"
+            )
+            connection.execute(
+                "INSERT INTO decisions BY NAME SELECT * FROM decided "
+                'ANTI JOIN decisions USING (alert, "at", notice, channel, choice)'
+            )
+
     # How Squall is doing
 
     def conditions(self) -> dict[str, Condition]:
@@ -156,22 +200,29 @@ class DeskStore:
         with self._database.writing(told=condition_frame([condition])) as connection:
             connection.execute("INSERT OR REPLACE INTO conditions BY NAME SELECT * FROM told")
 
-    def channel_records(self) -> dict[str, ChannelRecord]:
-        """What the attempts on each channel say, since it was last switched on; channels that were never used lack."""
-        rows = self._read("""
+    def channel_records(self, now: datetime) -> dict[str, ChannelRecord]:
+        """What the attempts on each channel say, since it was last switched on; channels that were never used lack.
+
+        The last attempt is the one that was noted last: its time may be that of a clock which ran ahead.
+        """
+        rows = self._read(
+            """
             WITH tried AS (
-                SELECT d.channel, t."at", t.outcome, t.reason FROM attempts t JOIN deliveries d ON d.id = t.delivery
+                SELECT t.rowid AS nth, d.channel, t."at", t.outcome, t.reason
+                FROM attempts t JOIN deliveries d ON d.id = t.delivery
                 LEFT JOIN conditions c ON c.subject = 'channel:' || d.channel AND c.state = 'well'
                 WHERE t."at" >= coalesce(c.since, '-infinity'::TIMESTAMPTZ)
             ), arrived AS (
-                SELECT channel, max("at") FILTER (outcome = 'delivered') AS ok_at, arg_max(reason, "at") AS reason
+                SELECT channel, coalesce(max(nth) FILTER (outcome = 'delivered'), -1) AS arrived,
+                    arg_max(reason, nth) AS reason
                 FROM tried GROUP BY channel
             )
-            SELECT a.channel, min(t."at") AS failing_since, any_value(a.reason) AS reason
-            FROM arrived a LEFT JOIN tried t
-                ON t.channel = a.channel AND t."at" > coalesce(a.ok_at, '-infinity'::TIMESTAMPTZ)
+            SELECT a.channel, min(if(t."at" > $now, $now, t."at")) AS failing_since, any_value(a.reason) AS reason
+            FROM arrived a LEFT JOIN tried t ON t.channel = a.channel AND t.nth > a.arrived
             GROUP BY a.channel
-        """)
+            """,
+            {"now": now},
+        )
         return {row["channel"]: ChannelRecord(**row) for row in rows.iter_rows(named=True)}
 
     def looked_and_answered(self) -> tuple[datetime | None, datetime | None]:
@@ -180,7 +231,11 @@ class DeskStore:
         return row[0], row[1]
 
     def period(self, since: datetime, until: datetime) -> Period:
-        """What happened from the one to just before the other, for a digest."""
+        """What happened from the one to just before the other, for a digest.
+
+        What came in is counted by whole hours: the hour in which a period ends belongs to the next one.
+        """
+        first, last = (one.astimezone(UTC).replace(minute=0, second=0, microsecond=0) for one in (since, until))
         alerts = self._read(
             "SELECT * FROM alerts WHERE fired_at < $until AND coalesce(resolved_at, 'infinity'::TIMESTAMPTZ) >= $since "
             "ORDER BY fired_at DESC, id",
@@ -189,8 +244,8 @@ class DeskStore:
         counts = self._read(
             "SELECT coalesce(sum(headlines), 0)::BIGINT, coalesce(sum(stories), 0)::BIGINT, "
             "coalesce(sum(negative), 0)::BIGINT FROM rollups "
-            "WHERE series = 'market' AND hour >= $since AND hour < $until",
-            {"since": since, "until": until},
+            "WHERE series = 'market' AND hour >= $first AND hour < $last",
+            {"first": first, "last": last},
         ).row(0)
         unsent = self._read(
             'SELECT choice, count(*) AS notices FROM decisions WHERE "at" >= $since AND "at" < $until '

@@ -1,0 +1,51 @@
+"""An outbox that hands nothing out while it is not on record what became of the last message.
+
+takes  an `Outbox`
+gives  the same; what its store would not take is kept in memory, and recorded before anything else is sent
+never  lets a store that cannot be written, on a full disk for example, have one message sent again and again
+
+Only the process knows what is kept here: after its end such a message is sent once more, under its id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from alerts.delivery import Attempt, Delivery, Outbox
+from monitor.errors import StoreError
+
+
+class RecordsFirst:
+    """Passes everything on to the outbox that it was made of. Each channel may have a thread of its own."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._unrecorded: dict[str, tuple[Delivery, Attempt]] = {}
+
+    def due(self, channel: str, now: datetime, limit: int) -> Sequence[Delivery]:
+        """See `Outbox.due`; what is still to be recorded of this channel is recorded before.
+
+        Raises:
+            StoreError: while it cannot be.
+        """
+        if left := self._unrecorded.get(channel):
+            self._outbox.record(*left)
+            del self._unrecorded[channel]
+        return self._outbox.due(channel, now, limit)
+
+    def begin(self, delivery: Delivery, at: datetime) -> None:
+        """See `Outbox.begin`."""
+        self._outbox.begin(delivery, at)
+
+    def record(self, delivery: Delivery, attempt: Attempt) -> None:
+        """See `Outbox.record`.
+
+        Raises:
+            StoreError: when the store does not take it; it is kept for the next turn.
+        """
+        try:
+            self._outbox.record(delivery, attempt)
+        except StoreError:
+            self._unrecorded[delivery.channel] = (delivery, attempt)
+            raise
