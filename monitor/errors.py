@@ -9,6 +9,7 @@
     │   ├── StoreTooNew      the store was written by a newer version
     │   ├── StoreDamaged     the file is no store, or broken
     │   └── StoreUnavailable the file cannot be created, read or written now (rights, full disk)
+    │       └── StoreBusy    somebody reads, so that the log cannot be folded into the file now
     ├── DiskNearlyFull       there is no room for what would be fetched
     ├── ModelLost            the model's process died, or did not answer in time
     └── ServiceError         the read service refuses or does not answer
@@ -53,6 +54,10 @@ class StoreDamaged(StoreError):
 
 class StoreUnavailable(StoreError):
     """The file cannot be created, read or written at the moment."""
+
+
+class StoreBusy(StoreUnavailable):
+    """Somebody reads the store, so that its log cannot be folded into the file now."""
 
 
 class ModelLost(MonitorError):

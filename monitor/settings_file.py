@@ -28,12 +28,16 @@ _NESTED = "__"
 
 
 def find_settings(named: Path | None = None, environment: Mapping[str, str] | None = None) -> Path | None:
-    """The settings file: the named one, else ./squall.toml, else squall/squall.toml in the user's config folder."""
+    """The settings file: the named one, else ./squall.toml, else squall/squall.toml in the user's config folder.
+
+    Raises:
+        SettingsUnusable: when it cannot be seen whether there is one: it is not for us to go on without.
+    """
     if named is not None:
         return named
     environment = os.environ if environment is None else environment
     config = Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    return next((path for path in (Path(FILE), config / "squall" / FILE) if path.is_file()), None)
+    return next((path for path in (Path(FILE), config / "squall" / FILE) if _is_file(path)), None)
 
 
 def load_settings(path: Path | None, environment: Mapping[str, str] | None = None) -> Settings:
@@ -60,6 +64,16 @@ def load_settings(path: Path | None, environment: Mapping[str, str] | None = Non
         raise SettingsUnusable(
             f"the settings in {where} are not usable:\n{findings}\n"
             "squall.example.toml documents every key; `squall config check` checks again"
+        ) from error
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise SettingsUnusable(
+            f"it cannot be seen whether there is a settings file {path}: {error.strerror or error}; check the rights "
+            "of its folder, or name a file with --config"
         ) from error
 
 

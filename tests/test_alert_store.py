@@ -15,13 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerts.delivery import Attempt, AttemptOutcome, Delivery, DeliveryState, Outbox, redeliver
+from alerts.delivery import Attempt, AttemptOutcome, Delivery, DeliveryState, Outbox, delivery_id, redeliver
 from alerts.evidence import Evidence
 from alerts.grouping import sealed
 from alerts.lifecycle import Alert, Change, ChangeReason, Severity, State
 from alerts.memory import Memory
 from alerts.messages import sample_message
-from alerts.notices import Choice, Decision
+from alerts.notices import Choice, Decision, Escalation
 from alerts.rules import Rules
 from alerts.windows import HISTORY, SIGHTINGS, WATCHED, windows
 from models.score import Score
@@ -274,6 +274,25 @@ def test_a_change_and_its_deliveries_are_kept_together_or_not_at_all(store: Stor
         alerts.commit([fired(alert())], [nameless])
     assert alerts.open_alerts() == ()
     assert rows(store, "SELECT count(*) FROM changes") == [(0,)]
+
+
+def test_who_heard_how_grave_an_alert_has_become(alerts: AlertStore) -> None:
+    critical = alert(severity=Severity.CRITICAL)
+    at = NOON + MINUTE
+    steps = [
+        Change(alert(), State.FIRING, ChangeReason.ESCALATED, NOON),
+        Change(critical, State.FIRING, ChangeReason.ESCALATED, at),
+    ]
+    withdrawn = {"state": DeliveryState.WITHDRAWN, "next_attempt_at": None, "finished_at": at, "outcome": "silenced"}
+    told = [
+        delivery("msg_before", "before", created_at=NOON),
+        delivery(delivery_id("alert_1", "escalated", at, "then"), "then", reason="escalated", created_at=NOON),
+        delivery("msg_since", "since", reason="reminded", created_at=at + HOUR),
+        delivery("msg_back", "back", created_at=at, **withdrawn),
+    ]
+    alerts.commit([fired(alert("alert_2")), *steps], told)
+    assert alerts.escalated(["alert_1", "alert_2"]) == {"alert_1": Escalation(at, frozenset({"then", "since"}))}
+    assert alerts.escalated(["alert_2"]) == {}
 
 
 # The outbox

@@ -111,10 +111,13 @@ def test_a_dead_letter_is_sent_again_once_its_channel_is_on(terminal: Terminal) 
         (("silence", "market", "--for", "900w"), "within a year"),
         (("silence", "market", "--until", "noon"), "no time"),
         (("silence", "market", "--until", "2020-01-01"), "after now"),
+        (("silence", "market", "--until", "9999-12-31T23:59:00-12:00"), "no time"),
+        (("why", "market", "--at", "0001-01-01"), "no news of the year 1"),
         (("unsilence", "silence_none"), "there is no silence"),
         (("redeliver",), "name either one delivery"),
         (("redeliver", "msg_1", "--channel", "desk"), "name either one delivery"),
         (("redeliver", "msg_none"), "there is no delivery"),
+        (("redeliver", "--channel", "elsewhere"), "there is no channel 'elsewhere'; channels: desk"),
         (("enable", "elsewhere"), "not switched off"),
     ],
 )
@@ -122,3 +125,20 @@ def test_refusals_say_the_way_out(terminal: Terminal, words: tuple[str, ...], sa
     result = terminal.type(*words)
     assert result.exit_code != 0
     assert said in str(result.exception)
+
+
+@pytest.mark.usefixtures("_key")
+def test_what_a_channel_left_behind_is_shown_and_not_sent_to_nobody(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path)
+    with Store.open(tmp_path / "squall.duckdb", terminal.now) as store, hook() as desk:
+        without, both = House(store, {"desk": desk}), House(store, {"desk": desk, "risk-desk": desk})
+        both.look(terminal.now, spike(series="company:JPM"))
+        without.oversee(terminal.now)
+        House(store, {"desk": desk})
+    assert "channel_removed" in terminal.told("deliveries", "--dead")
+    assert "risk-desk was taken out of the settings" in terminal.told("deliveries", "--unsent")
+    refused = terminal.type("redeliver", "--channel", "risk-desk")
+    assert refused.exit_code != 0
+    assert "channel risk-desk is not in the settings any more" in str(refused.exception)
+    looked = CliRunner().invoke(squall, ["--config", str(terminal.config), "status"])
+    assert "! channel risk-desk was taken out of the settings: 1 message" in looked.output

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import runpy
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -121,6 +123,20 @@ def test_a_copy_whose_store_goes_away_is_given_up_and_leaves_nothing(path: Path,
     assert sorted(file.name for file in tmp_path.iterdir()) == ["b.duckdb", "b.duckdb.json", "squall.duckdb"]
 
 
+def test_a_second_copy_to_the_same_file_leaves_the_first_one_alone(path: Path, tmp_path: Path) -> None:
+    target, draft = tmp_path / "b.duckdb", tmp_path / "b.duckdb.part"
+    with Store.open(path, NOON) as store:
+        append(store, (headline(1), scored()))
+        with store.database.frozen():
+            draft.write_text("what another copy has written so far")
+            with pytest.raises(StoreUnavailable, match="being copied already"):
+                copy_store(store.database, target, NOON)
+            assert draft.read_text() == "what another copy has written so far"
+        copy_store(store.database, target, NOON)
+    assert target.exists()
+    assert not draft.exists(), "what a killed copy left is in nobody's way"
+
+
 def test_nothing_is_overwritten_and_folders_are_named(path: Path, backup: Path, tmp_path: Path) -> None:
     before = backup.read_bytes()
     with Store.open(path, NOON) as store:
@@ -201,6 +217,92 @@ def test_a_store_in_use_is_not_replaced_nor_restored_from_itself(path: Path, bac
         restore(path, path, NOON)
     with pytest.raises(InputUnusable, match="there is no backup"):
         restore(path.with_name("none"), path, NOON)
+
+
+# Another squall begins meanwhile
+
+ROOT = Path(__file__).parents[1]
+
+# Plays a squall that begins at a moment of its own choosing, and ends. Its words: whether it could.
+BEGIN = """
+import sys
+from datetime import UTC, datetime
+from monitor.errors import StoreLocked
+from monitor.storage.store import Store
+try:
+    with Store.open(sys.argv[1], datetime.now(UTC)) as store:
+        store.note("begun", "meanwhile")
+    print("began")
+except StoreLocked:
+    print("locked")
+"""
+
+# Replaces a store, and lets a squall try to begin at the moment of an event of the interpreter, such as a renaming.
+REPLACE = """
+import subprocess, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from monitor.errors import StoreLocked
+from monitor.storage.backup import restore
+from monitor.storage.compacting import compact
+begin, what, moment, store, backup = sys.argv[1:]
+tried = []
+
+def hear(event, args):
+    if not tried and event == moment and any(str(one) == str(where) for one in args[:2]):
+        tried.append(event)
+        done = subprocess.run([sys.executable, "-c", begin, store], capture_output=True, text=True, check=True)
+        print(done.stdout.strip())
+
+where = f"{store}.restoring" if moment == "open" else store
+sys.addaudithook(hear)
+try:
+    compact(Path(store), "500MB", 1) if what == "compact" else restore(Path(backup), Path(store), datetime.now(UTC))
+except StoreLocked as error:
+    print(error)
+"""
+
+
+def run(script: str, *words: object) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", script, *map(str, words)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_a_store_that_was_copied_is_still_held(path: Path, tmp_path: Path) -> None:
+    """The system lets a lock go as soon as its process closes any descriptor of the file."""
+    with Store.open(path, NOON) as store:
+        append(store, (headline(1), scored()))
+        for number in range(2):
+            copy_store(store.database, tmp_path / f"{number}.duckdb", NOON)
+            assert run(BEGIN, path) == ["locked"]
+        store.reopen()
+        copy_store(store.database, tmp_path / "again.duckdb", NOON)
+        assert run(BEGIN, path) == ["locked"]
+    assert run(BEGIN, path) == ["began"]
+
+
+@pytest.mark.parametrize(("what", "moment"), [("restore", "open"), ("restore", "os.rename"), ("compact", "os.rename")])
+def test_no_squall_can_begin_on_a_store_that_is_about_to_be_replaced(
+    path: Path, backup: Path, what: str, moment: str
+) -> None:
+    """What it wrote would be lost with the file that it held."""
+    assert run(REPLACE, BEGIN, what, moment, path, backup) == ["locked"]
+    assert run(BEGIN, path) == ["began"]
+    with Store.open(path, NOON) as store:
+        assert store.counts().headlines == 300
+
+
+def test_a_store_that_came_to_be_while_a_backup_was_brought_is_left_alone(path: Path, backup: Path) -> None:
+    path.unlink()
+    began, refused = run(REPLACE, BEGIN, "restore", "open", path, backup)
+    assert began == "began"
+    assert "a squall began the store" in refused
+    with Store.open(path, NOON) as store:
+        assert store.notes()["begun"] == "meanwhile"
+    assert not Path(f"{path}.restoring").exists()
 
 
 # With a running daemon

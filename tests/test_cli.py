@@ -616,3 +616,33 @@ def test_commands_that_need_a_store_say_how_to_get_one(
         assert code == 1
         assert "squall run" in error
         assert not Path("data").exists()
+
+
+@pytest.mark.parametrize("words", [["restore", "backup.duckdb"], ["backup"], ["run"], ["once"]])
+def test_a_folder_that_cannot_be_made_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    for name in ("place", "store/backups"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_text("a file in the way")
+    monkeypatch.setenv("SQUALL_STORE__PATH", "store/squall.duckdb" if words == ["backup"] else "place/squall.duckdb")
+    code, error = told(capsys, monkeypatch, *words)
+    assert code == 1
+    assert re.search(r"the folder .*(place|backups) cannot be made: File exists .*name another place", error)
+
+
+def test_a_backup_to_where_nobody_can_look_is_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name that is too long stands for a folder without rights: those do not bind root."""
+    code, error = told(capsys, monkeypatch, "backup", "x" * 300)
+    assert code == 1
+    assert "cannot be looked at: File name too long; check the rights of its folder, or name another" in error
+
+
+def test_a_span_of_days_beyond_the_calendar_is_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, error = told(capsys, monkeypatch, "models", "drift", "--days", "100000000")
+    assert code == 2
+    assert "1<=x<=3650" in error

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import runpy
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from monitor.errors import ServiceError
 from monitor.service.status import status
 from monitor.settings_file import load_settings
 from monitor.storage.reading import Reader
@@ -179,6 +183,51 @@ def test_a_webhook_that_hangs_does_not_keep_it_from_stopping(house: Any, press: 
     assert pending(house) == 0
 
 
+def test_who_waits_for_an_answer_does_not_keep_it_from_stopping(house: Any, desk: Any) -> None:
+    house.webhook(desk, timeout_seconds=100)
+    desk.hangs = True
+
+    def ask_for_a_test() -> object:
+        with Reader(house.store) as reader:
+            return reader.act("test_channel", channel="desk")
+
+    with house.daemon() as daemon, ThreadPoolExecutor(1) as threads:
+        daemon.line("started")
+        asking = threads.submit(ask_for_a_test)
+        until(desk.change, lambda: len(desk.posts) == 1)
+        stopped(daemon)
+        with pytest.raises(ServiceError, match="ended before it answered; it may have done it"):
+            asking.result(SCENE["PATIENCE"])
+    assert len(desk.posts) == 1, "nobody wants two test messages"
+
+
+ASKED_IN_VAIN = """
+import sys
+from pathlib import Path
+from monitor.errors import ServiceError
+from monitor.service import page_actions
+from monitor.service.daemon import utc_now
+from monitor.settings_file import load_settings
+from monitor.storage.store import Store
+page_actions._TEST_SECONDS = 0.2
+settings = load_settings(Path(sys.argv[1]), {})
+with Store.open(settings.store.path, utc_now()) as store:
+    try:
+        page_actions.for_pages(settings, store, utc_now, {})["test_channel"]({"channel": "desk"})
+    except ServiceError as error:
+        print(error)
+"""
+
+
+def test_a_test_message_to_a_silent_receiver_does_not_hold_up_the_end_of_the_process(house: Any, desk: Any) -> None:
+    house.webhook(desk, timeout_seconds=100)
+    desk.hangs = True
+    # Longer than any start takes; the receiver is silent until the test is over.
+    line = [sys.executable, "-c", ASKED_IN_VAIN, str(house.write())]
+    asked = subprocess.run(line, cwd=SCENE["ROOT"], capture_output=True, text=True, timeout=60, check=True)
+    assert asked.stdout.startswith("desk gave no answer within")
+
+
 def test_a_dead_letter_is_sent_again_through_the_running_daemon_or_after_it(house: Any, press: Any, desk: Any) -> None:
     crisis(house, press)
     house.webhook(desk)
@@ -234,6 +283,20 @@ def test_what_a_killed_daemon_leaves_behind_is_no_obstacle(house: Any, press: An
             assert status(reader, load_settings(house.config, {}), utc_now()).alive
         stopped(daemon)
     assert not address_file(house.store).exists()
+
+
+def test_one_cycle_is_not_put_off_by_a_clock_that_ran_ahead(house: Any, press: Any) -> None:
+    press.serve("marlow", [])
+    house.feed(press, "marlow")
+    house.write()
+    ahead = utc_now() + timedelta(hours=6)
+    prefill(house.store, house.feeds, ahead)
+    done = house.command("once", "--json")
+    assert done.returncode == 0, done.stderr
+    # What would have been due within a minute then is due within a minute now.
+    with Store.open(house.store, utc_now(), read_only=True) as store, store.database.reading() as cursor:
+        ((due,),) = cursor.sql("SELECT epoch(next_check_at) FROM feeds WHERE feed = 'marlow'").fetchall()
+    assert due < (utc_now() + timedelta(minutes=2)).timestamp()
 
 
 def test_one_cycle_for_cron(house: Any, press: Any, desk: Any) -> None:

@@ -14,12 +14,16 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import count
 from pathlib import Path
 
 import pytest
 
+from alerts.delivery import Attempt, Channel, Delivery
 from monitor.errors import DiskNearlyFull, StoreDamaged, StoreError, StoreUnavailable
+from monitor.service.pipeline import Pipeline
 from monitor.storage.backup import copy_store, look_into, restore
 from monitor.storage.database import Database
 from monitor.storage.integrity import examine
@@ -29,8 +33,10 @@ SCENE = runpy.run_path(str(Path(__file__).with_name("daemon_scene.py")))
 STORE_SCENE = runpy.run_path(str(Path(__file__).with_name("test_store.py")))
 House, Item, Press = (SCENE[name] for name in ("House", "Item", "Press"))
 prefill, serving, surge, utc_now = (SCENE[name] for name in ("prefill", "serving", "surge", "utc_now"))
+DESK_SCENE = runpy.run_path(str(Path(__file__).with_name("desk_scene.py")))
 append, headline, scored, NOON = (STORE_SCENE[name] for name in ("append", "headline", "scored", "NOON"))
 MIB = 2**20
+BLOCK = 4096  # bytes: a file system in memory gives room by so many
 
 
 @contextmanager
@@ -123,6 +129,69 @@ def test_a_dead_engine_is_left_behind_once_nobody_else_holds_it(tmp_path: Path) 
                 assert store.counts().headlines == 2_000
     finally:
         gc.enable()
+
+
+def exhaust(store: Store, folder: Path, left: int) -> None:
+    """Take all of the disk's space, but for so many bytes, or somewhat fewer, of the block that the log is writing."""
+    (folder / "ballast").unlink(missing_ok=True)
+    store.reopen()  # folds the log into the file, so that a fresh one begins
+    log = folder / "squall.duckdb.wal"
+    for number in count():
+        store.note("filler", f"{number:06}")
+        if number == 0:
+            fill(folder, leave=0)
+        if BLOCK - log.stat().st_size % BLOCK <= left:
+            return
+
+
+@dataclass(frozen=True)
+class Filling:
+    """A channel on which every message fills the disk before it arrives."""
+
+    channel: Channel
+    filled: Callable[[], object]
+
+    @property
+    def name(self) -> str:
+        return self.channel.name
+
+    @property
+    def endpoint(self) -> str:
+        return self.channel.endpoint
+
+    def send(self, delivery: Delivery, now: datetime) -> Attempt:
+        self.filled()
+        return self.channel.send(delivery, now)
+
+
+@pytest.mark.parametrize("left", [160, 600])
+def test_while_a_full_disk_lets_no_outcome_be_recorded_a_message_is_sent_once_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: int
+) -> None:
+    """Also when there is room enough to begin, and too little to keep what became of it."""
+    monkeypatch.setenv("SQUALL_HOOK", "a secret of sixteen bytes")
+    folder, spike = tmp_path / "disk", DESK_SCENE["spike"]
+    with mounted(folder, "48m"), DESK_SCENE["hook"]() as desk, Store.open(folder / "squall.duckdb", NOON) as store:
+        house = DESK_SCENE["House"](store, {"desk": desk})
+        house.look(NOON, spike(), spike(series="company:JPM"))
+        pipeline = Pipeline(house.settings, store)
+        pipeline.channels = {"desk": Filling(house.channels["desk"], lambda: exhaust(store, folder, left))}
+        # Nothing is in the memory of a process that begins on a full disk.
+        begun_anew = [Pipeline(house.settings, store)] if left < 200 else []
+        for turn in range(5):
+            for one in (pipeline, *begun_anew):
+                with pytest.raises(StoreUnavailable, match="has space"):
+                    one.deliver("desk", NOON + turn * timedelta(seconds=5), limit=1)
+                exhaust(store, folder, left)
+        assert len(desk.taken) == 1
+        (folder / "ballast").unlink()
+        pipeline.channels = house.channels
+        assert pipeline.deliver("desk", NOON + timedelta(minutes=1)) == 1
+        ids = [id_ for id_, _ in desk.taken]
+        assert len(ids) == len(set(ids)) == 2
+        with store.database.reading() as cursor:
+            kept = cursor.sql("SELECT delivery, d.state, d.attempts FROM attempts JOIN deliveries d ON d.id = delivery")
+            assert sorted(kept.fetchall()) == [(id_, "delivered", 1) for id_ in sorted(ids)]
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,9 @@ def desk() -> Iterator[Any]:
 @pytest.fixture
 def house(tmp_path: Path) -> Any:
     return House(tmp_path)
+
+
+STOPPING = "STOPPING=1\nSTATUS=finishing what is in hand"
 
 
 class Manager:
@@ -198,6 +202,24 @@ def test_settings_come_into_force_whole_or_not_at_all(house: Any, press: Any, de
         assert "deliver:desk" not in {stage["name"] for stage in told["stages"] if stage["reason"]}
         assert daemon.stop()[0] == 0
         assert "Traceback" not in daemon.log
+
+
+def test_the_end_does_not_wait_for_a_reload(house: Any, press: Any, manager: Manager) -> None:
+    press.answers["marlow"] = lambda: Answer(status=500 if press.over.wait(SCENE["PATIENCE"]) else 504)
+    house.feed(press, "marlow")
+    with house.daemon(NOTIFY_SOCKET=manager.address) as daemon, ThreadPoolExecutor(1) as threads:
+        until(press.change, lambda: press.asked == ["marlow"])
+        manager.wait_for("READY=1")
+        asking = threads.submit(house.command, "reload")
+        manager.wait_for("RELOADING=1")
+        code, took = daemon.stop()
+        assert (code, took < 15) == (0, True), f"{code} after {took:.1f} s"
+        done = asking.result()
+        assert done.returncode == 1
+        assert "nothing was changed: squall stops" in done.stderr
+        assert "nothing was changed: squall stops" in daemon.line("reload_refused")["reason"]
+        # That it is ready again would contradict that it stops.
+        assert not any(told.startswith("READY=1") for told in manager.heard[manager.heard.index(STOPPING) :])
 
 
 def test_reload_without_a_daemon_says_so(house: Any) -> None:

@@ -127,11 +127,13 @@ class Fragile:
 
     id, runtime, folder = "fragile-0", "nothing", SHIPPED
 
+    memory_short = False
+
     def __init__(self, settings: ModelSettings, themes: Sequence[Theme]) -> None:
-        self.asked: list[int] = []
+        """Nothing to load."""
 
     def answer(self, questions: Sequence[Question]) -> list[Scored]:
-        if any("number 300" in one.title for one in questions):
+        if self.memory_short or any("number 300" in one.title for one in questions):
             raise ModelLost("the model's process died of SIGSEGV")
         return [SCENE["_score"](1) for _ in questions]
 
@@ -153,3 +155,35 @@ def test_a_headline_that_kills_the_model_is_left_alone_and_the_others_are_scored
     assert scoring.fault == ""
     assert 0 < scoring.restarts < 15
     assert scoring.embed(["a"]) is None
+
+
+class Short(Fragile):
+    """Its process dies of everything, while the test says so; and of one headline always."""
+
+
+def test_a_model_that_dies_of_everything_costs_no_headline_its_score() -> None:
+    scoring = Scoring(ModelSettings(), (), open_model=Short)
+    waiting, scored, now = headlines(310), set[int](), NOW
+    for turn in range(400):
+        # Two hours without memory, an hour with it, a moment without, and then all is well.
+        Short.memory_short = turn < 120 or 180 <= turn < 182
+        left = [headline for headline in reversed(waiting) if headline.id not in scored]
+        scored |= scoring.score(left[:512], now).keys()
+        now += timedelta(minutes=1)
+        if turn == 119:
+            assert scored == set()
+    assert scored == {headline.id for headline in waiting} - {301}
+
+
+def test_one_that_waits_alone_is_not_blamed_before_others_were_scored() -> None:
+    scoring = Scoring(ModelSettings(), (), open_model=Fragile)
+    deadly, *others = reversed(headlines(301))
+    for minute in range(30):
+        assert scoring.score([deadly], NOW + timedelta(minutes=minute)) == {}
+    restarts = scoring.restarts
+    assert restarts == 30, "it may be the machine, so it is tried again and again"
+    later = NOW + timedelta(hours=1)
+    assert len(scoring.score([deadly, *others], later)) == 300, "it does not keep the others waiting"
+    assert scoring.restarts == restarts + 1
+    assert len(scoring.score([deadly, *others], later + timedelta(minutes=1))) == 300
+    assert (scoring.restarts, scoring.fault) == (restarts + 1, ""), "it is not asked about again"

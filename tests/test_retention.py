@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from monitor.backtesting.backtest import read_history
 from monitor.errors import StoreUnavailable
+from monitor.service.pipeline import Pipeline
+from monitor.settings import ModelSettings, Settings, StoreSettings, WatchSettings
 from monitor.storage.compacting import compact
 from monitor.storage.forecast import Growth, days_until, keep_size, measure, size_after
 from monitor.storage.integrity import examine, tables
@@ -128,6 +130,49 @@ def test_an_archive_that_cannot_be_written_costs_nothing(store: Store, tmp_path:
     with pytest.raises(StoreUnavailable, match="headlines stay in the store"):
         retire(store.database, blocked / "archive", NOW, KEEP)
     assert store.counts().headlines == 32
+
+
+@pytest.mark.parametrize("later", [timedelta(days=400), timedelta(days=60)])
+def test_who_keeps_more_than_before_loses_no_count_at_a_recount(store: Store, folder: Path, later: timedelta) -> None:
+    """What has left is not in the store again: a headline of long ago that leaves meanwhile does not alter that."""
+    retire(store.database, folder, NOW, KEEP)
+    append(store, (headline(500, datetime(2024, 6, 1, 9, tzinfo=UTC)), scored()), now=NOW)
+    before = lasting(store)
+    moved = retire(store.database, folder, NOW, later)
+    assert moved.headlines == {datetime(2024, 6, 1, tzinfo=UTC): 1}
+    assert moved.raw_since == datetime(2026, 2, 1, tzinfo=UTC)
+    assert store.rollup_faults().is_empty()
+    store.rebuild_rollups()
+    assert lasting(store) == before
+
+
+def test_an_archive_file_that_is_cut_is_named_and_nothing_leaves(store: Store, folder: Path) -> None:
+    folder.mkdir()
+    cut = folder / "headlines-2025-12.parquet"
+    cut.write_bytes(b"")
+    with pytest.raises(
+        StoreUnavailable, match=r"headlines-2025-12\.parquet of the archive cannot be read.*move it away"
+    ):
+        retire(store.database, folder, NOW, KEEP)
+    assert store.counts().headlines == 32
+    cut.unlink()
+    assert len(retire(store.database, folder, NOW, KEEP).headlines) == 2
+
+
+def test_an_archive_that_cannot_be_used_holds_up_no_other_upkeep(store: Store, tmp_path: Path, folder: Path) -> None:
+    folder.mkdir()
+    (folder / "headlines-2025-12.parquet").write_bytes(b"cut short")
+    settings = Settings(
+        store=StoreSettings(path=tmp_path / "squall.duckdb", keep_days=90),
+        watch=WatchSettings(default_feeds=False),
+        model=ModelSettings(adapter=tmp_path / "none"),
+    )
+    assert store.counts().sightings
+    with pytest.raises(StoreUnavailable, match="of the archive cannot be read"):
+        Pipeline(settings, store).maintain(NOW + timedelta(days=60))
+    assert not store.counts().sightings
+    log = Path(f"{store.database.path}.wal")
+    assert not log.exists() or log.stat().st_size == 0, "the log was folded"
 
 
 def test_upkeep_moves_and_zero_keeps_all(store: Store, folder: Path) -> None:

@@ -107,3 +107,12 @@ def test_where_settings_are_looked_for(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "squall.toml").write_text("")
     assert find_settings(None, environment) == Path("squall.toml")
     assert find_settings(Path("x.toml"), environment) == Path("x.toml")
+
+
+def test_a_folder_that_cannot_be_looked_into_is_named_and_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name that is too long stands for a folder without rights: those do not bind root."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingsUnusable, match=r"squall\.toml: File name too long; .*--config"):
+        find_settings(None, {"XDG_CONFIG_HOME": str(tmp_path / ("x" * 300))})

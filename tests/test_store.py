@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.score import Abstention, Score
-from monitor.errors import StoreDamaged, StoreLocked, StoreTooNew, StoreUnavailable
+from monitor.errors import StoreBusy, StoreDamaged, StoreLocked, StoreTooNew, StoreUnavailable
 from monitor.feeds.feed import Check, Entry, Feed, FeedState, Outcome, unseen
 from monitor.news.headlines import Headline, Standing
 from monitor.storage.migrating import Migration, known_migrations
@@ -430,6 +430,73 @@ def test_a_story_is_remembered_from_its_last_change_not_its_first(store: Store) 
     store.maintain(NOON + 80 * HOUR)
     append(store, (headline(3, NOON + 80 * HOUR, story=7), scored()), now=NOON + 80 * HOUR)
     assert sum(stories for _, _, stories, _ in rollup(store)) == 1
+
+
+def test_a_story_whose_copies_wait_for_the_model_is_remembered_until_they_are_scored(store: Store) -> None:
+    copies = [headline(number, NOON + HOUR, story=7, publisher=f"p{number}") for number in (2, 3)]
+    append(store, (headline(7, NOON), scored()), now=NOON)
+    store.append(Batch((), copies), NOON + HOUR)
+    for day in range(5):
+        store.maintain(NOON + day * 24 * HOUR)
+    store.add_scores({each.id: scored() for each in copies}, NOON + 98 * HOUR)
+    assert sum(stories for _, _, stories, _ in rollup(store)) == 1
+    assert store.rollup_faults().is_empty()
+    store.maintain(NOON + 98 * HOUR + timedelta(days=4))
+    assert rows(store, "SELECT * FROM sightings") == [], "nothing waits any more"
+
+
+# Somebody reads while the log is to be folded
+
+
+@contextmanager
+def read_at_length(store: Store) -> Iterator[None]:
+    """A reader who began before a row was last changed: the engine folds no log as long as he reads."""
+    store.note("stage:poll", "before")
+    with store.database.reading() as cursor:
+        cursor.execute("BEGIN TRANSACTION READ ONLY")
+        cursor.sql("SELECT count(*) FROM meta").fetchall()
+        store.note("stage:poll", "after")
+        yield
+
+
+def test_upkeep_leaves_the_log_to_the_next_turn_while_somebody_reads(path: Path) -> None:
+    with Store.open(path, NOON) as store:
+        append(store, (headline(1, NOON - 73 * HOUR), scored()), now=NOON - 73 * HOUR)
+        with read_at_length(store):
+            with pytest.raises(StoreBusy, match=r"somebody reads the store .* try again when they are through"):
+                store.database.checkpoint(timedelta(0))
+            with pytest.raises(StoreBusy), store.database.frozen(timedelta(0)):
+                pass
+            store.maintain(NOON, patience=timedelta(0))
+            assert rows(store, "SELECT * FROM sightings") == [], "what is due is forgotten all the same"
+            assert Path(f"{path}.wal").stat().st_size > 0
+        store.maintain(NOON, patience=timedelta(0))
+        assert not Path(f"{path}.wal").exists() or Path(f"{path}.wal").stat().st_size == 0
+
+
+def test_folding_waits_for_readers_and_writers_go_on_meanwhile(path: Path) -> None:
+    with Store.open(path, NOON) as store, ThreadPoolExecutor(1) as threads:
+        with read_at_length(store):
+            folding = threads.submit(store.database.checkpoint, timedelta(minutes=5))
+            with pytest.raises(TimeoutError):
+                folding.result(0.3)
+            assert append(store, (headline(1), scored())) == (1,)
+        folding.result(60)
+        assert not Path(f"{path}.wal").exists() or Path(f"{path}.wal").stat().st_size == 0
+
+
+def test_who_stops_waits_for_no_reader(path: Path) -> None:
+    def copied(store: Store) -> None:
+        with store.database.frozen(timedelta(minutes=5)):
+            pass
+
+    with Store.open(path, NOON) as store, ThreadPoolExecutor(1) as threads, read_at_length(store):
+        copying = threads.submit(copied, store)
+        with pytest.raises(TimeoutError):
+            copying.result(0.3)
+        store.database.thaw()
+        with pytest.raises(StoreUnavailable, match="squall stops"):
+            copying.result(60)
 
 
 # Opening, and what can be wrong with a file

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -122,10 +122,16 @@ def deliveries(ctx: click.Context, dead: bool, unsent: bool, as_json: bool) -> N
             continue
         click.echo(
             f"{row['id']}  {row['created_at']:%Y-%m-%d %H:%M}  {row['channel']:<12} {row['state']:<10} "
-            f"{row['reason']:<10} {row['attempts']} attempts  {row['last_reason'] or row['outcome']}"
+            f"{row['reason']:<10} {row['attempts']} attempts  {_ending(row)}"
         )
     if found.is_empty():
         click.echo("every notice was sent" if unsent else "no message was given up" if dead else "no message yet")
+
+
+def _ending(row: dict[str, Any]) -> str:
+    """What became of a message at last; where its channel was taken out, that, and not what the last attempt said."""
+    removed = row["state"] == "dead" and row["outcome"] == "channel_removed"
+    return str(row["outcome"] if removed else row["last_reason"] or row["outcome"])
 
 
 def _unsent(reader: Reader) -> pl.DataFrame:

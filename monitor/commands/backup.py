@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from monitor.commands.opening import keep_private, settings_of
+from monitor.commands.opening import keep_private, make_folder, settings_of
 
 if TYPE_CHECKING:
     from monitor.storage.backup import Manifest
@@ -58,7 +60,7 @@ def restore(ctx: click.Context, file: Path) -> None:
 
     settings, now = settings_of(ctx), datetime.now(UTC)
     keep_private()
-    settings.store.path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(settings.store.path.parent)
     done = put_back(file, settings.store.path, now)
     made = f" of {done.made_at[:16].replace('T', ' ')} UTC" if done.made_at else ""
     kept = f"; the former store is {done.replaced}: remove it when all is well" if done.replaced else ""
@@ -85,9 +87,22 @@ def _target(file: Path | None, store: Path, now: datetime) -> Path:
     name = f"squall-{now:%Y%m%dT%H%M%SZ}.duckdb"
     if file is None:
         folder = store.parent / "backups"
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         return (folder / name).absolute()
-    return (file / name if file.is_dir() else file).absolute()
+    with _looking_at(file):
+        return (file / name if file.is_dir() else file).absolute()
+
+
+@contextmanager
+def _looking_at(path: Path) -> Iterator[None]:
+    from monitor.errors import InputUnusable
+
+    try:
+        yield
+    except OSError as error:
+        raise InputUnusable(
+            f"{path} cannot be looked at: {error.strerror or error}; check the rights of its folder, or name another"
+        ) from error
 
 
 def _copied(store: Path, to: Path, now: datetime) -> Manifest:
@@ -102,8 +117,9 @@ def _copied(store: Path, to: Path, now: datetime) -> Manifest:
     if told is not None:
         told.pop("tables")
         return Manifest(**told)
-    if not store.exists():
-        raise StoreUnavailable(f"there is no store at {store} yet: start one with `squall run`")
+    with _looking_at(store):
+        if not store.exists():
+            raise StoreUnavailable(f"there is no store at {store} yet: start one with `squall run`")
     database = Database(store)
     try:
         return copy_store(database, to, now)

@@ -195,6 +195,7 @@ def _span(text: str) -> timedelta:
 def _time(text: str) -> datetime:
     try:
         time = datetime.fromisoformat(text)
-    except ValueError:
+        # In UTC a time at either end of the calendar may lie outside it.
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise InputUnusable(f"{text!r} is no time; write 2026-03-10T18:00, with +01:00 for a zone") from None
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)

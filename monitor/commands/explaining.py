@@ -11,6 +11,8 @@ from monitor.commands.opening import settings_of
 from monitor.errors import InputUnusable
 
 _AFTER = timedelta(days=400)
+# Years that leave room for what is looked at before and after a moment.
+_YEARS = range(1970, 2200)
 
 
 @click.command()
@@ -79,6 +81,8 @@ def why(ctx: click.Context, series: str, at: datetime | None, as_json: bool) -> 
     except ValueError as error:
         raise InputUnusable(str(error)) from error
     when = at.replace(tzinfo=UTC) if at else datetime.now(UTC)
+    if when.year not in _YEARS:
+        raise InputUnusable(f"there is no news of the year {when.year}: name a moment between 1970 and 2199 with --at")
     with Reader.open(settings.store.path) as reader:
         found = look_back(reader, when, settings.rules, settings.watch.weights)
         changes = changes_back(reader, when, settings.rules)

@@ -1,16 +1,18 @@
 """What commands share: the settings that the user named, and a log that keeps off standard output.
 
 takes  click's context
-gives  `Settings`; a mask that keeps what is written private
+gives  `Settings`; a mask that keeps what is written private; a folder to write into
 never  opens anything else
 """
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import click
 
+from monitor.errors import StoreUnavailable
 from monitor.logs import set_up_logs
 from monitor.settings import Settings
 from monitor.settings_file import find_settings, load_settings
@@ -30,3 +32,18 @@ def settings_of(ctx: click.Context) -> Settings:
 def keep_private() -> None:
     """From now on, whatever this process writes is for its owner's eyes only: the store, its log, backups, archives."""
     os.umask(0o077)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for the store or its backups, with all above it, where there is none yet.
+
+    Raises:
+        StoreUnavailable: when it cannot be made: rights, a disk that is read-only, a file in the way.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreUnavailable(
+            f"the folder {folder} cannot be made: {error.strerror or error} ({error.filename}); make it yourself, or "
+            "name another place: store.path in the settings, FILE of a backup"
+        ) from error

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from monitor.commands.opening import keep_private, settings_of
+from monitor.commands.opening import keep_private, make_folder, settings_of
 from monitor.settings import Settings
 from monitor.settings_file import find_settings, load_settings
 
@@ -61,12 +61,15 @@ def run(ctx: click.Context, with_dashboard: bool) -> None:
 def once(ctx: click.Context, as_json: bool) -> None:
     """Poll, score, store, detect and deliver once, for cron or a first look."""
     from monitor.service.pipeline import Pipeline
+    from monitor.storage.setting_back import set_back
 
     settings = settings_of(ctx)
     now = datetime.now(UTC)
 
     async def cycle() -> dict[str, object]:
         with _opened(settings) as store:
+            # A clock that ran ahead the last time: what was due then would otherwise wait until then.
+            set_back(store, now)
             pipeline = Pipeline.begin(settings, store, now)
             try:
                 brought = await pipeline.ingest(now)
@@ -107,5 +110,5 @@ def _opened(settings: Settings) -> Store:
 
     keep_private()
     path = Path(settings.store.path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     return Store.open(path, datetime.now(UTC), memory_limit=settings.store.memory_limit, threads=settings.store.threads)

@@ -7,7 +7,7 @@ never  opens the store: who calls it holds it, the daemon or, when none runs, a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 
 from alerts.conditions import CHANNEL, Condition, Health
@@ -16,8 +16,8 @@ from alerts.notices import hushed
 from alerts.silences import ended, silence
 from monitor.desk.care import back_up, look_over
 from monitor.errors import InputUnusable
-from monitor.storage.alert_store import AlertStore
-from monitor.storage.desk_store import DeskStore, Remark, Saying
+from monitor.storage.alert_store import ENDPOINT, AlertStore
+from monitor.storage.desk_store import NOWHERE, DeskStore, Remark, Saying
 from monitor.storage.store import Store
 
 Body = Mapping[str, object]
@@ -99,11 +99,12 @@ def send_again(store: Store, body: Body, now: datetime) -> Answer:
     """Put a dead letter (`delivery`), or all of a `channel`, back into the outbox, under their old ids.
 
     Raises:
-        InputUnusable: when there is no such delivery, it is not dead, or the channel is switched off.
+        InputUnusable: when there is no such delivery or channel, it is not dead, or the channel is switched off.
     """
     alerts = AlertStore(store)
     delivery, channel = _text(body, "delivery", ""), _text(body, "channel", "")
     letters = _dead_of(alerts, delivery, channel)
+    _demand_channels(store, {letter.channel for letter in letters}, channel)
     disabled = {one.channel for one in DeskStore(store).conditions().values() if one.health is Health.DISABLED}
     for name in sorted({letter.channel for letter in letters} & disabled):
         raise InputUnusable(f"channel {name} is switched off: `squall alerts enable {name}` first")
@@ -146,6 +147,24 @@ def _dead_of(alerts: AlertStore, delivery: str, channel: str) -> tuple[Delivery,
     if found.state is not DeliveryState.DEAD:
         raise InputUnusable(f"delivery {delivery} is {found.state}: only dead letters are sent again")
     return (found,)
+
+
+def _demand_channels(store: Store, written_to: Collection[str], asked: str) -> None:
+    """See that what is put back will be sent: nobody sends what waits for a channel that the settings do not name.
+
+    Raises:
+        InputUnusable: when the settings that were last in force do not name one of them, or nobody knows the one asked.
+    """
+    places = {key.removeprefix(ENDPOINT): place for key, place in store.notes().items() if key.startswith(ENDPOINT)}
+    gone = sorted(name for name in {*written_to, asked} if places.get(name) == NOWHERE)
+    if gone:
+        raise InputUnusable(
+            f"channel {gone[0]} is not in the settings any more: name it there again, `squall reload` (or start the "
+            "daemon), and then send again"
+        )
+    if asked and asked not in {*places, *written_to}:
+        known = ", ".join(sorted(name for name, place in places.items() if place)) or "none"
+        raise InputUnusable(f"there is no channel {asked!r}; channels: {known}")
 
 
 def _text(body: Body, name: str, default: str | None = None) -> str:

@@ -30,6 +30,7 @@ from monitor.logs import set_up_logs
 from monitor.news.companies import CompanyMatcher
 from monitor.news.own_companies import with_own
 from monitor.service.allowances import allowance
+from monitor.service.ending import all_quiet, unless_ended
 from monitor.service.explaining import Explainer
 from monitor.service.metrics import Metrics
 from monitor.service.model_process import ModelProcess
@@ -56,6 +57,8 @@ log = structlog.get_logger(__name__)
 Clock = Callable[[], datetime]
 # systemd and people expect a service to be gone in seconds: what is in hand gets this long.
 _GRACE_SECONDS = 7.0
+# Who waits for an answer has less; the read service gives up by itself before that.
+_ANSWERED_SECONDS = 5.0
 _NOTE_SECONDS = 15
 _OVERSEE_SECONDS = 30
 _WATCH_SECONDS = 5.0
@@ -127,7 +130,7 @@ class Daemon:
         loop.add_signal_handler(signal.SIGHUP, self._hang_up)
         with ExitStack() as held:
             self._offer(loop)
-            held.enter_context(ReadService(self._store, actions=self._acts))
+            service = held.enter_context(ReadService(self._store, actions=self._acts))
             self._open_probes(held)
             self._begin_turns()
             watch = asyncio.create_task(self._watch())
@@ -139,12 +142,11 @@ class Daemon:
             self._manager.stopping()
             watch.cancel()
             late = await self._schedule.finish(_GRACE_SECONDS)
+            silenced = await self._fall_silent(service)
             # A check that is given up may leave a thread that waits for a name server.
-            self._left_behind = late or bool(self._rounds.pipeline.poller.under_way)
+            self._left_behind = late or not silenced or bool(self._rounds.pipeline.poller.under_way)
         await self._rounds.pipeline.aclose()
         await asyncio.to_thread(self._rounds.scoring.close)
-        if self._explainer is not None:
-            await asyncio.to_thread(self._explainer.close)
         try:
             self._stages.write(self._store)
         except StoreError as error:
@@ -157,6 +159,13 @@ class Daemon:
         self._stopping.set()
         self._rounds.stopping.set()
         self._stop.set()
+
+    async def _fall_silent(self, service: ReadService) -> bool:
+        """Answer nobody any more; whether all who asked have their answer. They may wait for this loop, or a child."""
+        ending: dict[str, Callable[[], bool | None]] = {"answers": service.stop}
+        if self._explainer is not None:
+            ending["explainer"] = self._explainer.close
+        return await all_quiet(self._rounds.threads, ending, _ANSWERED_SECONDS)
 
     @property
     def busy(self) -> bool:
@@ -257,8 +266,9 @@ class Daemon:
                 raise error if isinstance(error, MonitorError) else SettingsUnusable(str(error)) from error
             finally:
                 self._rounds.resting = False
-                self._manager.ready(f"watching {len(self._rounds.pipeline.watchlist.feeds())} feeds")
-                self._rounds.ring_all()
+                if not self._stop.is_set():
+                    self._manager.ready(f"watching {len(self._rounds.pipeline.watchlist.feeds())} feeds")
+                    self._rounds.ring_all()
             log.info("reloaded", changed=list(changed))
             self._metrics.reloaded(applied=True)
             return changed
@@ -272,7 +282,7 @@ class Daemon:
         # Everything that can be refused is refused here, while the old pipeline works.
         pipeline = Pipeline(settings, self._store, self._stopping, scoring=scoring, attempted=attempted)
         try:
-            await self._schedule.rest(_REST_SECONDS)
+            await unless_ended(self._schedule.rest(_REST_SECONDS), self._stop)
             await rounds.threads.run("poll", partial(pipeline.remember, self._clock()))
         except BaseException:
             await pipeline.aclose()

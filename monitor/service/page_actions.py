@@ -8,14 +8,16 @@ never  shows a secret, and never does in one request what takes longer than a cl
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import polars as pl
 
+from alerts.attempt import Attempt
 from alerts.channels import open_channel
 from alerts.delivery import test_delivery
 from alerts.errors import ChannelUnusable
@@ -116,9 +118,10 @@ class _PageActions:
             channel = open_channel(by_name[name])
         except ChannelUnusable as error:
             raise InputUnusable(str(error)) from error
-        sender = ThreadPoolExecutor(1, f"test-{name}")
-        sending = sender.submit(channel.send, test_delivery(name, now), now)
-        sender.shutdown(wait=False)
+        # A pool would keep the process from ending while a receiver is silent.
+        sending: Future[Attempt] = Future()
+        send = partial(_settle, sending, lambda: channel.send(test_delivery(name, now), now))
+        threading.Thread(target=send, name=f"test-{name}", daemon=True).start()
         try:
             attempt = sending.result(_TEST_SECONDS)
         except TimeoutError:
@@ -165,6 +168,14 @@ class _PageActions:
 def tokens_of(encoder: str, longest: int) -> Tokens:
     """The tokeniser of an encoder, loaded once."""
     return Tokens(find_encoder(encoder).folder, longest)
+
+
+def _settle(promise: Future[Attempt], work: Callable[[], Attempt]) -> None:
+    """Keep a promise with what comes of the work, or with what it raises."""
+    try:
+        promise.set_result(work())
+    except Exception as error:
+        promise.set_exception(error)
 
 
 def _text(body: Body, name: str, default: str | None = None) -> str:

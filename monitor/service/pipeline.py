@@ -39,6 +39,7 @@ from monitor.service.outbox_log import LoggedOutbox, ignored
 from monitor.service.scoring import Scoring
 from monitor.service.telling import Teller
 from monitor.service.trimming import trim
+from monitor.service.unrecorded import RecordsFirst
 from monitor.settings import Settings
 from monitor.storage.alert_store import AlertStore
 from monitor.storage.retention import care
@@ -114,7 +115,7 @@ class Pipeline:
         self._naming = Naming(self.themes, with_own(settings.companies))
         self.teller = Teller(settings, store, self.channels, self.title)
         self._stories = Stories(self.companies, self)
-        self._attempted = attempted
+        self._outbox = RecordsFirst(LoggedOutbox(self.alerts, attempted))
 
     @classmethod
     def begin(cls, settings: Settings, store: Store, now: datetime, stopping: threading.Event | None = None) -> Self:
@@ -200,8 +201,7 @@ class Pipeline:
     def deliver(self, channel: str, now: datetime, limit: int = 20) -> int:
         """Send what is due on one channel, longest due first; the number of attempts made."""
         self.teller.seal(channel, now)
-        outbox = LoggedOutbox(self.alerts, self._attempted)
-        return deliver(outbox, self.channels[channel], now, self.schedule, limit=limit)
+        return deliver(self._outbox, self.channels[channel], now, self.schedule, limit=limit)
 
     def beat(self, now: datetime) -> Attempt:
         """Tell the heartbeat's channel that the daemon works: once, and never again later."""
@@ -210,10 +210,13 @@ class Pipeline:
     def maintain(self, now: datetime) -> None:
         """Let the store forget what detection no longer looks at; what is old goes into the archive."""
         kept = self.settings.store
-        care(self.store.database, kept.archive, now, timedelta(days=kept.keep_days))
         longest = self.settings.rules.lookback + timedelta(hours=24)
-        self.store.maintain(now, keep_sightings=max(KEEP_SIGHTINGS, longest))
-        trim()
+        try:
+            care(self.store.database, kept.archive, now, timedelta(days=kept.keep_days))
+        finally:
+            # An archive that cannot be used keeps nothing else from being forgotten. What left for it is folded here.
+            self.store.maintain(now, keep_sightings=max(KEEP_SIGHTINGS, longest))
+            trim()
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32] | None:
         """Meanings of titles, by whatever judges now; None while there is no model."""

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -54,7 +55,8 @@ class Scoring:
     """The loaded model, or the reason why there is none. Safe for many threads.
 
     A model in a process of its own that dies is begun anew. Should a headline kill it, portions are halved at every
-    death until that headline is alone: it is then left out, and the others are scored.
+    death until that headline is alone. Then all others come first; when they can be scored, and it dies of that one
+    alone again, that one is left out. A model that dies of everything dies of something else: all wait for its end.
 
     Args:
         settings: the [model] table.
@@ -91,6 +93,8 @@ class Scoring:
         self._retry: tuple[datetime, datetime] | None = None  # since when, and until when to wait
         self._portion = _PORTION
         self._losses = 0
+        self._successes = 0
+        self._suspects: dict[int, int] = {}  # successes until the model died of it alone; the latest death last
         self._unscorable: set[int] = set()
         self.fault = ""
         self.restarts = 0
@@ -108,20 +112,22 @@ class Scoring:
     def score(self, headlines: Sequence[Headline], now: datetime) -> dict[int, Scored]:
         """Score as many headlines as the model, and a request to stop, allow; the others are absent."""
         scored: dict[int, Scored] = {}
-        waiting = [headline for headline in headlines if headline.id not in self._unscorable]
+        with self._turn:
+            waiting = self._in_order(headlines)
         # Similar lengths share a batch only within a portion, so a portion must not be small.
         while waiting and not self._stopping.is_set():
             with self._turn:
                 # Who is asked to stop does not begin to load a model, which takes seconds.
                 if not self._ready(now):
                     break
-                portion, waiting = waiting[: self._portion], waiting[self._portion :]
+                portion = self._next(waiting)
+                waiting = waiting[len(portion) :]
                 try:
                     scored.update(self._answered(portion))
                 except _FAULTS as error:
                     self._failed(error, now, portion)
                     break
-                self._went_well()
+                self._went_well(portion)
         return scored
 
     def score_all(self, headlines: Sequence[Headline]) -> dict[int, Scored]:
@@ -239,9 +245,24 @@ class Scoring:
         if model is not None:
             model.close()
 
-    def _went_well(self) -> None:
+    def _in_order(self, headlines: Sequence[Headline]) -> list[Headline]:
+        """Without what cannot be scored; suspects last, who died long ago before who died just now."""
+        turns = {suspect: turn for turn, suspect in enumerate(self._suspects)}
+        waiting = [headline for headline in headlines if headline.id not in self._unscorable]
+        return sorted(waiting, key=lambda headline: turns.get(headline.id, -1))
+
+    def _next(self, waiting: Sequence[Headline]) -> Sequence[Headline]:
+        """As many of those in order as may be asked about at once: a suspect alone."""
+        if waiting[0].id in self._suspects:
+            return waiting[:1]
+        return list(takewhile(lambda headline: headline.id not in self._suspects, waiting[: self._portion]))
+
+    def _went_well(self, portion: Sequence[Headline]) -> None:
         self.fault, self._losses, self._retry = "", 0, None
         self._portion = min(_PORTION, self._portion * 2)
+        self._successes += 1
+        for headline in portion:
+            self._suspects.pop(headline.id, None)
 
     def _failed(self, error: Exception, now: datetime, portion: Sequence[Headline]) -> None:
         """Drop the model, so that the next try begins from a clean one."""
@@ -253,7 +274,6 @@ class Scoring:
             wait = _RETRIES_OF_THE_LOST[min(self._losses, len(_RETRIES_OF_THE_LOST) - 1)]
             self._losses += 1
             self.restarts += 1
-            self._suspect(portion)
         self._retry = (now, now + wait)
         self.fault = str(error) or type(error).__name__
         log.error(
@@ -262,11 +282,21 @@ class Scoring:
             way_out="headlines wait unscored; it is tried again",
             retry_seconds=wait.total_seconds(),
         )
+        if isinstance(error, ModelLost) and portion:
+            self._suspect(portion)
 
     def _suspect(self, portion: Sequence[Headline]) -> None:
-        """After a death: ask about fewer at once; what killed it alone is not asked about again until a restart."""
-        if len(portion) == 1 and self._portion == 1:
-            self._unscorable.add(portion[0].id)
-            log.error("headline_unscorable", headline=portion[0].id, reason="the model's process died of it")
-        elif portion:
+        """After a death: ask about fewer at once; what alone kills it is not asked about again until a restart."""
+        one = portion[0].id
+        if len(portion) > 1 or (self._portion > 1 and one not in self._suspects):
             self._portion = max(1, self._portion // 2)
+            return
+        before = self._suspects.pop(one, self._successes)
+        if before == self._successes:
+            # Nothing else could be scored since: memory may be short, or a device lost.
+            self._suspects[one] = before
+            return
+        self._unscorable.add(one)
+        # What was wrong is found: the others need not wait for it.
+        self.fault, self._losses, self._retry = "", 0, None
+        log.error("headline_unscorable", headline=one, reason="the model's process dies of it, and of no other")

@@ -19,6 +19,8 @@ from monitor.settings import Settings
 from monitor.watched import watched_feeds
 
 _SINCE = timedelta(days=1)
+# So long it is told what was given up with a channel that was taken out of the settings: then nobody wants it any more.
+_REMOVED = timedelta(days=7)
 
 
 class Asked(Protocol):
@@ -89,7 +91,8 @@ class Status:
 def status(reader: Asked, settings: Settings, now: datetime) -> Status:
     """Look at everything once.
 
-    The store remembers feeds and channels that were taken out of the settings since; they are nobody's trouble.
+    The store remembers feeds and channels that were taken out of the settings since; they are nobody's trouble, but
+    for the messages that waited then.
     """
     polled = {feed.id for feed in watched_feeds(settings) if feed.enabled}
     named = {channel.name for channel in settings.channels}
@@ -101,6 +104,7 @@ def status(reader: Asked, settings: Settings, now: datetime) -> Status:
         for row in feeds.iter_rows(named=True)
         if row["failures"] and row["feed"] in polled
     )
+    written_to = list(reader.query("channels").iter_rows(named=True))
     channels = tuple(
         ChannelState(
             row["channel"],
@@ -110,9 +114,15 @@ def status(reader: Asked, settings: Settings, now: datetime) -> Status:
             row["last_outcome"] or "",
             row["last_reason"] or "",
         )
-        for row in reader.query("channels").iter_rows(named=True)
+        for row in written_to
         if row["channel"] in named
     )
+    removed = {
+        row["channel"]: row["removed"]
+        for row in written_to
+        # A daemon that was not begun anew since an upgrade knows no such column.
+        if row["channel"] not in named and row.get("removed") and row["removed_at"] > now - _REMOVED
+    }
     # A daemon that cannot write, because its disk is full or hangs, still says how it is.
     pulse = _pulse(reader)
     stages = pulse.stages or tuple(stages_of(notes))
@@ -131,7 +141,10 @@ def status(reader: Asked, settings: Settings, now: datetime) -> Status:
         alerts_open=open_alerts,
         channels=channels,
         stages=stages,
-        troubles=_troubles(reader.live, failing, channels, stages, counts["headlines"] - counts["scored"]),
+        troubles=(
+            *_troubles(reader.live, failing, channels, stages, counts["headlines"] - counts["scored"]),
+            *(_left_behind(name, letters) for name, letters in removed.items()),
+        ),
     )
 
 
@@ -180,3 +193,11 @@ def _troubles(
         if one.last_outcome not in ("", "delivered"):
             found.append(f"channel {one.channel}: {one.last_reason}")
     return tuple(found)
+
+
+def _left_behind(channel: str, letters: int) -> str:
+    what = "1 message for it was" if letters == 1 else f"{letters} messages for it were"
+    return (
+        f"channel {channel} was taken out of the settings: {what} given up; name it again and reload, and "
+        f"`squall alerts redeliver --channel {channel}` sends what there is"
+    )

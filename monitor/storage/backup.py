@@ -21,10 +21,11 @@ from datetime import datetime
 from pathlib import Path
 
 from monitor import __version__
-from monitor.errors import InputUnusable, StoreDamaged, StoreError, StoreLocked, StoreUnavailable
+from monitor.errors import InputUnusable, StoreDamaged, StoreUnavailable
 from monitor.feeds.added import changes_file
 from monitor.storage.database import Database
 from monitor.storage.integrity import Table, tables
+from monitor.storage.replacing import kept_free, log_of, sync, take_place
 from monitor.storage.store import Store
 
 _CHUNK = 4 * 2**20  # bytes read and written at a time
@@ -76,14 +77,16 @@ def copy_store(database: Database, to: Path, now: datetime) -> Manifest:
 
     Raises:
         InputUnusable: when `to` exists, or its folder does not.
+        StoreBusy: when somebody reads the store at length.
         StoreUnavailable: when it cannot be written, the disk has too little room, or the store is closed meanwhile;
             nothing is left behind then.
     """
     source = Path(database.path)
-    _demand_room(source, to)
-    with _told(to), _draft(to) as draft:
-        with database.frozen() as unchanged:
-            size, digest = _copy(source, draft, unchanged)
+    with _told(to):
+        _demand_room(source, to)
+    # Frozen first: who is refused, because another copy is being made, must not clear that one's draft away.
+    with _told(to), database.frozen() as unchanged, _draft(to) as draft:
+        size, digest = _copy(database.image(), draft, unchanged)
         if (changes := changes_file(source)).exists():
             shutil.copyfile(changes, changes_file(to))
         manifest = Manifest(now.isoformat(), __version__, size, digest)
@@ -134,23 +137,23 @@ def restore(backup: Path, store: Path, now: datetime) -> Restored:
 
     Raises:
         InputUnusable: when there is no such backup, or it is the store itself.
-        StoreLocked: when a squall holds the store.
+        StoreLocked: when a squall holds the store. None can begin on it until the backup has taken its place.
         StoreDamaged: when the backup is damaged; the store is as it was.
         StoreError: when it cannot be written; the store is as it was.
     """
-    if not backup.is_file():
-        raise InputUnusable(f"there is no backup {backup}")
-    if store.exists() and backup.samefile(store):
-        raise InputUnusable(f"{backup} is the store itself: name a backup")
+    with _told(backup):
+        if not backup.is_file():
+            raise InputUnusable(f"there is no backup {backup}")
+        if store.exists() and backup.samefile(store):
+            raise InputUnusable(f"{backup} is the store itself: name a backup")
     manifest = read_manifest(backup)
-    _demand_free(store)
     draft = Path(f"{store}.restoring")
-    with _told(store):
+    with _told(store), kept_free(store) as former:
         _clear(draft)
         _demand_room(backup, draft)
         try:
             headlines = _prepared(backup, draft, manifest, now)
-            replaced = _take_place(draft, store, backup, now)
+            replaced = take_place(draft, store, backup, now, former=former)
         finally:
             _clear(draft)
     return Restored(manifest.made_at if manifest else "", headlines, replaced)
@@ -161,8 +164,8 @@ def _prepared(backup: Path, draft: Path, manifest: Manifest | None, now: datetim
     _, digest = _copy(backup, draft, lambda: None)
     if manifest is not None and digest != manifest.sha256:
         raise StoreDamaged(f"the backup {backup} is not as it was made (its sha256 is another): take an older one")
-    if (log := _log_of(backup)).exists():
-        _copy(log, _log_of(draft), lambda: None)
+    if (log := log_of(backup)).exists():
+        _copy(log, log_of(draft), lambda: None)
     database = Database(draft)
     try:
         held = tables(database)
@@ -188,37 +191,6 @@ def _mark(store: Store, now: datetime, made_at: str) -> None:
     store.note("restored_from", made_at)
 
 
-def _take_place(draft: Path, store: Path, backup: Path, now: datetime) -> Path | None:
-    """Give the draft the store's name; at no moment is there no store."""
-    replaced: Path | None = None
-    aside = Path(f"{store}.replaced-{now:%Y%m%dT%H%M%SZ}")
-    if store.exists():
-        # Only a store that could not be opened has a log still; beside the new file it would be taken for its log.
-        if _log_of(store).exists():
-            _log_of(store).rename(_log_of(aside))
-        os.link(store, aside)
-        replaced = aside
-    draft.replace(store)
-    if (changes := changes_file(store)).exists():
-        changes.replace(changes_file(aside))
-    if changes_file(backup).exists():
-        shutil.copyfile(changes_file(backup), changes)
-    _sync(store.parent)
-    return replaced
-
-
-def _demand_free(store: Path) -> None:
-    """Raise `StoreLocked` when a process holds the store; a store that cannot be opened is held by nobody."""
-    if store.exists():
-        try:
-            # Otherwise configured than any other of this process, so that a store that is open here is not shared.
-            Database(store, threads=1).close()
-        except StoreLocked:
-            raise
-        except StoreError:
-            return
-
-
 def _demand_room(source: Path, to: Path) -> None:
     if to.exists():
         raise InputUnusable(f"{to} exists already: name a file that is not there yet")
@@ -232,11 +204,16 @@ def _demand_room(source: Path, to: Path) -> None:
         )
 
 
-def _copy(source: Path, to: Path, unchanged: Callable[[], None]) -> tuple[int, str]:
-    """Copy a file for its owner's eyes only, down to the disk; its size in bytes, and sha256."""
+def _copy(source: Path | int, to: Path, unchanged: Callable[[], None]) -> tuple[int, str]:
+    """Copy a file for its owner's eyes only, down to the disk; its size in bytes, and sha256.
+
+    Args:
+        source: the file, or a descriptor of it, which stays open.
+    """
     digest, size = hashlib.sha256(), 0
     descriptor = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as target, source.open("rb") as origin:
+    with os.fdopen(descriptor, "wb") as target, open(source, "rb", closefd=isinstance(source, Path)) as origin:
+        origin.seek(0)
         while chunk := origin.read(_CHUNK):
             unchanged()
             digest.update(chunk)
@@ -256,7 +233,7 @@ def _draft(to: Path) -> Iterator[Path]:
         draft.unlink()
     try:
         yield draft
-        _sync(to.parent)
+        sync(to.parent)
     finally:
         with suppress(OSError):
             draft.unlink()
@@ -284,20 +261,7 @@ def _write(file: Path, text: str) -> None:
     draft.replace(file)
 
 
-def _log_of(store: Path) -> Path:
-    return Path(f"{store}.wal")
-
-
 def _clear(draft: Path) -> None:
-    for file in (draft, _log_of(draft)):
+    for file in (draft, log_of(draft)):
         with suppress(FileNotFoundError):
             file.unlink()
-
-
-def _sync(folder: Path) -> None:
-    """Bring the names in a folder down to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -11,15 +11,17 @@ once, its content is written into a fresh file.
 from __future__ import annotations
 
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 import duckdb
 
-from monitor.errors import StoreDamaged, StoreUnavailable
+from monitor.errors import StoreDamaged, StoreLocked, StoreUnavailable
 from monitor.storage.database import Database
+from monitor.storage.engine_words import as_store_error
 from monitor.storage.integrity import tables
 
 
@@ -35,7 +37,7 @@ def compact(store: Path, memory_limit: str, threads: int) -> Compacted:
     """Write the store into a fresh file, compare all rows, and put it in its place.
 
     Raises:
-        StoreLocked: when a squall holds the store.
+        StoreLocked: when a squall holds the store. None can begin on it until the fresh file has taken its place.
         StoreDamaged: when it cannot be read whole, or the fresh file is not the same; the store is as it was.
         DiskNearlyFull, StoreUnavailable: when the disk has too little room; the store is as it was.
     """
@@ -53,35 +55,41 @@ def compact(store: Path, memory_limit: str, threads: int) -> Compacted:
     draft = Path(f"{store}.compact")
     _clear(draft)
     try:
-        _rewrite(store, draft, memory_limit, threads)
-        fresh = Database(draft, memory_limit=memory_limit, threads=threads)
-        try:
-            if tables(fresh) != held:
-                raise StoreDamaged(f"the fresh copy of {store} is not the same; the store is as it was")
-        finally:
-            fresh.close()
-        draft.chmod(store.stat().st_mode & 0o777)
-        draft.replace(store)
+        with _rewritten(store, draft, memory_limit, threads):
+            fresh = Database(draft, memory_limit=memory_limit, threads=threads)
+            try:
+                if tables(fresh) != held:
+                    raise StoreDamaged(f"the fresh copy of {store} is not the same; the store is as it was")
+            finally:
+                fresh.close()
+            draft.chmod(store.stat().st_mode & 0o777)
+            draft.replace(store)
     finally:
         _clear(draft)
     return Compacted(before, store.stat().st_size)
 
 
-def _rewrite(store: Path, draft: Path, memory_limit: str, threads: int) -> None:
-    """Copy every table with its keys into a new file; a connection of its own, since a store's may reach no other."""
+@contextmanager
+def _rewritten(store: Path, draft: Path, memory_limit: str, threads: int) -> Iterator[None]:
+    """Copy every table with its keys into a new file, and hold the store until the end: what a squall wrote into it
+    meanwhile would be lost. A connection of its own, since a store's may reach no other file."""
     settings: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": memory_limit,
         "threads": threads,
         "temp_directory": f"{draft}.spill",
     }
-    try:
-        with duckdb.connect(config=settings) as connection:
-            connection.execute(f"ATTACH {_quoted(store)} AS store")
+    with closing(duckdb.connect(config=settings)) as connection:
+        try:
+            connection.execute(f"ATTACH {_quoted(store)} AS store (READ_ONLY)")
             connection.execute(f"ATTACH {_quoted(draft)} AS fresh")
             connection.execute("COPY FROM DATABASE store TO fresh")
             connection.execute("CHECKPOINT fresh")
-    except duckdb.Error as error:
-        raise StoreUnavailable(f"{store} cannot be written anew: {error}; the store is as it was") from error
+            connection.execute("DETACH fresh")
+        except duckdb.Error as error:
+            if isinstance(told := as_store_error(error, str(store)), StoreLocked):
+                raise told from error
+            raise StoreUnavailable(f"{store} cannot be written anew: {error}; the store is as it was") from error
+        yield
 
 
 def _quoted(path: Path) -> str:

@@ -10,8 +10,7 @@ service for everybody else.
 
 from __future__ import annotations
 
-import re
-import shutil
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,13 +21,15 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from monitor.errors import DiskNearlyFull, StoreDamaged, StoreError, StoreLocked, StoreTooNew, StoreUnavailable
+from monitor.errors import StoreLocked, StoreUnavailable
+from monitor.storage.engine_words import as_store_error, is_read
+from monitor.storage.readers import Readers, stops
+from monitor.storage.room import demand_room
 
 MEMORY = ":memory:"
+# How long the log waits for readers before it is folded; a daemon that stops gives what is in hand seven seconds.
+FOLDING = timedelta(seconds=5)
 
-_HOLDER = re.compile(r"\(PID (\d+)\)")
-_DAMAGE = ("not a valid duckdb database", "corrupt", "checksum", "could not read enough bytes", "deserializ")
-_ROOM = 64 * 2**20  # bytes that must be free before anything is fetched; on small disks a fiftieth
 _NEVER = "1024 TiB"  # no log grows so large: the engine then folds none into the file by itself
 _LOCK_PAUSE = 0.05  # seconds between two tries for a lock that a short-lived reader may hold
 
@@ -78,13 +79,16 @@ class Database:
         # Counts openings: who reads the file itself must know when the engine may have written to it.
         self._opened = 1
         self._frozen = False
-        self._thawing = False
+        self._readers = Readers(self.path)
+        self._descriptors: dict[int, int] = {}
         self._connection: duckdb.DuckDBPyConnection | None = self._connect(patience)
 
     def close(self) -> None:
         """Let the file go; waits for a running transaction, does nothing when it is closed already."""
         with self._lock:
             self._drop()
+            while self._descriptors:
+                os.close(self._descriptors.popitem()[1])
 
     def reopen(self, patience: timedelta = timedelta(0)) -> None:
         """Open the file anew after a fatal error of the engine; what was committed is there.
@@ -115,6 +119,7 @@ class Database:
             finally:
                 with suppress(duckdb.Error):
                     cursor.close()
+                self._readers.through()
 
     @contextmanager
     def writing(self, **frames: pl.DataFrame) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -141,40 +146,48 @@ class Database:
                     connection.execute("ROLLBACK")
                 raise
 
-    def checkpoint(self) -> None:
+    def checkpoint(self, patience: timedelta = FOLDING) -> None:
         """Fold the write-ahead log into the file, unless the file is frozen: the log then waits beside it.
+
+        Args:
+            patience: how long to wait for readers; writers go on meanwhile.
 
         Raises:
             DiskNearlyFull: when there is too little room to begin: a checkpoint that fails half-way ends the engine.
+            StoreBusy: when somebody reads for longer; the log stays beside the file, and nothing is lost.
             StoreUnavailable: when that fails; `reopen` then.
         """
         self.demand_room()
-        with self._lock, self._translated():
-            if not self._frozen:
-                self._open().execute("CHECKPOINT")
+        with self._folded(patience):
+            pass
 
     @contextmanager
-    def frozen(self) -> Iterator[Callable[[], None]]:
+    def frozen(self, patience: timedelta = FOLDING) -> Iterator[Callable[[], None]]:
         """Hold the file as it is now: what others write meanwhile goes to the log beside it, and nobody waits.
 
         Gives a function that raises `StoreUnavailable` once the file may have changed all the same, because the store
         was closed or opened anew; what was read of it is worth nothing then. Blocks that no committed table owns are
         written even now: a copy of the file holds them as free space.
 
+        Args:
+            patience: how long to wait for readers before the log is folded; writers go on meanwhile.
+
         Raises:
+            StoreBusy: when somebody reads for longer.
             StoreUnavailable: for example when the file is frozen already.
         """
-        with self._lock, self._translated():
-            if self._frozen:
-                raise StoreUnavailable(f"the store {self.path} is being copied already: wait until that has ended")
+        with self._lock:
+            self._demand_thawed()
+            self._readers.stopping = False
+        with self._folded(patience):
+            self._demand_thawed()
             if not self.read_only:
-                self._open().execute("CHECKPOINT")
                 self._open().execute(f"SET GLOBAL checkpoint_threshold = '{_NEVER}'")
-            opened, self._frozen, self._thawing = self._opened, True, False
+            opened, self._frozen = self._opened, True
 
         def unchanged() -> None:
-            if self._thawing:
-                raise StoreUnavailable(f"squall stops, so the store {self.path} is not copied: try again when it runs")
+            if self._readers.stopping:
+                raise StoreUnavailable(stops(self.path))
             if self._opened != opened or self._connection is None:
                 raise StoreUnavailable(f"the store {self.path} was closed or opened anew meanwhile: begin again")
 
@@ -194,21 +207,50 @@ class Database:
         Raises:
             DiskNearlyFull: naming the room that is left.
         """
-        if self.path == MEMORY:
-            return
-        try:
-            disk = shutil.disk_usage(Path(self.path).parent)
-        except OSError as error:
-            raise StoreUnavailable(f"the disk of the store {self.path} does not answer: {error}") from error
-        if disk.free < min(_ROOM, disk.total // 50):
-            raise DiskNearlyFull(
-                f"the disk of the store {self.path} has {disk.free // 2**20} MiB left: nothing is fetched until there "
-                "is room; `squall doctor` says how much is needed"
-            )
+        if self.path != MEMORY:
+            demand_room(self.path)
 
     def thaw(self) -> None:
         """Ask whoever reads the frozen file to give up: this process is about to end."""
-        self._thawing = True
+        self._readers.stop()
+
+    def image(self) -> int:
+        """A descriptor of the file, to read it by while it is `frozen`; it stays open, and is this database's to close.
+
+        The system takes the engine's lock away as soon as this process closes any descriptor of the file, and another
+        squall could then begin on it.
+        """
+        with self._lock:
+            self._open()
+            # One that was made before the store was opened anew may be of the same file: it is not closed either.
+            if self._opened not in self._descriptors:
+                self._descriptors[self._opened] = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            return self._descriptors[self._opened]
+
+    @contextmanager
+    def _folded(self, patience: timedelta) -> Iterator[None]:
+        """Hold off writers, with the log folded unless the file is frozen; between two tries they go on."""
+        deadline = time.monotonic() + patience.total_seconds()
+        while True:
+            with self._lock, self._translated():
+                if self._frozen or self.read_only or self._fold():
+                    yield
+                    return
+            self._readers.wait(deadline)
+
+    def _fold(self) -> bool:
+        """Fold the log; not while somebody reads who began before a row was last changed."""
+        try:
+            self._open().execute("CHECKPOINT")
+        except duckdb.TransactionException as error:
+            if is_read(error):
+                return False
+            raise
+        return True
+
+    def _demand_thawed(self) -> None:
+        if self._frozen:
+            raise StoreUnavailable(f"the store {self.path} is being copied already: wait until that has ended")
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         if self._broken:
@@ -236,7 +278,7 @@ class Database:
                 # that of a reader who is not through yet, or this one, in the frame that the error keeps.
                 if connection is not None:
                     connection.close()
-                told = _as_store_error(error, self.path)
+                told = as_store_error(error, self.path)
                 if not isinstance(told, StoreLocked) or time.monotonic() >= deadline:
                     raise told from error
                 time.sleep(_LOCK_PAUSE)
@@ -248,7 +290,7 @@ class Database:
         except (duckdb.ProgrammingError, duckdb.DataError, duckdb.IntegrityError, duckdb.NotSupportedError):
             raise  # a fault in our own statement, not in the world
         except duckdb.Error as error:
-            told = _as_store_error(error, self.path)
+            told = as_store_error(error, self.path)
             if isinstance(error, duckdb.FatalException | duckdb.InternalException):
                 self._broken = str(told)
             raise told from error
@@ -265,30 +307,3 @@ def lent(connection: duckdb.DuckDBPyConnection, **frames: pl.DataFrame) -> Itera
         for name in frames:
             with suppress(duckdb.Error):
                 connection.unregister(name)
-
-
-def _as_store_error(error: duckdb.Error, path: str) -> StoreError:
-    words = str(error).strip().split("\n")[0]
-    lowered = words.lower()
-    if "could not set lock" in lowered or "conflicting lock" in lowered:
-        holder = _HOLDER.search(words)
-        who = f"process {holder[1]}" if holder else "another process"
-        return StoreLocked(
-            f"the store {path} is held by {who}: stop the other squall, or read through its read service"
-        )
-    if "different configuration" in lowered or "already attached" in lowered:
-        return StoreLocked(f"the store {path} is open in this process already, in another way: close it first")
-    if "version number" in lowered and "database file" in lowered:
-        return StoreTooNew(f"the store {path} was written by a newer DuckDB: upgrade squall ({words})")
-    if "read-only mode: database does not exist" in lowered:
-        return StoreUnavailable(f"there is no store at {path} yet: start one with `squall run`")
-    if any(sign in lowered for sign in _DAMAGE):
-        return StoreDamaged(
-            f"{path} is no readable store: move the file away (with {path}.wal, if there is one) and let `squall run` "
-            f"begin a new one, or restore a backup with `squall restore`, which keeps this file aside ({words})"
-        )
-    if isinstance(error, duckdb.OutOfMemoryException):
-        return StoreUnavailable(f"the store {path} needs more memory than it may use: raise the limit ({words})")
-    return StoreUnavailable(
-        f"the store {path} cannot be used now: check that its folder exists, may be written and has space ({words})"
-    )

@@ -4,7 +4,8 @@ takes  the path of a store, and the name of a query with its parameters
 gives  polars frames: from the daemon's read service when one answers, else from the file itself
 never  writes, and never keeps the file open: a daemon that starts must find it free
 
-After a restart of the daemon the next query finds the new one by itself.
+After a restart of the daemon the next query finds the new one by itself. An action is asked for a second time only
+when the first one cannot have reached a daemon.
 """
 
 from __future__ import annotations
@@ -111,7 +112,7 @@ class Reader:
         """Ask the daemon to do something.
 
         Raises:
-            ServiceError: no daemon runs, there is no such action, or it was refused.
+            ServiceError: no daemon runs, there is no such action, it was refused, or no answer came.
         """
         answered = self.act_if_live(name, _TIMEOUT_SECONDS, **body)
         if answered is None:
@@ -122,18 +123,25 @@ class Reader:
         """Ask the daemon to do something that may take so long; None when none runs.
 
         Raises:
-            ServiceError: there is no such action, or it was refused.
+            ServiceError: there is no such action, it was refused, or no answer came: it may have been done then.
         """
         action = flight.Action(name, json.dumps(body, default=_as_text).encode())
-        results = self._ask(lambda client, options: list(client.do_action(action, options)), patience_seconds)
+        results = self._ask(
+            lambda client, options: list(client.do_action(action, options)), patience_seconds, acts=True
+        )
         return None if results is None else json.loads(results[0].body.to_pybytes())
 
     def _ask(
         self,
         call: Callable[[flight.FlightClient, flight.FlightCallOptions], T],
         patience_seconds: float = _TIMEOUT_SECONDS,
+        *,
+        acts: bool = False,
     ) -> T | None:
-        """What the daemon answers; None when none runs. A daemon that was restarted is found at the second try."""
+        """What the daemon answers; None when none runs. A daemon that was restarted is found at the second try.
+
+        Who `acts` is heard once at most, and told when it may have happened without an answer.
+        """
         self._refusal = ""
         for _ in range(2):
             with self._lock:
@@ -147,6 +155,8 @@ class Reader:
                 self._refusal = _words(error)
                 with self._lock:
                     self._drop()
+                if acts and (doubt := _doubt(error, patience_seconds)):
+                    raise ServiceError(f"{doubt}: look before you ask again ({self._refusal})") from error
             except (flight.FlightError, pa.ArrowException) as error:
                 raise ServiceError(_words(error)) from error
             else:
@@ -198,6 +208,16 @@ def _as_text(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
     raise TypeError(f"{type(value).__name__} cannot be sent as JSON")
+
+
+def _doubt(error: Exception, patience_seconds: float) -> str:
+    """Why it is not known whether what was asked is done; empty when it cannot have been heard, or was turned away."""
+    if isinstance(error, flight.FlightTimedOutError):
+        return f"the daemon did not answer within {patience_seconds:g} s; it may still do it"
+    unreached = any(sign in str(error).lower() for sign in ("failed to connect", "connection refused"))
+    if unreached or isinstance(error, flight.FlightUnauthenticatedError):
+        return ""
+    return "the daemon ended before it answered; it may have done it"
 
 
 def _words(error: Exception) -> str:

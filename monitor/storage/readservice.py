@@ -27,7 +27,7 @@ import pyarrow as pa
 import structlog
 from pyarrow import flight
 
-from monitor.errors import MonitorError, ServiceError, StoreUnavailable
+from monitor.errors import MonitorError, ServiceError
 from monitor.storage.database import MEMORY, Database
 from monitor.storage.queries import QUERIES, Query
 from monitor.storage.store import Store
@@ -38,6 +38,8 @@ NO_ACTIONS: Actions = {}
 MOST_ROWS = 200_000
 
 _LOOPBACK = "127.0.0.1"
+# Who asks when the end comes has so long to get the answer.
+_LAST_SECONDS = 3.0
 _log = structlog.get_logger(__name__)
 
 
@@ -132,7 +134,10 @@ class ReadService:
         except (pa.ArrowException, OSError) as error:
             raise ServiceError(f"the read service cannot listen on {_LOOPBACK}: {error}") from error
         self.address = Address(f"grpc://{_LOOPBACK}:{self._server.port}", token, os.getpid())
-        self._thread = threading.Thread(target=self._server.serve, name="read-service", daemon=True)
+        self._ending: threading.Thread | None = None
+        # It answers since it was made. `serve` would take the signals of the process over, and keep SIGTERM from the
+        # daemon until the last request has ended.
+        self._thread = threading.Thread(target=self._server.wait, name="read-service", daemon=True)
         self._thread.start()
         try:
             _write_privately(file, json.dumps(asdict(self.address)))
@@ -146,14 +151,26 @@ class ReadService:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def stop(self) -> None:
-        """Take the address away and stop answering; a second time does nothing."""
+    def stop(self, patience_seconds: float = _LAST_SECONDS) -> bool:
+        """Take the address away and stop answering; a second time does nothing.
+
+        Requests in hand get so many seconds. Whether all of them have ended; the others go on in their threads.
+        """
+        if self._ending is not None:
+            return not self._ending.is_alive()
         # A file that another service has put there since is not ours to remove.
         if read_address(self._store) == self.address:
             with suppress(OSError):
                 address_file(self._store).unlink()
         # A copy of a large store would hold up the end for minutes.
         self._database.thaw()
+        self._ending = threading.Thread(target=self._end, name="read-service-end", daemon=True)
+        self._ending.start()
+        self._ending.join(patience_seconds)
+        return not self._ending.is_alive()
+
+    def _end(self) -> None:
+        """Take no more requests, and wait for those in hand; the server itself has no limit for that."""
         self._server.shutdown()
         self._thread.join()
 
@@ -204,9 +221,8 @@ class _Server(flight.FlightServerBase):
         body = _json_object(action.body.to_pybytes())
         try:
             result = act(body)
-        except StoreUnavailable as error:
-            raise flight.FlightUnavailableError(str(error)) from error
         except (MonitorError, ValueError) as error:
+            # Also a store that cannot be written now: whoever takes the daemon for gone would ask a second time.
             raise _refusal(str(error)) from error
         except Exception as error:
             # What went wrong inside the daemon is for its log, not for a client.

@@ -15,7 +15,7 @@ from datetime import datetime
 import duckdb
 import polars as pl
 
-from monitor.storage.retention import RAW_SINCE
+from monitor.storage.retention import raw_since
 
 # A story that touches the time asked for is recounted whole: its first headline may lie before. Uncounted standings
 # are named in series.py, which also says what a headline counts as in each of its series.
@@ -144,9 +144,7 @@ def rollup_faults(connection: duckdb.DuckDBPyConnection, since: datetime | None)
 
 def _countable(connection: duckdb.DuckDBPyConnection, since: datetime | None) -> datetime | None:
     """From when on a recount is possible: what was moved to the archive cannot be counted again."""
-    rows = connection.sql("SELECT value FROM meta WHERE key = $key", params={"key": RAW_SINCE}).fetchall()
-    kept = datetime.fromisoformat(rows[0][0]) if rows else None
-    return max(filter(None, (since, kept)), default=None)
+    return max(filter(None, (since, raw_since(connection))), default=None)
 
 
 def _hour(since: datetime | None) -> datetime | None:

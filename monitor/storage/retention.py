@@ -46,7 +46,7 @@ _LEAVING = """
 
 @dataclass(frozen=True, slots=True)
 class Retired:
-    """What left the store: headlines by the first instant of their month, and the oldest that is whole in the store."""
+    """What left the store: headlines by the first instant of their month, and from when on the store has them all."""
 
     headlines: dict[datetime, int]
     raw_since: datetime
@@ -88,7 +88,14 @@ def retire(database: Database, folder: Path, now: datetime, keep: timedelta) -> 
         raise StoreUnavailable(
             f"the archive {folder} cannot be written: {error}; check its rights and space: headlines stay in the store"
         ) from error
-    return Retired(moved, before)
+    with database.reading() as cursor:
+        return Retired(moved, _later(raw_since(cursor), before))
+
+
+def raw_since(connection: duckdb.DuckDBPyConnection) -> datetime | None:
+    """From when on all headlines are in the store; None when none has left it."""
+    rows = connection.execute("SELECT value FROM meta WHERE key = ?", [RAW_SINCE]).fetchall()
+    return datetime.fromisoformat(rows[0][0]) if rows else None
 
 
 def read_archive(folder: Path, since: datetime | None = None, until: datetime | None = None) -> pl.LazyFrame:
@@ -143,8 +150,14 @@ def _retire_month(database: Database, folder: Path, month: datetime, before: dat
         connection.execute("INSERT INTO archived SELECT id FROM leaving ANTI JOIN archived ON archived.headline = id")
         for table, column in _PARTS.items():
             connection.execute(f"DELETE FROM {table} WHERE {column} IN (SELECT id FROM leaving)")  # noqa: S608 - constants of this file
-        connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", [RAW_SINCE, before.isoformat()])
+        since = _later(raw_since(connection), before).isoformat()
+        connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", [RAW_SINCE, since])
     return len(leaving)
+
+
+def _later(noted: datetime | None, before: datetime) -> datetime:
+    """Who keeps more than he did brings back nothing that has left: what is noted is never set to an earlier month."""
+    return before if noted is None else max(noted, before)
 
 
 def _write(database: Database, file: Path, wanted: pl.DataFrame) -> None:
@@ -175,8 +188,18 @@ def _write(database: Database, file: Path, wanted: pl.DataFrame) -> None:
 
 def _ids_in(folder: Path, month: datetime) -> pl.DataFrame:
     """Ids of the headlines that the files of a month hold, read back from the disk."""
-    ids = [pl.read_parquet(file, columns=["id"]) for file in _files(folder, month)]
+    ids = [_ids_of(file) for file in _files(folder, month)]
     return pl.concat(ids) if ids else pl.DataFrame(schema={"id": pl.UInt64})
+
+
+def _ids_of(file: Path) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(file, columns=["id"]).cast(pl.UInt64)
+    except pl.exceptions.PolarsError as error:
+        raise StoreUnavailable(
+            f"{file} of the archive cannot be read: {error}; bring it back from a copy, or move it away: headlines of "
+            "its month stay in the store until then"
+        ) from error
 
 
 def _files(folder: Path, month: datetime) -> list[Path]:

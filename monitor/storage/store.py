@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -18,13 +19,13 @@ from typing import Self
 
 import polars as pl
 
-from monitor.errors import StoreUnavailable
+from monitor.errors import StoreBusy, StoreUnavailable
 from monitor.feeds.feed import FeedState
 from monitor.news.headlines import Headline
 from monitor.news.identity import Known
 from monitor.series import Scored
 from monitor.storage.batch import Batch, Counts
-from monitor.storage.database import MEMORY, Database, lent
+from monitor.storage.database import FOLDING, MEMORY, Database, lent
 from monitor.storage.keeping import await_scores, ids, instant, keep_checks, keep_names, keep_scores, stored
 from monitor.storage.migrating import Migration, known_migrations, migrate
 from monitor.storage.recounting import rebuild, rollup_faults
@@ -210,11 +211,11 @@ class Store:
     def named(self, names: Collection[int]) -> dict[int, Known]:
         """Whom these names belong to: by name, for those that are stored."""
         rows = self._read(
-            "SELECT n.name, h.id, h.title FROM names n JOIN headlines h ON h.id = n.headline "
+            "SELECT n.name, h.id, h.title, h.link FROM names n JOIN headlines h ON h.id = n.headline "
             "WHERE n.name IN (SELECT unnest($names::UBIGINT[]))",
             {"names": list(names)},
         )
-        return {name: Known(headline, title) for name, headline, title in rows.rows()}
+        return {name: Known(headline, title, link) for name, headline, title, link in rows.rows()}
 
     def remember(self, states: Sequence[FeedState]) -> None:
         """Remember states of feeds that were not checked."""
@@ -270,22 +271,29 @@ class Store:
         keep_checks: timedelta = KEEP_CHECKS,
         keep_attempts: timedelta = KEEP_ATTEMPTS,
         keep_names: timedelta = KEEP_NAMES,
+        patience: timedelta = FOLDING,
     ) -> None:
         """Forget what is no longer asked for, and fold the log into the file.
 
         Args:
             keep_sightings: how long after its last change a story is remembered in a series; not less than the
-                longest window of detection, nor than the time within which headlines join a story.
+                longest window of detection, nor than the time within which headlines join a story. One with a
+                headline that waits for its score is remembered until it has it, or it would count twice.
             keep_checks: how long checks of feeds are kept.
             keep_attempts: how long attempts of messages that arrived are kept; those of the others stay.
             keep_names: how long a headline is recognised under another guid.
+            patience: how long to wait for readers before the log is folded; if they go on, the next upkeep folds it.
 
         Raises:
             DiskNearlyFull: when there is too little room to fold the log into the file; what is due is forgotten.
             StoreUnavailable: when it cannot be written; `reopen` then.
         """
         with self.database.writing() as connection:
-            connection.execute("DELETE FROM sightings WHERE changed_at < ?", [now - keep_sightings])
+            connection.execute(
+                "DELETE FROM sightings WHERE changed_at < ? "
+                "AND story NOT IN (SELECT story FROM headlines SEMI JOIN awaiting ON awaiting.headline = headlines.id)",
+                [now - keep_sightings],
+            )
             connection.execute('DELETE FROM checks WHERE "at" < ?', [now - keep_checks])
             connection.execute('DELETE FROM names WHERE "at" < ?', [now - keep_names])
             connection.execute(
@@ -294,7 +302,8 @@ class Store:
                 [now - keep_attempts],
             )
             fold_words(connection)
-        self.database.checkpoint()
+        with suppress(StoreBusy):
+            self.database.checkpoint(patience)
 
     def rebuild_rollups(self, since: datetime | None = None) -> None:
         """Count anew, from headlines and scores, every hour from `since` on (or all), and the kept sightings."""
