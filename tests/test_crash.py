@@ -118,12 +118,19 @@ def run_to_quiet(house: Any) -> None:
     with house.daemon() as daemon:
         daemon.line("started")
         with Reader(house.store) as reader:
+            looks: set[str] = set()
 
             def quiet() -> bool:
                 counts = reader.query("status").row(0, named=True)
                 waiting = reader.query("deliveries", state="pending", limit=1000)
                 checked = reader.query("feeds", since=begun)["last_check_at"].min()
-                return bool(checked > begun and counts["headlines"] == counts["scored"] and waiting.is_empty())
+                if not (checked > begun and counts["headlines"] == counts["scored"] and waiting.is_empty()):
+                    looks.clear()
+                    return False
+                stages: Any = reader.act("pulse")
+                looks.update(stage["ok_at"] for stage in stages["stages"] if stage["name"] == "detect")
+                # A look that began before all was scored may have ended since; the one after it saw everything.
+                return len(looks) > 2
 
             # The ongoing alert is looked at, and logged, every second.
             until(daemon.change, quiet)
