@@ -15,6 +15,9 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 # Pythons call global (Oracle Cloud).
 _METADATA = frozenset(map(ip_address, ("169.254.169.254", "168.63.129.16", "192.0.0.192", "fd00:ec2::254")))
 _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
+# All that was ever given out for public use. What ipaddress makes of the rest hangs on the release of Python:
+# site-local addresses, translated ones and NAT64 as each network likes it (RFC 8215) were once called global.
+_GIVEN_OUT = IPv6Network("2000::/3")
 
 
 class Refusal(StrEnum):
@@ -52,18 +55,20 @@ def _plain(host: str) -> str:
 
 
 def _why(address: IPv4Address | IPv6Address) -> Refusal | None:
-    if isinstance(address, IPv6Address):
-        inner = _inside(address)
-        if inner is not None:
-            return _why(inner)
     if address in _METADATA:
         return Refusal.METADATA
     if address.is_loopback or address.is_unspecified:
         return Refusal.LOOPBACK
+    if isinstance(address, IPv6Address):
+        inner = _inside(address)
+        if inner is not None:
+            return _why(inner)
     if address.is_link_local:
         return Refusal.LINK_LOCAL
     if address.is_multicast:
         return Refusal.MULTICAST
+    if isinstance(address, IPv6Address) and address not in _GIVEN_OUT:
+        return Refusal.PRIVATE
     return None if address.is_global else Refusal.PRIVATE
 
 
