@@ -48,7 +48,7 @@ def pictures(alert: str) -> list[Picture]:
         Picture("feeds", "feeds", "One feed"),
         Picture("deliveries", "deliveries", "Latest messages"),
         Picture("model", "model", "Which model scored what"),
-        Picture("settings", "settings", "looked each hour", (1280, 760), whole=False),
+        Picture("settings", "settings", "looked each hour", (1280, 1280), whole=False),
     ]
     if alert:
         where = f"alerts?alert={alert}"
