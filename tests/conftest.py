@@ -1,12 +1,15 @@
-"""What tests share: where the optional data lies, and a fixed now."""
+"""What tests share: where the optional data lies, a fixed now, and an empty store."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+
+from monitor.storage.store import Store
 
 ROOT = Path(__file__).parents[1]
 
@@ -24,3 +27,11 @@ def shared_data() -> Path:
 def now() -> datetime:
     """A Tuesday noon."""
     return datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def store(now: datetime, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    """A store in memory for the house of desk_scene.py, whose receivers share a secret."""
+    monkeypatch.setenv("SQUALL_HOOK", "a secret of sixteen bytes")
+    with Store.open(":memory:", now) as opened:
+        yield opened

@@ -23,17 +23,6 @@ House, hook, spike = (SCENE[name] for name in ("House", "hook", "spike"))
 SECOND = timedelta(seconds=1)
 
 
-@pytest.fixture(autouse=True)
-def _secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SQUALL_HOOK", "a secret of sixteen bytes")
-
-
-@pytest.fixture
-def store() -> Iterator[Store]:
-    with Store.open(":memory:", START) as opened:
-        yield opened
-
-
 def of(house: Any, channel: str) -> dict[str, Any]:
     """The only message to a channel."""
     (row,) = [row for row in house.query("deliveries", state="", limit=99) if row["channel"] == channel]

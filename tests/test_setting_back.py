@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import runpy
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,17 +20,6 @@ BANKS, HOUR, MINUTE, START = (SCENE[name] for name in ("BANKS", "HOUR", "MINUTE"
 House, hook, spike = (SCENE[name] for name in ("House", "hook", "spike"))
 DAY = 24 * HOUR
 Hook = Any  # desk_scene.Hook
-
-
-@pytest.fixture(autouse=True)
-def _secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SQUALL_HOOK", "a secret of sixteen bytes")
-
-
-@pytest.fixture
-def store() -> Iterator[Store]:
-    with Store.open(":memory:", START) as opened:
-        yield opened
 
 
 def leads(desk: Hook) -> list[str]:

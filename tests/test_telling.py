@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import runpy
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,17 +26,6 @@ SCENE = runpy.run_path(str(Path(__file__).with_name("desk_scene.py")))
 BANKS, HOUR, MINUTE, START = (SCENE[name] for name in ("BANKS", "HOUR", "MINUTE", "START"))
 House, hook, spike = (SCENE[name] for name in ("House", "hook", "spike"))
 Hook = Any  # desk_scene.Hook
-
-
-@pytest.fixture(autouse=True)
-def _secret(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SQUALL_HOOK", "a secret of sixteen bytes")
-
-
-@pytest.fixture
-def store() -> Iterator[Store]:
-    with Store.open(":memory:", START) as opened:
-        yield opened
 
 
 def kinds(one: Hook) -> list[str]:
