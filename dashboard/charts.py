@@ -26,7 +26,7 @@ def volume(trend: pl.DataFrame, marked: pl.DataFrame, over: Period) -> alt.Layer
         over: the period that the chart spans, whether or not there is data at its ends.
     """
     drawn = (
-        alt.Chart(marks.stacked(trend, over))
+        marks.rows(marks.stacked(trend, over))
         .mark_rect()
         .encode(
             x=marks.time_axis("at", over),
@@ -66,7 +66,7 @@ def negatives(trend: pl.DataFrame, usual: pl.DataFrame, marked: pl.DataFrame, ov
     timed = marks.timed(trend, over).join(usual, on="at", how="left")
     x = marks.time_axis("at", over)
     bars = (
-        alt.Chart(timed.filter(pl.col("negative") > 0))
+        marks.rows(timed.filter(pl.col("negative") > 0))
         .mark_rect(color=NEGATIVE)
         .encode(x=x, x2="edge:T", y=alt.Y("zero:Q", title=None, axis=COUNTS), y2="negative:Q")
     )
@@ -103,9 +103,9 @@ def tone(
         alt.Tooltip("tone:Q", title="Mean tone", format="+.2f"),
         alt.Tooltip("stories:Q", title="Stories"),
     ]
-    zero = alt.Chart(pl.DataFrame({"tone": [0.0]})).mark_rule(strokeDash=[3, 3], opacity=0.5, color=OTHER).encode(y=y)
+    zero = marks.rows(pl.DataFrame({"tone": [0.0]})).mark_rule(strokeDash=[3, 3], opacity=0.5, color=OTHER).encode(y=y)
     points = (
-        alt.Chart(dots)
+        marks.rows(dots)
         .mark_circle(color=TONE, opacity=0.35)
         .encode(x=x, y=y, size=alt.Size("stories:Q", legend=None, scale=alt.Scale(range=[8, 90])), tooltip=tooltip)
     )
@@ -168,7 +168,7 @@ def heatmap(found: pl.DataFrame, over: Period, most: int = 20, *, dark: bool = F
     )
     point = alt.selection_point(POINT, fields=["series", "start", "end"])
     drawn: alt.Chart = (
-        alt.Chart(named)
+        marks.rows(named)
         .mark_rect(stroke="#80808040", strokeWidth=0.6, cursor="pointer")
         .encode(x=marks.time_axis("at", over), x2="until:T", y=y, color=colour, tooltip=tooltip)
         .add_params(point)
@@ -201,7 +201,7 @@ def moves(found: pl.DataFrame) -> alt.LayerChart:
         alt.Tooltip("negative:Q", title="Negative ones"),
         alt.Tooltip("past_stories:Q", title="Stories before"),
     ]
-    drawn = alt.Chart(named)
+    drawn = marks.rows(named)
     span = drawn.mark_rule(strokeWidth=3, opacity=0.5).encode(x=x, x2="usual_tone:Q", y=y, color=colour)
     ticks = drawn.mark_tick(color=OTHER, thickness=3, height=14).encode(x="usual_tone:Q", y=y, tooltip=tooltip)
     dots = drawn.mark_circle(size=110, opacity=1).encode(x=x, y=y, color=colour, tooltip=tooltip)

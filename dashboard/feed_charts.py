@@ -13,7 +13,7 @@ from typing import cast
 import altair as alt
 import polars as pl
 
-from dashboard import texts
+from dashboard import marks, texts
 from dashboard.zones import Zone
 
 WELL, FAILED = "#4a90c2", "#d1493f"
@@ -52,7 +52,7 @@ def history(checks: pl.DataFrame, zone: Zone) -> alt.LayerChart:
         ),
     )
     dots = (
-        alt.Chart(drawn)
+        marks.rows(drawn)
         .mark_circle(opacity=0.75)
         .encode(
             x=x,

@@ -39,6 +39,17 @@ _SMOOTH = {"hour": "6h", "day": "3d", "month": "1mo"}
 _TIME_FORMATS = {"hour": "%a %-d %b %Y, %H:%M", "day": "%a %-d %b %Y", "month": "%B %Y"}
 
 
+def rows(frame: pl.DataFrame) -> alt.Chart:
+    """A chart of these rows, each known by its place: the next drawing's first row then takes the place of this one's.
+
+    Without a key Vega takes every row of a new drawing for another one, and keeps up to ten thousand that have left
+    of each mark (its `cleanThreshold`). Not for lines and areas: a key would cut them into one path for each row.
+    """
+    # Encodings that are added later leave this one as it is.
+    known: alt.Chart = alt.Chart(frame.with_row_index("row")).encode(key=alt.Key("row:Q"))
+    return known
+
+
 def band(usual: pl.DataFrame, over: Period, low: str, high: str, middle: str) -> list[alt.Chart]:
     """The stretch that holds nine steps of ten, stepwise, and the expected value in it."""
     if usual.is_empty():
@@ -90,7 +101,7 @@ def targets(points: pl.DataFrame, over: Period) -> alt.Chart:
     span = alt.selection_interval(name=SPAN, encodings=["x"])
     point = alt.selection_point(name=POINT, fields=["at"])
     drawn: alt.Chart = (
-        alt.Chart(shown)
+        rows(shown)
         .mark_rect(color=OTHER, cursor="pointer")
         .encode(
             x=time_axis("at", over),
@@ -180,9 +191,9 @@ def alert_marks(marked: pl.DataFrame, over: Period) -> list[alt.Chart]:
         alt.Tooltip("since:N", title="Open since"),
     ]
     x = time_axis("opened", over)
-    band = alt.Chart(bands).mark_rect(opacity=0.13).encode(x=x, x2="ended:T", color=colour, tooltip=tooltip)
+    band = rows(bands).mark_rect(opacity=0.13).encode(x=x, x2="ended:T", color=colour, tooltip=tooltip)
     line = (
-        alt.Chart(bands.filter("began_inside"))
+        rows(bands.filter("began_inside"))
         .mark_rule(strokeWidth=1.5, strokeDash=[5, 3])
         .encode(x=x, color=colour, tooltip=tooltip)
     )

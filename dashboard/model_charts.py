@@ -13,6 +13,9 @@ from typing import Any
 import altair as alt
 import polars as pl
 
+from dashboard import marks
+from dashboard.periods import Period
+
 _COLOURS = {"Negative": "#d1493f", "Neutral": "#8fa6b8", "Positive": "#2e9d6f"}
 LINE, ODD, SURE = "#4a90c2", "#e08a2e", "#8a6fc2"
 
@@ -127,25 +130,30 @@ def by_day(drift: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def tried(days: Mapping[str, list[Any]]) -> alt.LayerChart:
+def tried(found: Mapping[str, list[Any]], over: Period) -> alt.LayerChart:
     """Alerts that two sets of rules would have fired, on one line of time each.
 
     Args:
-        days: columns `at`, `rules`, `series`, `severity`.
+        found: columns `at` (aware), `rules`, `series`, `severity`.
+        over: the range that was tried, which the axis spans.
     """
-    frame = pl.DataFrame(dict(days))
+    frame = pl.DataFrame(dict(found)).with_columns(when=marks.when("at", over, "hour"))
     drawn = (
-        alt.Chart(frame)
+        marks.rows(frame)
         .mark_point(filled=True, size=110, opacity=0.8)
         .encode(
-            x=alt.X("at:T", title="UTC", scale=alt.Scale(type="utc"), axis=alt.Axis(grid=False, tickCount=8)),
+            x=marks.time_axis("at", over),
             y=alt.Y("rules:N", title=None),
             color=alt.Color(
                 "severity:N",
                 scale=alt.Scale(domain=["critical", "warning", "info"], range=["#d1493f", "#e08a2e", "#4a90c2"]),
                 legend=alt.Legend(title=None, orient="top"),
             ),
-            tooltip=[alt.Tooltip("series:N", title="Series"), alt.Tooltip("severity:N", title="Severity")],
+            tooltip=[
+                alt.Tooltip("when:N", title="Time"),
+                alt.Tooltip("series:N", title="Series"),
+                alt.Tooltip("severity:N", title="Severity"),
+            ],
         )
     )
     return alt.LayerChart(layer=[drawn], height=150)

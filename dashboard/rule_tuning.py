@@ -20,7 +20,7 @@ import streamlit as st
 from pydantic import ValidationError
 
 from alerts.rules import Rules
-from dashboard import frame, model_charts, reads, rule_trial, texts
+from dashboard import frame, model_charts, periods, reads, rule_trial, texts
 from monitor.backtesting.tuning import Tried
 
 DAYS = 30
@@ -162,8 +162,11 @@ def _result(moment: frame.Moment, trial: rule_trial.Trial) -> None:
         for one in found.alerts
     ]
     if rows:
-        days = {column: [row[column] for row in rows] for column in rows[0]}
-        st.altair_chart(model_charts.tried(days), alt="Alerts over time, by the rules that gave them")
+        fired = {column: [row[column] for row in rows] for column in rows[0]}
+        over = periods.between(
+            min(one.since for one in told.values()), max(one.until for one in told.values()), moment.zone
+        )
+        st.altair_chart(model_charts.tried(fired, over), alt="Alerts over time, by the rules that gave them")
     for column, (name, found) in zip(st.columns(2, gap="medium"), told.items(), strict=False):
         with column:
             st.markdown(f"**{name}**: {texts.count(len(found.alerts), 'alert')}")
