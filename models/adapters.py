@@ -163,6 +163,17 @@ def save_adapter(folder: Path, encoder: nn.Module, heads: nn.Module, settings: A
     return find_adapter(folder)
 
 
+def put_in_place(made: Path, folder: Path) -> None:
+    """Move a whole adapter to where it is looked for; what else lies there stays.
+
+    Whoever looks meanwhile, or after a kill, finds no adapter there, and never parts of two.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / SETTINGS).unlink(missing_ok=True)
+    for file in sorted(made.iterdir(), key=lambda one: one.name == SETTINGS):
+        file.replace(folder / file.name)
+
+
 def _number(value: object) -> float:
     """NaN for what is none: no range holds it."""
     return value if isinstance(value, float | int) and not isinstance(value, bool) else math.nan

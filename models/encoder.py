@@ -78,12 +78,14 @@ def load_encoder(encoder: Encoder) -> tuple[PreTrainedModel, PreTrainedTokenizer
     Raises:
         EncoderMissing: when transformers cannot read the folder.
     """
+    import torch
     from transformers import AutoModel, AutoTokenizer
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # transformers leaves it unannotated
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # likewise
-    options: dict[str, Any] = {"local_files_only": True}
+    # Left to itself transformers takes the precision of the file: half of it for many an encoder on the hub.
+    options: dict[str, Any] = {"local_files_only": True, "dtype": torch.float32}
     if (encoder.folder / "config.json").is_file() and '"bert"' in (encoder.folder / "config.json").read_text():
         # The pooler of BERT's next-sentence task is never used here; leaving it out saves its pass.
         options["add_pooling_layer"] = False

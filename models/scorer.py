@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
 
@@ -89,6 +89,7 @@ class Scorer:
             GraphUnusable: when OpenVINO was asked for by name and cannot run this model.
         """
         self.adapter = adapter
+        self._alike = partial(Scorer, device=device, precision=precision, runtime=runtime, budget=budget, cache=cache)
         self.tasks = tasks_of(adapter)
         self._encoder = _encoder_of(adapter)
         self._tokens = Tokens(self._encoder.folder, adapter.settings.longest)
@@ -102,6 +103,10 @@ class Scorer:
     def model(self) -> str:
         """The model id that every score carries."""
         return self.adapter.model
+
+    def beside(self, adapter: Adapter) -> Scorer:
+        """The scorer of another adapter, opened as this one was; errors as those of opening."""
+        return self._alike(adapter)
 
     def score(
         self,

@@ -147,7 +147,9 @@ def _best_threshold(probabilities: NDArray[np.float64], labels: NDArray[np.bool_
     precision, recall = hits / taken, hits / labels.sum()
     with np.errstate(invalid="ignore"):
         f = np.nan_to_num((1 + _BETA**2) * precision * recall / (_BETA**2 * precision + recall))
-    best = int(f.argmax())
+    # No threshold parts headlines of one probability.
+    ends = np.append(np.diff(probabilities[order]) != 0, True)
+    best = int(np.where(ends, f, -1).argmax())
     following = probabilities[order[best + 1]] if best + 1 < len(order) else 0.0
     threshold = float((probabilities[order[best]] + following) / 2)
     return threshold, float(precision[best]), float(recall[best])

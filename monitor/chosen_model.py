@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.adapters import Adapter, find_adapter
+from models.encoder import find_encoder
 from models.library import Library, tier
 from monitor.settings import ModelSettings
 
@@ -38,8 +39,21 @@ def chosen_adapter(settings: ModelSettings) -> Adapter:
     return Library(settings.library).champion(settings.encoder)
 
 
-def scorer_of(settings: ModelSettings) -> Scorer:
-    """The loaded model of these settings.
+def adapter_in(folder: Path, settings: ModelSettings) -> Adapter:
+    """The adapter in a folder, upon the settings' encoder where that is the one it was trained on.
+
+    Raises:
+        AdapterMissing, AdapterDamaged: see `find_adapter`.
+        EncoderMissing, EncoderDamaged: when the settings name an encoder that is none.
+    """
+    found = find_adapter(folder)
+    if settings.encoder and find_encoder(settings.encoder).sha256 == found.settings.encoder_sha256:
+        return find_adapter(folder, settings.encoder)
+    return found
+
+
+def scorer_of(settings: ModelSettings, adapter: Adapter | None = None) -> Scorer:
+    """The loaded model of these settings, or another adapter run as they say.
 
     Raises:
         ModelError: when it cannot be found or loaded.
@@ -47,7 +61,7 @@ def scorer_of(settings: ModelSettings) -> Scorer:
     from models.scorer import Scorer
 
     return Scorer(
-        chosen_adapter(settings),
+        adapter or chosen_adapter(settings),
         device=settings.device,
         precision=settings.precision,
         runtime=settings.runtime,
@@ -62,9 +76,7 @@ def embedder_for(scorer: Scorer) -> Scorer:
     Raises:
         ModelError: when it cannot be found or loaded.
     """
-    from models.scorer import Scorer
-
     shipped = find_adapter()
     if scorer.adapter.settings.encoder_sha256 == shipped.settings.encoder_sha256:
         return scorer
-    return Scorer(shipped, device=scorer.device)
+    return scorer.beside(shipped)

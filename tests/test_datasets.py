@@ -14,13 +14,16 @@ from models.data.datasets import (
     CLASSES,
     Example,
     Part,
+    apart,
     labelled_csv,
     of_part,
     part_of,
     phrasebank,
     sentfin,
     tfns,
+    tfnt,
     training_sets,
+    words_of,
 )
 from models.errors import DataUnusable
 
@@ -70,6 +73,21 @@ def test_no_group_is_in_two_parts(tmp_path_factory: pytest.TempPathFactory, rows
     for group, example in zip(groups, examples, strict=True):
         parts[group].add(example.part)
     assert all(len(found) == 1 for found in parts.values())
+
+
+def test_of_what_is_trained_on_no_copy_is_measured() -> None:
+    def one(text: str, part: Part) -> Example:
+        return Example(text, 0, "topic", "tfnt", part)
+
+    rows = [
+        one("$AAPL - India confirms iPhone exports", Part.TRAIN),
+        one("India confirms: iPhone EXPORTS", Part.TEST),
+        one("India denies iPhone exports", Part.TEST),
+        one("$AAPL $TSLA", Part.TRAIN),
+        one("$TSLA $MSFT", Part.VALIDATION),
+    ]
+    assert apart(rows) == [rows[0], rows[2], rows[3], rows[4]]
+    assert words_of("") != words_of("!?")
 
 
 def test_sentfin_takes_headlines_with_one_label(tmp_path: Path) -> None:
@@ -162,16 +180,24 @@ def test_the_public_sets_have_all_parts_and_classes(sets: list[Example]) -> None
             assert labels == set(range(len(CLASSES[task]))), (source, part)
 
 
-def test_groups_of_the_public_sets_never_cross_parts(shared_data: Path, sets: list[Example]) -> None:
+def test_groups_of_the_public_sets_never_cross_parts(shared_data: Path) -> None:
     """By the group column of the files, read here a second time."""
-    for source, file in (("tfns", "sentiment/tfns.csv"), ("tfnt", "topic/tfnt.csv")):
+    for read, file in ((tfns, "sentiment/tfns.csv"), (tfnt, "topic/tfnt.csv")):
         groups = pl.read_csv(shared_data / file)["group"].to_list()
-        mine = [example for example in sets if example.source == source]
+        mine = read(shared_data / file)
         parts = defaultdict(set)
         for group, example in zip(groups, mine, strict=True):
             parts[group].add(example.part)
         assert len(parts) > 1_000
         assert all(len(found) == 1 for found in parts.values())
+
+
+def test_nothing_measured_is_a_copy_of_what_is_trained_on(sets: list[Example]) -> None:
+    """Tweets that differ in a link alone, or in a tag, stand in different groups of the files."""
+    trained = {words_of(one.text) for one in of_part(sets, Part.TRAIN)}
+    measured = [one for one in sets if one.part is not Part.TRAIN]
+    assert len(measured) > 8_000
+    assert not [one.text for one in measured if words_of(one.text) in trained]
 
 
 def test_no_phrasebank_sentence_may_be_trained_on(shared_data: Path, sets: list[Example]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -80,6 +82,16 @@ def test_graphs_of_long_ago_are_removed(tmp_path: Path) -> None:
         assert cache.keep(f"graph-{number}", writing("weights")) is not None
     assert len(list(tmp_path.iterdir())) == 8
     assert cache.find("graph-11") is not None
+
+
+def test_what_a_killed_process_left_is_removed_and_what_is_being_written_stays(tmp_path: Path) -> None:
+    for name, hours in ((".new-dead", 3), (".old-dead", 3), (".new-young", 0)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "fast.bin").write_bytes(b"x")
+        then = time.time() - hours * 3600
+        os.utime(tmp_path / name, (then, then))
+    GraphCache(tmp_path).keep("one", writing("weights"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".new-young", "one"]
 
 
 def test_the_default_place_follows_the_users_cache_folder(tmp_path: Path) -> None:

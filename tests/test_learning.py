@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import runpy
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from transformers import RobertaConfig, RobertaModel
 
 from models.adapters import AdapterSettings, find_adapter, tasks_of
 from models.data.datasets import CLASSES, UNLABELLED, Example, Part
 from models.errors import AdapterDamaged, DataUnusable
 from models.scorer import load_scorer
-from models.training.adapting import shaped_like
+from models.training.adapting import check_length, shaped_like
 from models.training.recipes import Recipe
 from models.training.train import Step, train
 
@@ -54,10 +57,22 @@ def test_of_two_companies_each_gets_its_own_sentiment(teaches: Recipe, tmp_path:
 
 @pytest.mark.parametrize("method", ["dora", "adalora", "full"])
 def test_other_methods_learn_too(teaches: Recipe, tmp_path: Path, method: str) -> None:
-    results = train(replace(teaches, method=method, tasks=("sentiment", "topic")), labelled(), tmp_path / method, quiet)
+    recipe = replace(teaches, method=method, tasks=("sentiment", "topic"))
+    results = train(recipe, labelled(), tmp_path / method, quiet)
     assert results["invented"].accuracy > 0.6
     found, _ = load_scorer(tmp_path / method, device="cpu").probabilities(["bank collapses", "bank soars"])
     assert found.argmax(1).tolist() == [0, 2]
+    # Who goes on from it begins where it stood: steps of no length change nothing.
+    still = replace(
+        recipe, start=str(tmp_path / method), method="lora", rank=1, epochs=1, lora_rate=0.0, heads_rate=0.0
+    )
+    on = shaped_like(still, tmp_path / method)
+    assert (on.method, on.rank) == (method, 1 if method == "full" else recipe.rank)
+    train(on, labelled(), tmp_path / "on", quiet)
+    again, _ = load_scorer(tmp_path / "on", device="cpu").probabilities(["bank collapses", "bank soars"])
+    assert np.abs(again - found).max() < 1e-4
+    # AdaLoRA's pattern is of the last step: with it peft would cut off what the best epoch uses.
+    assert not json.loads((tmp_path / method / "adapter_config.json").read_text()).get("rank_pattern")
 
 
 def test_a_method_that_is_none_names_those_that_are(teaches: Recipe, tmp_path: Path) -> None:
@@ -77,25 +92,83 @@ def test_unlabelled_headlines_carry_the_teachers_opinion(teaches: Recipe, traine
     assert train(recipe, rows, tmp_path / "student", quiet)["invented"].accuracy > 0.7
 
 
-def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(teaches: Recipe, tmp_path: Path) -> None:
-    recipe = replace(teaches, epochs=4, tasks=("sentiment", "topic"))
-    whole = train(recipe, labelled(), tmp_path / "whole", quiet)
+@pytest.mark.parametrize(
+    ("at", "method", "taught"),
+    [(0.625, "lora", False), (0.625, "adalora", False), (0.9, "adalora", False), (0.1, "lora", True)],
+)
+def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(
+    teaches: Recipe, trained: Path, tmp_path: Path, at: float, method: str, taught: bool
+) -> None:
+    """Also in what chance hides, in AdaLoRA's ranks, and where a teacher's opinion is kept; the last epoch counts."""
+    tasks, teachers = ("sentiment", "topic"), (str(trained),) if taught else ()
+    recipe = replace(
+        teaches, epochs=4, tasks=tasks, teachers=teachers, method=method, masking=0.2, dropout=0.1, averaging=0.0
+    )
+    rows = [one for one in labelled() if one.part is not Part.VALIDATION]
+    whole = train(recipe, rows, tmp_path / "whole", quiet)
 
     def cut(step: Step) -> None:
-        if step.number == step.total * 5 // 8:
+        if step.number == int(step.total * at):
             raise Cut
 
     with pytest.raises(Cut):
-        train(recipe, labelled(), tmp_path / "parts", quiet, cut)
+        train(recipe, rows, tmp_path / "parts", quiet, cut)
     assert not (tmp_path / "parts" / "squall.json").exists()
     lines: list[str] = []
-    resumed = train(recipe, labelled(), tmp_path / "parts", lines.append, resume=True)
-    assert lines[0] == "going on after epoch 2"
+    resumed = train(recipe, rows, tmp_path / "parts", lines.append, resume=True)
+    assert (f"going on after epoch {int(4 * at)}" in lines) == (at > 0.25)
     assert resumed == whole
     texts = ["bank collapses", "miner again", "oil soars"]
     one, other = (load_scorer(tmp_path / name, device="cpu", precision="fp32") for name in ("whole", "parts"))
     assert np.abs(one.probabilities(texts)[0] - other.probabilities(texts)[0]).max() < 1e-4
     assert not (tmp_path / "parts.run").exists()
+
+
+def test_a_kept_state_is_one_file_and_a_damaged_one_is_named(teaches: Recipe, tmp_path: Path) -> None:
+    def cut(step: Step) -> None:
+        if step.number > step.total // 2:
+            raise Cut
+
+    recipe = replace(teaches, epochs=2)
+    with pytest.raises(Cut):
+        train(recipe, labelled(), tmp_path / "run", quiet, cut)
+    # Nothing that a kill between two steps of writing could leave without the rest.
+    (state,) = (tmp_path / "run.run").iterdir()
+    state.write_bytes(state.read_bytes()[:1000])
+    with pytest.raises(DataUnusable, match=r"run\.run cannot be read: .*; remove it to begin anew"):
+        train(recipe, labelled(), tmp_path / "run", quiet, resume=True)
+
+
+def test_a_run_that_fails_when_it_is_measured_leaves_the_adapter_before_it(
+    teaches: Recipe, trained: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "small"
+    shutil.copytree(trained, folder)
+    (folder / "notes.txt").write_text("mine")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    recipe = replace(teaches, epochs=1)
+    unmeasurable = Example("bank soars high", "positive", "sentiment", "odd", Part.TEST)  # type: ignore[arg-type]  # what no measure knows
+    with pytest.raises(ValueError, match="positive"):
+        train(recipe, [*labelled(), unmeasurable], folder, quiet)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    train(recipe, labelled(), folder, quiet, resume=True)
+    assert find_adapter(folder).model != find_adapter(trained).model
+    assert json.loads((folder / "metrics.json").read_text())["model"] == find_adapter(folder).model
+    assert (folder / "notes.txt").read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["small"]
+
+
+def test_texts_longer_than_the_encoder_reads_are_refused(teaches: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(DataUnusable, match="longest is 65, and the encoder reads 64 tokens at most"):
+        train(replace(teaches, longest=65), labelled(), tmp_path / "run", quiet)
+    # Of its kin some begin to count behind the place of padding.
+    config = RobertaConfig(vocab_size=16, hidden_size=8, num_hidden_layers=1, num_attention_heads=1)
+    config.intermediate_size, config.max_position_embeddings, config.pad_token_id = 8, 66, 1
+    roberta = RobertaModel(config)
+    check_length(roberta, replace(teaches, longest=64))
+    assert roberta(torch.full((1, 64), 5)).last_hidden_state.shape[1] == 64
+    with pytest.raises(DataUnusable, match="reads 64 tokens"):
+        check_length(roberta, replace(teaches, longest=65))
 
 
 def test_a_kept_run_of_another_recipe_is_refused(teaches: Recipe, tmp_path: Path) -> None:
@@ -123,11 +196,42 @@ def test_a_teacher_is_asked_once_however_often_a_run_is_cut_off(teaches: Recipe,
     assert [path.name for path in tmp_path.iterdir()] == ["student"]
 
 
+def test_another_teacher_in_the_same_folder_is_asked_anew(teaches: Recipe, trained: Path, tmp_path: Path) -> None:
+    teacher = tmp_path / "teacher"
+    shutil.copytree(trained, teacher)
+    recipe = replace(teaches, teachers=(str(teacher),), epochs=1)
+
+    def cut(step: Step) -> None:
+        raise Cut
+
+    with pytest.raises(Cut):
+        train(recipe, labelled(), tmp_path / "student", quiet, cut)
+    settings = json.loads((teacher / "squall.json").read_text())
+    (teacher / "squall.json").write_text(json.dumps(settings | {"sentiment_temperature": 2.5}))
+    lines: list[str] = []
+    with pytest.raises(Cut):
+        train(recipe, labelled(), tmp_path / "student", lines.append, cut)
+    assert lines[0].startswith("asking the teacher")
+
+
 def test_patience_ends_a_run_that_no_longer_improves(teaches: Recipe, tmp_path: Path) -> None:
     lines: list[str] = []
     train(replace(teaches, epochs=60, patience=2), labelled(), tmp_path / "run", lines.append)
-    assert sum(line.startswith("epoch ") for line in lines) < 60
+    epochs = sum(line.startswith("epoch ") for line in lines)
+    assert epochs < 60
     assert "no better for 2 epochs: enough" in lines
+
+    def cut(line: str) -> None:
+        if line.endswith("enough"):
+            raise Cut
+
+    # Who is cut off when it was enough has had enough when going on, too.
+    with pytest.raises(Cut):
+        train(replace(teaches, epochs=60, patience=2), labelled(), tmp_path / "parts", cut)
+    lines = []
+    train(replace(teaches, epochs=60, patience=2), labelled(), tmp_path / "parts", lines.append, resume=True)
+    assert lines[0] == f"going on after epoch {epochs}"
+    assert not any(line.startswith("epoch ") for line in lines)
 
 
 def test_going_on_learns_a_new_word_and_keeps_the_old_ones(teaches: Recipe, trained: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import runpy
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from models.adapters import find_adapter
 from models.data.datasets import CLASSES
 from models.training.recipes import Recipe
 from models.training.train import train
+from monitor.chosen_model import embedder_for, scorer_of
 from monitor.cli import squall
 from monitor.feeds.feed import Entry
 from monitor.news.companies import CompanyMatcher
@@ -155,6 +157,31 @@ def test_compare_shows_both_and_needs_sets(tmp_path: Path, good: Path) -> None:
     assert "name the frozen sets" in command("models", "compare", str(good)).output
 
 
+def test_a_challenger_runs_as_the_settings_say(
+    tmp_path: Path, good: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By torch where that is asked for, and upon the encoder's folder where the hub cannot be reached."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    shutil.copytree(good, tmp_path / "away")
+    named = json.loads((good / "squall.json").read_text()) | {"encoder": "squall-tests/not-on-any-hub"}
+    (tmp_path / "away" / "squall.json").write_text(json.dumps(named))
+    values = {"library": "library", "runtime": "torch", "encoder": recipe.encoder}
+    (tmp_path / "squall.toml").write_text("[model]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in values.items()))
+    shown = command("models", "compare", "away", "--labels", str(labels(tmp_path)), "--json")
+    # The champion is the shipped one, of another encoder.
+    assert list(json.loads(shown.stdout)) == [find_adapter().model, find_adapter(tmp_path / "away").model]
+    assert not (tmp_path / "cache").exists()
+
+
+def test_what_embeds_runs_as_the_model_does(tmp_path: Path, good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    scorer = scorer_of(ModelSettings(adapter=good, runtime="torch"))
+    embedder = embedder_for(scorer)
+    assert embedder.adapter == find_adapter()
+    assert embedder.runtime.startswith("torch")
+    assert not (tmp_path / "cache").exists()
+
+
 def test_a_model_named_in_the_settings_is_not_promoted_over(tmp_path: Path, good: Path, poor: Path) -> None:
     settings(tmp_path, good)
     told = command("models", "promote", str(poor), "--labels", str(labels(tmp_path)))
@@ -201,11 +228,15 @@ def test_train_needs_something_to_learn_from() -> None:
     assert "--continue ADAPTER with --labels FILE" in told.output
 
 
-def test_going_on_with_own_labels_from_the_command_line(tmp_path: Path, good: Path, recipe: Recipe) -> None:
+def test_going_on_with_own_labels_from_the_command_line(
+    tmp_path: Path, good: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = labels(tmp_path)
     fields = {"epochs": 1, "figures": 0, "batch_texts": 32}
     lines = [f"{name} = {json.dumps(value)}" for name, value in fields.items()]
     (tmp_path / "recipe.toml").write_text("\n".join(lines))
+    (tmp_path / "next").mkdir()
+    monkeypatch.chdir(tmp_path / "next")
     told = command(
         "train",
         "--continue",
@@ -213,11 +244,11 @@ def test_going_on_with_own_labels_from_the_command_line(tmp_path: Path, good: Pa
         "--labels",
         str(file),
         "--recipe",
-        "recipe.toml",
+        "../recipe.toml",
         "--left-out",
         "1/2",
         "--out",
-        str(tmp_path / "next"),
+        ".",
     )
     assert told.exit_code == 0, f"{told.output} {told.exception}"
     assert "squall models promote" in told.stdout

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import random
+import re
+import runpy
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +16,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from transformers import AutoTokenizer
 
 from models.data.augmentation import figures, misspelt, other_companies, with_slips
 from models.data.datasets import CLASSES, Example, Part
-from models.data.labels import Label, add_label, examples, read_labels
+from models.data.labels import Label, add_label, examples, labels_of, read_labels
 from models.errors import DataUnusable
 from models.training.calibration import abstention, fitted_temperature
+from models.training.rows import encoded, hidden, padded
 from models.trust.behaviours import Behaviour, Kind, behaviours, bias, noisy, passed, reworded
 from models.trust.metrics import Metrics
 from models.trust.promotion import Objection, judged
@@ -102,6 +106,33 @@ def test_renaming_moves_the_name_in_text_and_question_alike() -> None:
     assert other_companies(rows, 0.0, 3) == rows
 
 
+@pytest.mark.parametrize(
+    ("text", "company", "expected"),
+    [
+        ("Coca-Cola sues Ola", "Ola", "Coca-Cola sues Xyz"),
+        ("İş Bank profit falls, says Acme", "Acme", "İş Bank profit falls, says Xyz"),
+        ("C.O.P (a+b) sinks", "c.o.p (A+B)", "Xyz sinks"),
+        ("Solar sinks", "Sol", "Solar sinks"),
+    ],
+)
+def test_renaming_changes_the_name_and_nothing_else(text: str, company: str, expected: str) -> None:
+    rows = [example(text, company), example("Xyz", "Xyz")]
+    # By chance its name is the same again.
+    own = re.sub(r"\bXyz\b", company, expected)
+    seen = {other_companies(rows, 1.0, seed)[0].text for seed in range(20)}
+    assert seen == {expected, own}
+
+
+def test_of_a_pair_the_headline_alone_is_hidden(tmp_path: Path) -> None:
+    scene = runpy.run_path(str(Path(__file__).with_name("tiny_model_scene.py")))
+    tokenizer = AutoTokenizer.from_pretrained(scene["tiny_bert"](tmp_path / "tiny-bert"))
+    rows = encoded(tokenizer, [example("bank collapses again", "bank maker"), example("bank soars")], 64)
+    ids, _ = padded(rows, tokenizer.pad_token_id, torch.device("cpu"))
+    shown = [tokenizer.convert_ids_to_tokens(one) for one in hidden(rows, ids, tokenizer.mask_token_id, 1.0)]
+    assert shown[0] == ["[CLS]", *["[MASK]"] * 3, "[SEP]", "bank", "maker", "[SEP]"]
+    assert shown[1] == ["[CLS]", *["[MASK]"] * 2, "[SEP]", *["[PAD]"] * 4]
+
+
 @given(st.text("abcdefghijklmnopqrstuvwxyz", min_size=3, max_size=12), st.integers(0, 1000))
 def test_a_slip_keeps_the_ends_of_a_word(word: str, seed: int) -> None:
     slipped = misspelt(word, random.Random(seed))
@@ -164,6 +195,36 @@ def test_labels_are_kept_and_the_latest_counts(tmp_path: Path) -> None:
     ]
     # A text and its copies in other letters are in one part for ever.
     assert len({one.part for one in rows}) == 1
+
+
+def test_two_ways_to_write_a_headline_are_one_headline(tmp_path: Path) -> None:
+    file = tmp_path / "labels.jsonl"
+    for text, label in (("P&amp;G  sinks", "neutral"), ("P&G sinks https://example.org/1", "negative")):
+        add_label(file, Label(text, "sentiment", label), NOW)
+    assert [(one.text, one.label) for one in read_labels(file)] == [("P&G sinks", "negative")]
+
+
+def test_a_label_behind_half_a_line_begins_its_own(tmp_path: Path) -> None:
+    """Other programs leave out the last break of a file, and a full disk cuts a line off."""
+    file = tmp_path / "labels.jsonl"
+    file.write_text('{"text": "Acme soars", "task": "sentiment", "label": "positive"}')
+    add_label(file, Label("Acme sinks", "sentiment", "negative"), NOW)
+    add_label(file, Label("Acme sinks again", "sentiment", "negative"), NOW)
+    assert [one.text for one in read_labels(file)] == ["Acme soars", "Acme sinks", "Acme sinks again"]
+    file.write_bytes(file.read_bytes() + b'{"text": "Acme so')
+    add_label(file, Label("Acme meets", "sentiment", "neutral"), NOW)
+    with pytest.raises(DataUnusable, match="line 4"):
+        read_labels(file)
+    assert file.read_text().splitlines()[4].startswith('{"text": "Acme meets"')
+
+
+def test_of_two_files_the_later_verdict_counts(tmp_path: Path) -> None:
+    mine, theirs = tmp_path / "mine.jsonl", tmp_path / "theirs.jsonl"
+    add_label(mine, Label("Acme sinks", "sentiment", "negative"), NOW + timedelta(days=1))
+    add_label(theirs, Label("Acme sinks", "sentiment", "neutral"), NOW)
+    add_label(theirs, Label("Acme soars", "sentiment", "positive"), NOW)
+    for files in ([mine, theirs], [theirs, mine]):
+        assert {one.text: one.label for one in labels_of(files)} == {"Acme sinks": "negative", "Acme soars": "positive"}
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,12 @@ import pytest
 
 from models.adapters import METRICS, find_adapter
 from models.data.datasets import UNLABELLED, Example, Part, of_part
+from models.encoder import find_encoder, load_encoder
 from models.errors import DataUnusable
 from models.scorer import Scorer
 from models.training.recipes import Recipe
 from models.training.teaching import taught_by, without
+from models.training.texts import learned_from
 from models.training.train import train
 
 SCENE = runpy.run_path(str(Path(__file__).with_name("tiny_model_scene.py")))
@@ -46,6 +48,17 @@ def asks(teachers: list[Path], rows: list[Example], softness: float = 1.0) -> li
 def says(teacher: Path, text: str) -> tuple[float, ...]:
     scorer = Scorer(find_adapter(teacher, str(teacher.parent / "tiny-bert")), runtime="torch")
     return tuple(scorer.probabilities([text])[0][0].tolist())
+
+
+def test_what_a_frozen_set_holds_is_not_learned_from(tmp_path: Path) -> None:
+    """A desk that labels a headline of a frozen set does not teach it."""
+    encoder = find_encoder(str(SCENE["tiny_bert"](tmp_path / "tiny-bert")))
+    labels = [
+        Example(text, 0, "sentiment", "labels_sentiment", Part.TRAIN) for text in ("Oil soars, again", "oil moves")
+    ]
+    frozen = Example("oil soars again", 2, "sentiment", "tfns", Part.TEST)
+    rows = learned_from(SCENE["TEACHES"], [*labels, frozen], *load_encoder(encoder))
+    assert rows == labels[1:]
 
 
 def test_every_labelled_text_is_left_out_by_one_of_the_parts() -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from models.data.datasets import of_theme
 from models.encoder import EMBEDDED_SHA256
 from models.errors import DataUnusable
-from models.theme_heads import LEAST, ThemeHead, fitted, load_head, save_head
+from models.theme_heads import LEAST, ThemeHead, _best_threshold, fitted, load_head, save_head
 from models.themes import Reason, Theme, ThemeMatcher
 from monitor.cli import squall
 from monitor.settings_file import load_settings
@@ -53,6 +53,14 @@ def test_a_head_tells_apart_what_can_be_told_apart() -> None:
     assert ((head.probabilities(vectors) >= head.threshold) == labels).mean() > 0.97
     assert (head.positives, head.negatives, head.encoder) == (40, 40, "some-encoder")
     assert head.precision > 0.95
+
+
+def test_no_threshold_parts_headlines_of_one_probability() -> None:
+    """Ten of the theme and ten others are equally likely: a threshold takes all twenty of them, or none."""
+    labels = np.array([True] * 10 + [False] * 10 + [True] * 10 + [False] * 10)
+    threshold, precision, recall = _best_threshold(np.repeat([0.9, 0.5, 0.1], [20, 10, 10]), labels)
+    assert threshold == pytest.approx(0.3)
+    assert (precision, recall) == (20 / 30, 1.0)
 
 
 def test_what_cannot_be_told_apart_is_said_to_be_so() -> None:

@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from models.errors import RuntimeMissing
 from models.running.batching import Batch
-from models.running.devices import pick_precision, surely_cpu
+from models.running.devices import pick_device, pick_precision, surely_cpu
 from models.running.runtime import Done, Padded, TooLarge, says_memory
 from models.running.torch_runtime import TorchRuntime
 
@@ -65,6 +66,13 @@ def test_what_can_only_be_a_cpu_is_known_without_torch() -> None:
     assert not surely_cpu("cuda:0")
     # Where this torch could use an accelerator, it must not be said that it cannot.
     assert not (surely_cpu("auto") and torch.cuda.is_available())
+
+
+@pytest.mark.parametrize("name", ["cuda:99", "gpu", "CPU"])
+def test_a_device_that_is_not_here_is_named_with_the_way_out(name: str) -> None:
+    with pytest.raises(RuntimeMissing, match=f"'{name}' here: .*set model.device to 'auto' or 'cpu'"):
+        pick_device(name)
+    assert pick_device("cpu") == torch.device("cpu")
 
 
 def test_a_named_precision_is_kept() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import runpy
+import shutil
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from transformers import BertConfig, BertModel
+from transformers import AutoModel, BertConfig, BertModel
 
 from models.adapters import SHIPPED, find_adapter
 from models.data.datasets import CLASSES, Part
@@ -69,7 +70,7 @@ def test_a_student_learns_the_sentiment_that_its_teacher_sees(trained: Trained, 
     assert results["invented"].accuracy > 0.8
     written = (tmp_path / "student" / "metrics.json").read_text()
     assert json.loads(written)["recipe"]["teachers"] == ["small"]
-    assert "(`small`, same data)" in (tmp_path / "student" / "README.md").read_text()
+    assert "the opinion of a larger model (`small`)" in (tmp_path / "student" / "README.md").read_text()
 
 
 def test_a_teacher_that_is_not_there_names_the_way_out(encoder: Path, tmp_path: Path) -> None:
@@ -168,6 +169,13 @@ def test_merging_in_weight_space_changes_nothing_but_the_cost(encoder: Path) -> 
 
 
 # Recipes
+
+
+def test_an_encoder_that_lies_in_half_precision_is_loaded_in_full(encoder: Path, tmp_path: Path) -> None:
+    shutil.copytree(encoder, tmp_path / "half")
+    AutoModel.from_pretrained(encoder).half().save_pretrained(tmp_path / "half")
+    model, _ = load_encoder(find_encoder(str(tmp_path / "half")))
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
 
 
 def test_a_recipe_overrides_what_it_names(tmp_path: Path) -> None:
@@ -286,6 +294,17 @@ def test_a_card_names_its_sets_and_leaves_out_what_was_not_measured() -> None:
     assert "| 10 | 0.500 | 0.400 | – | 0.100 |" in written
     assert "| Energy / Oil | 1.00 |" in written
     assert "(`elder`, same data)" in written
+
+
+def test_a_card_tells_of_texts_that_are_nobodys_but_the_desks() -> None:
+    metrics = {"model": "mine-1", "test": {}, "recipe": {"start": "fast", "teachers": ["fast"], "teacher_weight": 0.5}}
+    written = card(find_adapter().settings, metrics | {"texts": {"labels_sentiment": 40}})
+    assert "40 rows of `labels_sentiment`" in written
+    assert "SEntFiN" not in written
+    assert "same data" not in written
+    both = card(find_adapter().settings, metrics | {"texts": {"labels_topic": 3, "tfns": 7000}})
+    assert "3 rows of `labels_topic`" in both
+    assert "Trained on SEntFiN 1.0" in both
 
 
 def test_the_shipped_adapter_was_measured_on_its_permissive_sets() -> None:

@@ -21,6 +21,7 @@ from models.scorer import Scorer, load_scorer
 from models.text import readable
 from monitor.cli import squall
 from monitor.commands.explain import _painted
+from monitor.errors import InputUnusable
 
 # One word alone says it: where any of several would do, methods share the weight out differently.
 HEADLINE = "Bank collapses on Monday as summit begins"
@@ -129,6 +130,12 @@ def test_the_command_answers_in_json() -> None:
     assert [one["word"] for one in told["words"]] == HEADLINE.split()
     total = sum(one["weight"] for one in told["words"])
     assert total == pytest.approx(told["probability"] - told["without_words"] + told["delta"], abs=0.01)
+
+
+def test_a_company_that_the_headline_does_not_name_is_refused() -> None:
+    done = CliRunner().invoke(squall, ["explain", HEADLINE, "--company", "Nowhere Plc"])
+    assert isinstance(done.exception, InputUnusable)
+    assert "the headline does not name 'Nowhere Plc'" in str(done.exception)
 
 
 def test_the_command_answers_in_words() -> None:

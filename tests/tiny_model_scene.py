@@ -26,6 +26,7 @@ TOPIC_WORDS = {"Macro": "inflation", "Earnings": "profit", "Energy | Oil": "oil"
 FRAME = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 TEACHES = Recipe(
     epochs=15,
+    longest=64,
     batch_texts=8,
     rank=4,
     alpha=8,

@@ -59,11 +59,11 @@ def figures(count: int, names: Sequence[str], seed: int) -> list[Example]:
 
 
 def _renamed(one: Example, name: str) -> Example:
-    start = one.text.lower().find(one.company.lower())
-    if start < 0:
+    # As a word of its own, and in the text itself: in lower case it may be longer (İ is two characters there).
+    found = re.search(rf"(?<!\w){re.escape(one.company)}(?!\w)", one.text, re.IGNORECASE)
+    if found is None:
         return one
-    text = one.text[:start] + name + one.text[start + len(one.company) :]
-    return replace(one, text=text, company=name)
+    return replace(one, text=one.text[: found.start()] + name + one.text[found.end() :], company=name)
 
 
 def _slipped(one: Example, chance: random.Random) -> Example:

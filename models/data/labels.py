@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -52,19 +53,36 @@ def add_label(file: Path, label: Label, now: datetime) -> None:
     Raises:
         DataUnusable: when the file cannot be written.
     """
-    line = json.dumps(asdict(label) | {"at": now.isoformat()}, ensure_ascii=False)
+    line = json.dumps(asdict(label) | {"at": now.isoformat()}, ensure_ascii=False).encode() + b"\n"
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("a", encoding="utf-8") as out:
-            out.write(line + "\n")
-            out.flush()
+        # Without a buffer a line is one write, between which nobody else's falls.
+        with file.open("a+b", buffering=0) as out:
+            if (end := out.seek(0, os.SEEK_END)) and os.pread(out.fileno(), 1, end - 1) != b"\n":
+                # The last line of another program, or one that a full disk cut off: ours begins a new one.
+                line = b"\n" + line
+            out.write(line)
             os.fsync(out.fileno())
     except OSError as error:
         raise DataUnusable(f"the label cannot be written to {file}: {error}") from error
 
 
+def labels_of(files: Sequence[Path]) -> list[Label]:
+    """The verdicts of several files that count: of two on the same the one that was given later.
+
+    Raises:
+        DataUnusable: see `read_labels`.
+    """
+    latest: dict[tuple[str, str, str], Label] = {}
+    for one in (one for file in files for one in read_labels(file)):
+        key = _key(one)
+        if key not in latest or one.at >= latest[key].at:
+            latest[key] = one
+    return list(latest.values())
+
+
 def read_labels(file: Path, *, begins: bool = False) -> list[Label]:
-    """The verdicts that count, in the order in which their texts first came.
+    """The verdicts that count, on texts as the model reads them, in the order in which these first came.
 
     Args:
         begins: whether the file may yet have to be made, and then holds none.
@@ -86,11 +104,13 @@ def read_labels(file: Path, *, begins: bool = False) -> list[Label]:
             continue
         try:
             one = Label(**json.loads(line.decode("utf-8")))
+            # Two ways to write one headline are one headline, in one part, with one verdict.
+            one = replace(one, text=readable(one.text), company=readable(one.company))
         except UnicodeDecodeError as error:
             raise DataUnusable(f"{file}, line {number}: {error}; save the file as UTF-8") from error
         except (ValueError, TypeError) as error:
             raise DataUnusable(f"{file}, line {number}: {error}") from error
-        latest[(one.text, one.task, one.company)] = one
+        latest[_key(one)] = one
     return list(latest.values())
 
 
@@ -98,15 +118,14 @@ def examples(labels: list[Label]) -> list[Example]:
     """The verdicts as examples: by hash of the text four fifths train, the rest is kept to measure."""
     return [
         Example(
-            readable(one.text),
-            CLASSES[one.task].index(one.label),
-            one.task,
-            f"labels_{one.task}",
-            _part(one.text),
-            readable(one.company),
+            one.text, CLASSES[one.task].index(one.label), one.task, f"labels_{one.task}", _part(one.text), one.company
         )
         for one in labels
     ]
+
+
+def _key(label: Label) -> tuple[str, str, str]:
+    return label.text, label.task, label.company
 
 
 def _part(text: str) -> Part:

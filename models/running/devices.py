@@ -22,11 +22,22 @@ if TYPE_CHECKING:
 
 
 def pick_device(name: str) -> torch.device:
-    """`auto` takes CUDA, then Apple's MPS, then the CPU; anything else is torch's own name for a device."""
+    """`auto` takes CUDA, then Apple's MPS, then the CPU; anything else is torch's own name for a device.
+
+    Raises:
+        RuntimeMissing: when there is no such device here, or this torch cannot use it.
+    """
     import torch
 
     if name != "auto":
-        return torch.device(name)
+        try:
+            # A name that can be understood may still be of a device that is not there.
+            return torch.empty(0, device=name).device
+        except (RuntimeError, AssertionError) as error:
+            why = str(error).strip().partition("\n")[0]
+            raise RuntimeMissing(
+                f"torch cannot run the model on {name!r} here: {why}; set model.device to 'auto' or 'cpu'"
+            ) from error
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

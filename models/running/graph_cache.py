@@ -16,12 +16,14 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 _MANIFEST = "manifest.json"
 # A graph takes 20 to 50 MB; those of adapters and versions long gone need not pile up.
 _MOST = 8
+_FORGOTTEN = 3600.0  # seconds
 
 
 def default_folder(environment: Mapping[str, str] | None = None) -> Path:
@@ -82,9 +84,22 @@ class GraphCache:
         shutil.rmtree(aside, ignore_errors=True)
 
     def _prune(self) -> None:
-        kept = [one for one in self._folder.iterdir() if one.is_dir() and not one.name.startswith(".")]
-        for place in sorted(kept, key=lambda one: -one.stat().st_mtime)[_MOST:]:
+        found = [one for one in self._folder.iterdir() if one.is_dir()]
+        kept = [one for one in found if not one.name.startswith(".")]
+        for place in sorted(kept, key=_used, reverse=True)[_MOST:]:
             self._discard(place)
+        # What a process that was killed had begun to write; nobody writes for an hour.
+        for place in found:
+            if place.name.startswith(".") and _used(place) < time.time() - _FORGOTTEN:
+                shutil.rmtree(place, ignore_errors=True)
+
+
+def _used(place: Path) -> float:
+    """When it was used last, in seconds since 1970; 0 when another process has just removed it."""
+    try:
+        return place.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _whole(place: Path) -> bool:

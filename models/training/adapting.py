@@ -8,6 +8,7 @@ never  trains
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -22,6 +23,9 @@ from models.adapters import CONFIG, FULL, HEADS, WEIGHTS, find_adapter
 from models.errors import AdapterDamaged, DataUnusable
 from models.running.network import HeadlineNet
 from models.training.recipes import METHODS, Recipe
+
+# What AdaLoRA's allocator remembers of every weight: how much it matters, on average, and how sure that is.
+_MEMORIES = ("ipt", "exp_avg_ipt", "exp_avg_unc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,54 @@ class Adapted:
         """AdaLoRA moves its budget of ranks to the weights that need it."""
         if self.method == "adalora":
             cast("Any", self.encoder.base_model).update_and_allocate(step)
+
+    def state(self) -> dict[str, Tensor]:
+        """What the method remembers from step to step, by name: how much AdaLoRA's ranks mattered, and which remain."""
+        if self.method != "adalora":
+            return {}
+        ranks, config = self._ranks()
+        kept = {f"{memory}/{name}": value for memory in _MEMORIES for name, value in getattr(ranks, memory).items()}
+        return kept | {f"pattern/{name}": torch.tensor(left) for name, left in (config.rank_pattern or {}).items()}
+
+    def bring_back(self, state: Mapping[str, Tensor]) -> None:
+        """Go on with what `state` gave."""
+        for key, value in state.items():
+            memory, _, name = key.partition("/")
+            ranks, config = self._ranks()
+            if memory == "pattern":
+                config.rank_pattern = (config.rank_pattern or {}) | {name: value.tolist()}
+            else:
+                getattr(ranks, memory)[name] = value.to(next(self.encoder.parameters()).device)
+
+    def end(self) -> None:
+        """Let what is saved be what was measured.
+
+        The pattern is of the last step, and the best epoch another one, of which peft would cut off ranks that it uses.
+        """
+        if self.method == "adalora":
+            _, config = self._ranks()
+            config.rank_pattern = None
+
+    def _ranks(self) -> tuple[Any, Any]:
+        """AdaLoRA's allocator of ranks, and the configuration that holds its pattern."""
+        model = cast("Any", self.encoder.base_model)
+        return model.rankallocator, model.peft_config[model.trainable_adapter_name]
+
+
+def check_length(base: nn.Module, recipe: Recipe) -> None:
+    """Refuse texts longer than the encoder can read: the first of them would end whatever scores it.
+
+    Raises:
+        DataUnusable: naming the most tokens that the encoder reads.
+    """
+    most = getattr(base.config, "max_position_embeddings", None)
+    places = getattr(getattr(base, "embeddings", None), "position_embeddings", None)
+    padding = getattr(places, "padding_idx", None)
+    if most and padding is not None:
+        # RoBERTa and its kin count the places of a text from behind that of padding.
+        most -= padding + 1
+    if most and recipe.longest > most:
+        raise DataUnusable(f"the recipe's longest is {recipe.longest}, and the encoder reads {most} tokens at most")
 
 
 def adapted_encoder(base: nn.Module, recipe: Recipe, steps: int) -> Adapted:
@@ -121,8 +173,10 @@ def shaped_like(recipe: Recipe, folder: Path) -> Recipe:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         if config["peft_type"] == FULL:
             return replace(shape, method="full")
-        targets = tuple(sorted(config["target_modules"]))
-        return replace(shape, rank=int(config["r"]), alpha=int(config["lora_alpha"]), targets=targets)
+        shape = replace(shape, alpha=int(config["lora_alpha"]), targets=tuple(sorted(config["target_modules"])))
+        if config["peft_type"] == "ADALORA":
+            return replace(shape, method="adalora", rank=int(config["target_r"]))
+        return replace(shape, method="dora" if config.get("use_dora") else "lora", rank=int(config["r"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise AdapterDamaged(f"{folder / CONFIG} cannot be understood: {error}; restore it or train again") from error
 
@@ -140,7 +194,9 @@ def started_from(folder: Path, net: HeadlineNet) -> None:
     try:
         weights = load_file(str(folder / WEIGHTS))
         if isinstance(net.encoder, PeftModel):
-            set_peft_model_state_dict(net.encoder, weights)
+            # peft passes over what it has no place for, such as DoRA's magnitudes in a plain LoRA.
+            if strange := cast("Any", set_peft_model_state_dict(net.encoder, weights)).unexpected_keys:
+                raise RuntimeError(f"it has no place for {strange[0]}")
         else:
             net.encoder.load_state_dict(weights)
         net.heads.load_state_dict(load_file(str(folder / HEADS)), strict=False)

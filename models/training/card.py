@@ -27,11 +27,14 @@ _WORDS = {
     "reworded": "reworded",
 }
 _LARGEST = 5
+_PUBLIC = {"sentfin", "sentfin_companies", "tfns", "tfnt"}
 
 
 def card(settings: AdapterSettings, metrics: Mapping[str, Any]) -> str:
     """The README of an adapter folder."""
     test = metrics["test"]
+    # Metrics that do not tell are of the public sets.
+    texts = metrics.get("texts", dict.fromkeys(_PUBLIC, 0))
     tasks = ", ".join(metrics.get("tasks", ("sentiment", "topic")))
     lines = [
         f"# {metrics['model']}",
@@ -54,7 +57,10 @@ def card(settings: AdapterSettings, metrics: Mapping[str, Any]) -> str:
         ),
         *_topics(test),
         *_trust(settings, metrics),
-        *_data(settings, metrics["recipe"]),
+        "## Data",
+        "",
+        *_texts(texts),
+        *_data(settings, metrics["recipe"], alike=texts.keys() >= _PUBLIC),
         "## Limits",
         "",
         "English headlines of up to a few dozen words. Trained on tweets and the Indian business press: expect lower",
@@ -126,14 +132,26 @@ def _of_one_alone(settings: AdapterSettings) -> list[str]:
     ]
 
 
-def _data(settings: AdapterSettings, recipe: Mapping[str, Any]) -> list[str]:
+def _texts(texts: Mapping[str, int]) -> list[str]:
+    """Whose texts it was trained on, from its training rows by source."""
+    lines = []
+    if _PUBLIC & texts.keys():
+        lines += [
+            "Trained on SEntFiN 1.0 (Sinha, Kedas, Kumar and Malo 2021, arXiv 2305.12257), Twitter Financial News",
+            "Sentiment and Twitter Financial News Topic, all MIT. Near-duplicate groups never cross parts.",
+        ]
+    if own := {source: rows for source, rows in texts.items() if source not in _PUBLIC}:
+        rows = ", ".join(f"{rows} rows of `{source}`" for source, rows in sorted(own.items()))
+        lines.append(f"Trained on texts of whoever trained it: {rows}.")
+    return lines
+
+
+def _data(settings: AdapterSettings, recipe: Mapping[str, Any], *, alike: bool) -> list[str]:
+    """How it was trained; `alike` when those that it went on from, or learned from, are of the public sets too."""
     lines = [
-        "## Data",
-        "",
-        "Trained on SEntFiN 1.0 (Sinha, Kedas, Kumar and Malo 2021, arXiv 2305.12257), Twitter Financial News",
-        "Sentiment and Twitter Financial News Topic, all MIT. Near-duplicate groups never cross parts. Probabilities",
-        f"are divided by a temperature fitted on validation data (sentiment {settings.sentiment_temperature:.2f},",
-        f"topic {settings.topic_temperature:.2f}, company {settings.company_temperature:.2f}).",
+        "Probabilities are divided by a temperature fitted on validation data (sentiment",
+        f"{settings.sentiment_temperature:.2f}, topic {settings.topic_temperature:.2f}, company"
+        f" {settings.company_temperature:.2f}).",
         *_of_one_alone(settings),
         "",
     ]
@@ -156,12 +174,14 @@ def _data(settings: AdapterSettings, recipe: Mapping[str, Any]) -> list[str]:
             "",
         ]
     if recipe.get("start"):
-        lines += [f"It went on from `{recipe['start']}`, which learned from the same data.", ""]
+        learned = "which learned from the same data" if alike else "whose own card says what that learned from"
+        lines += [f"It went on from `{recipe['start']}`, {learned}.", ""]
     # Before there could be several teachers, a recipe named one.
     if teachers := recipe.get("teachers") or list(filter(None, [recipe.get("teacher")])):
+        same = ", same data" if alike else ""
         who = "the opinion of a larger model" if len(teachers) == 1 else f"the mean opinion of {len(teachers)} models"
         lines += [
-            f"Beside the labels it learned {who} ({', '.join(f'`{name}`' for name in teachers)}, same data), with",
+            f"Beside the labels it learned {who} ({', '.join(f'`{name}`' for name in teachers)}{same}), with",
             f"a weight of {recipe['teacher_weight']}, on every training text and on unlabelled headlines.",
             "",
         ]

@@ -8,6 +8,7 @@ never  chooses anything by what it measures
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -67,6 +68,7 @@ def report(folder: Path, recipe: Recipe, examples: Sequence[Example], *, encoder
         "model": scorer.model,
         "tasks": sorted(scorer.tasks),
         "recipe": asdict(_told(recipe)),
+        "texts": dict(sorted(Counter(one.source for one in of_part(examples, Part.TRAIN)).items())),
         "test": {source: one.as_dict() for source, one in results.items()},
         "calibration": calibration,
         "abstention": _rounded(covered),

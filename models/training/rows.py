@@ -31,7 +31,7 @@ class Taught:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Token ids of one example; the last `framed` of them name the company and are never hidden."""
+    """Token ids of one example; the last `framed` are its end, with the company asked about, and never hidden."""
 
     ids: tuple[int, ...]
     example: Example
@@ -52,7 +52,9 @@ def encoded(
         if paired:
             companies = [examples[position].company for position in chosen]
             ids = tokenizer(texts, companies, truncation="only_first", max_length=longest)["input_ids"]
-            frames = [len(one) + 1 for one in tokenizer(companies, add_special_tokens=False)["input_ids"]]
+            # Behind the text stand all special tokens of a pair but the first, some of them before the company.
+            around = max(0, len(tokenizer([""], [""])["input_ids"][0]) - 1)
+            frames = [len(one) + around for one in tokenizer(companies, add_special_tokens=False)["input_ids"]]
         else:
             ids = tokenizer(texts, truncation=True, max_length=longest)["input_ids"]
             frames = [1] * len(texts)

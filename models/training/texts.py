@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 from models.data.announcements import announcements, rivals
 from models.data.augmentation import figures, other_companies, with_slips
-from models.data.datasets import UNLABELLED, Example, Part, of_part
+from models.data.datasets import UNLABELLED, Example, Part, of_part, words_of
 from models.data.rewording import neighbours, reworded, variants
 from models.errors import DataUnusable
 from models.training.recipes import Recipe
@@ -30,6 +30,8 @@ def learned_from(
 ) -> list[Example]:
     """Every text that a run of the recipe learns from: the training part, sentences of the grammars, variants.
 
+    A text of which a validation or test row is a copy is left out.
+
     Args:
         examples: of all parts, of the recipe's tasks.
         base: the encoder before it is adapted, whose word vectors tell which words are near.
@@ -37,7 +39,10 @@ def learned_from(
     Raises:
         DataUnusable: when the recipe rewords texts without a teacher, who alone can judge the variants.
     """
-    rows = without(of_part(examples, Part.TRAIN), recipe.left_out)
+    # A desk may have labelled, or brought as news, what a frozen set holds.
+    held_out = {words_of(one.text) for one in examples if one.part is not Part.TRAIN}
+    trained_on = [one for one in of_part(examples, Part.TRAIN) if words_of(one.text) not in held_out]
+    rows = without(trained_on, recipe.left_out)
     names = sorted({one.company for one in rows if one.company})
     if "sentiment" in recipe.tasks:
         rows += figures(recipe.figures, names, recipe.seed)
@@ -50,7 +55,8 @@ def learned_from(
         raise DataUnusable("the recipe rewords texts, which have no labels: name teachers, or leave reworded out")
     vectors = cast("nn.Embedding", base.get_input_embeddings()).weight.detach()
     near = neighbours(tokenizer.get_vocab(), vectors)
-    return rows + reworded(examples, variants(recipe.reworded), near, recipe.seed)
+    known = [*trained_on, *(one for one in examples if one.part is not Part.TRAIN)]
+    return rows + reworded(known, variants(recipe.reworded), near, recipe.seed)
 
 
 class Epochs:

@@ -7,6 +7,7 @@ never  sees a test row before the last line, nor a non-commercial set at all
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 import random
@@ -20,14 +21,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from models.adapters import AdapterSettings, find_adapter, save_adapter
+from models.adapters import AdapterSettings, find_adapter, put_in_place, save_adapter
 from models.data.datasets import CLASSES, UNLABELLED, Example, Part, of_part
 from models.encoder import find_encoder, load_encoder
+from models.errors import ModelError
 from models.running.batching import batches
 from models.running.network import HeadlineNet, Heads, autocast
 from models.score import TASKS
 from models.scorer import pick_device, pick_precision
-from models.training.adapting import adapted_encoder, started_from
+from models.training.adapting import adapted_encoder, check_length, started_from
 from models.training.averaging import Average
 from models.training.calibration import abstention, fitted_temperature
 from models.training.checkpoints import Progress, keep, resumed
@@ -71,8 +73,8 @@ def train(
     Args:
         recipe: everything that decides what comes out.
         examples: all parts; rows labelled `UNLABELLED` learn from the teacher alone.
-        folder: where the adapter goes; the state of the run is kept beside it, in `<folder>.run`, and
-            what its teacher said in `<folder>.*.safetensors`, until it ends.
+        folder: where the adapter goes once it is measured; until then the state of the run is kept beside it, in
+            `<folder>.run`, and what its teacher said in `<folder>.*.safetensors`.
         log: called with a line at each epoch.
         watch: called at every step.
         resume: go on from the kept state of a run of the same recipe and data.
@@ -82,8 +84,8 @@ def train(
 
     Raises:
         AdapterMissing: when the recipe names a teacher or a start that is not there.
-        DataUnusable: when a kept state belongs to another recipe, the recipe rewords texts without a teacher or names
-            layers that the encoder lacks, or there is nothing to train on.
+        DataUnusable: when a kept state belongs to another recipe, the recipe rewords texts without a teacher, names
+            layers that the encoder lacks or texts longer than it reads, or there is nothing to train on.
     """
     # --- set-up -----------------------------------------------------------------------------------------
     random.seed(recipe.seed)
@@ -93,16 +95,20 @@ def train(
     examples = [one for one in examples if one.task in recipe.tasks]
     encoder = find_encoder(recipe.encoder)
     base, tokenizer = load_encoder(encoder)
+    check_length(base, recipe)
     labelled = learned_from(recipe, examples, base, tokenizer)
-    run, fingerprint = folder.with_name(folder.name + ".run"), _fingerprint(recipe, labelled)
+    held_out = of_part(examples, Part.VALIDATION)
+    run, fingerprint = folder.with_name(folder.name + ".run"), _fingerprint(recipe, [*labelled, *held_out])
     asked = folder.with_name(f"{folder.name}.{fingerprint[:16]}.safetensors")
     rows_of = Epochs(tokenizer, labelled, opinions(recipe, labelled, asked, log), recipe)
     total = recipe.epochs * math.ceil(rows_of.rows_per_epoch / recipe.batch_texts)
+    # Drawn from here on alike, whether teachers were asked before or their answers were kept.
+    torch.manual_seed(recipe.seed)
     adapted = adapted_encoder(base, recipe, total)
     net = HeadlineNet(adapted.encoder, Heads(base.config.hidden_size, recipe.tasks)).to(device)
     if recipe.start:
         started_from(Path(recipe.start), net)
-    validation = encoded(tokenizer, of_part(examples, Part.VALIDATION), recipe.longest)
+    validation = encoded(tokenizer, held_out, recipe.longest)
     weights = {task: class_weights(labelled, task, recipe.balance).to(device) for task in TASKS}
     trained = [p for p in net.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(
@@ -116,7 +122,8 @@ def train(
     average = Average(net, recipe.averaging)
     progress, best_state = Progress(fingerprint), average.state()
     if resume and (kept := resumed(run, fingerprint, net, average, optimizer)):
-        progress, best_state = kept
+        progress, best_state = kept.progress, kept.best
+        adapted.bring_back(kept.method)
         log(f"going on after epoch {progress.epochs}")
     done = progress.steps
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step + done, total, recipe.warmup))
@@ -124,6 +131,11 @@ def train(
 
     # --- epochs -----------------------------------------------------------------------------------------
     for epoch in range(progress.epochs, recipe.epochs):
+        if recipe.patience and progress.since_best >= recipe.patience:
+            log(f"no better for {progress.since_best} epochs: enough")
+            break
+        # What is hidden in an epoch hangs on its number, as what it sees does: a run that goes on draws the same.
+        torch.manual_seed(recipe.seed * 1009 + epoch)
         started, seen, losses, step = time.monotonic(), 0, 0.0, progress.steps
         net.train()
         for rows in mini_batches(rows_of.epoch(epoch), recipe.batch_texts, recipe.seed + epoch):
@@ -157,10 +169,7 @@ def train(
             best=max(score, progress.best),
             since_best=0 if better else progress.since_best + 1,
         )
-        keep(run, progress, net, average, best_state, optimizer)
-        if recipe.patience and progress.since_best >= recipe.patience:
-            log(f"no better for {progress.since_best} epochs: enough")
-            break
+        keep(run, progress, net, average, best_state, adapted.state(), optimizer)
 
     # --- calibrate on validation, write, measure the frozen test parts once -----------------------------
     average.load(best_state)
@@ -173,18 +182,26 @@ def train(
         headline_share=recipe.headline_share if {"sentiment", "company"} <= set(recipe.tasks) else 0.0,
         **calibration,
     )
-    save_adapter(folder, adapted.encoder, net.heads, settings)
-    results = report(folder, recipe, examples, encoder=recipe.encoder)
+    adapted.end()
+    # Measured elsewhere: a run that is cut off now leaves no new weights beside the card of those before.
+    made = run / folder.name
+    save_adapter(made, adapted.encoder, net.heads, settings)
+    results = report(made, recipe, examples, encoder=recipe.encoder)
+    put_in_place(made, folder)
     shutil.rmtree(run, ignore_errors=True)
     asked.unlink(missing_ok=True)
     log("test " + _line(results))
     return results
 
 
-def _fingerprint(recipe: Recipe, labelled: Sequence[Example]) -> str:
+def _fingerprint(recipe: Recipe, examples: Sequence[Example]) -> str:
     """Of everything that a kept state depends on."""
     digest = hashlib.sha256(repr(astuple(recipe)).encode())
-    for one in labelled:
+    for folder in filter(None, (recipe.start, *recipe.teachers)):
+        # Another adapter may have been trained into the same folder meanwhile; that none is there is told later.
+        with contextlib.suppress(ModelError):
+            digest.update(find_adapter(Path(folder)).model.encode())
+    for one in examples:
         digest.update(f"{one.task}\t{one.label}\t{one.text}\t{one.company}\n".encode())
     return digest.hexdigest()
 

@@ -25,7 +25,7 @@ from models.data.datasets import (
     training_sets,
 )
 from models.data.labels import examples as label_examples
-from models.data.labels import read_labels
+from models.data.labels import labels_of
 from models.errors import DataUnusable
 from models.scorer import Scorer
 from models.trust.metrics import Metrics, measure
@@ -70,8 +70,7 @@ def frozen_sets(data: Path | None, labels: Sequence[Path] = ()) -> dict[str, lis
     phrases = data / "sentiment" / "fpb_50Agree.txt" if data else None
     if phrases and phrases.is_file():
         examples += phrasebank(phrases)
-    for file in labels:
-        examples += of_part(label_examples(read_labels(file)), Part.TEST)
+    examples += of_part(label_examples(labels_of(labels)), Part.TEST)
     sets: dict[str, list[Example]] = {}
     for one in examples:
         sets.setdefault(one.source, []).append(one)

@@ -41,10 +41,14 @@ def explain(ctx: click.Context, headline: str, company: str, method: str, label:
     from models.explanation.explaining import Method
     from models.explanation.explaining import explain as explained
     from models.score import Sentiment
+    from models.text import readable
     from monitor.chosen_model import scorer_of
+    from monitor.errors import InputUnusable
     from monitor.news.companies import CompanyMatcher
     from monitor.news.own_companies import with_own
 
+    if company and readable(company).lower() not in readable(headline).lower():
+        raise InputUnusable(f"the headline does not name {company!r}: give the company by the words of the headline")
     settings = settings_of(ctx)
     scorer = scorer_of(settings.model)
     mentions = CompanyMatcher(with_own(settings.companies)).mentions(headline)

@@ -23,7 +23,7 @@ _KEYS = {"n": "negative", "o": "neutral", "p": "positive"}
     show_default=True,
     help="Where labels go.",
 )
-@click.option("--limit", default=50, show_default=True, help="Most headlines of one sitting.")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Most headlines of one sitting.")
 @click.option(
     "--unsure/--any", default=True, show_default=True, help="The headlines that the model is least sure of first."
 )

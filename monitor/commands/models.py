@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from monitor.commands.opening import settings_of
+from monitor.commands.opening import in_json, settings_of
 
 if TYPE_CHECKING:
     from models.trust.metrics import Metrics
@@ -160,7 +160,7 @@ def drift(ctx: click.Context, days: int, as_json: bool) -> None:
         odd = odd_words(reader, tokens, since, now)
     found = found.with_columns(unknown=pl.Series([odd.get(day, 0.0) for day in found["day"]], dtype=pl.Float64))
     if as_json:
-        click.echo(json.dumps(found.to_dicts(), indent=2, default=str))
+        click.echo(in_json(found.to_dicts()))
         return
     columns = ("headlines", "negative", "neutral", "positive", "abstained", "confidence", "unknown")
     click.echo(f"{'day':<10}" + "".join(f"{name:>12}" for name in columns) + "  model")
@@ -173,19 +173,19 @@ def _measured(
     settings: ModelSettings, folders: tuple[Path, ...], data: Path | None, labels: tuple[Path, ...]
 ) -> dict[str, dict[str, Metrics]]:
     """Metrics by model and set: the champion first."""
-    from models.adapters import find_adapter
-    from models.scorer import Scorer
     from models.trust.evaluation import frozen_sets, measured
-    from monitor.chosen_model import chosen_adapter
+    from monitor.chosen_model import adapter_in, chosen_adapter, scorer_of
 
     sets = frozen_sets(data, labels)
     if not sets:
         raise click.UsageError("name the frozen sets with --data FOLDER or --labels FILE")
     figures: dict[str, dict[str, Metrics]] = {}
-    for adapter in (chosen_adapter(settings), *(find_adapter(folder) for folder in folders)):
+    # The champion too: model.encoder may be there for a challenger of another size.
+    for folder in (chosen_adapter(settings).folder, *folders):
+        adapter = adapter_in(folder, settings)
         if adapter.model in figures:
             continue
-        scorer = Scorer(adapter, device=settings.device, precision=settings.precision, budget=settings.token_budget)
+        scorer = scorer_of(settings, adapter)
         figures[adapter.model] = {
             name: measured(scorer, rows) for name, rows in sets.items() if rows[0].task in scorer.tasks
         }

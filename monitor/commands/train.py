@@ -72,6 +72,9 @@ def train(
     from models.training.recipes import Recipe, load_recipe
     from models.training.train import train as trained
 
+    if out.name in ("", ".."):
+        # `.` and `..` are names that no model can be called by.
+        out = out.resolve()
     base = _gentle(shaped_like(Recipe(), start), start) if start else Recipe()
     chosen = load_recipe(recipe, base)
     if start:
@@ -113,9 +116,9 @@ def _public(data: Path | None) -> list[Example]:
 
 
 def _labelled(files: tuple[Path, ...]) -> list[Example]:
-    from models.data.labels import examples, read_labels
+    from models.data.labels import examples, labels_of
 
-    return [one for file in files for one in examples(read_labels(file))]
+    return examples(labels_of(files))
 
 
 def _unlabelled(files: tuple[Path, ...]) -> list[Example]:
