@@ -16,8 +16,10 @@ import base64
 import binascii
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -246,11 +248,22 @@ def _signer(secret: Secret) -> Signer:
 
 
 async def _resolve(url: httpx2.URL) -> list[str]:
-    port = url.port or (443 if url.scheme == "https" else 80)
-    found = await asyncio.get_running_loop().getaddrinfo(
-        url.raw_host.decode("ascii").strip("[]"), port, type=socket.SOCK_STREAM
-    )
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    host, port = url.raw_host.decode("ascii").strip("[]"), url.port or (443 if url.scheme == "https" else 80)
+    found: Future[list[str]] = Future()
+    # On a thread that nobody waits for: the event loop waits for its own before it ends, for as long as a name server
+    # is silent.
+    threading.Thread(target=_look_up, args=(host, port, found), name="look-up", daemon=True).start()
+    return await asyncio.wrap_future(found)
+
+
+def _look_up(host: str, port: int, found: Future[list[str]]) -> None:
+    if not found.set_running_or_notify_cancel():
+        return
+    try:
+        entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found.set_result(list(dict.fromkeys(str(entry[4][0]) for entry in entries)))
+    except Exception as error:  # carried to whoever waits
+        found.set_exception(error)
 
 
 def _login(url: httpx2.URL) -> dict[str, str]:

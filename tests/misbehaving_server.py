@@ -134,6 +134,8 @@ WAYS: dict[str, Way] = {
     "/bomb-deflate": packed(bomb(15), "deflate"),
     "/bomb-twice": packed(gzip.compress(bomb()), "gzip"),
     "/entries": says("200 OK", b"<rss version='2.0'><channel>" + ITEM * 5_000 + b"</channel></rss>"),
+    "/packed-in-parts": packed(gzip.compress(FEED[:60]) + gzip.compress(FEED[60:]), "gzip"),
+    "/packed-as-text": packed(FEED, "UTF-8"),
     "/nested": says("200 OK", b"<rss version='2.0'><channel><item><title>a</title>" + b"<b>" * 300),
     "/broken": says("200 OK", FEED[:-20]),
     "/hard": says("200 OK", b"<rss version='2.0'><channel><item><title>" + b"<b>" * 300_000),

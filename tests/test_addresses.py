@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.feeds.addresses import AddressRefused, Allowance, CheckedResolver, NoSuchHost, Refusal, refusal, resolve
+from monitor.feeds.look_ups import LookUps
 from monitor.feeds.web import Web, asked_address
 
 
@@ -177,4 +178,4 @@ def test_an_address_is_asked_to_the_letter() -> None:
 
 def test_an_unknown_host_is_named() -> None:
     with pytest.raises(NoSuchHost, match=r"nowhere\.invalid"):
-        asyncio.run(resolve("nowhere.invalid", 80))
+        asyncio.run(resolve("nowhere.invalid", 80, LookUps(1)))

@@ -185,8 +185,10 @@ def test_while_a_full_disk_lets_no_outcome_be_recorded_a_message_is_sent_once_an
                 exhaust(store, folder, left)
         assert len(desk.taken) == 1
         (folder / "ballast").unlink()
-        pipeline.channels = house.channels
-        assert pipeline.deliver("desk", NOON + timedelta(minutes=1)) == 1
+        # Settings that are read anew on a full disk change nothing of what was sent.
+        reloaded = pipeline.successor(house.settings, pipeline.scoring)
+        reloaded.channels = house.channels
+        assert reloaded.deliver("desk", NOON + timedelta(minutes=1)) == 1
         ids = [id_ for id_, _ in desk.taken]
         assert len(ids) == len(set(ids)) == 2
         with store.database.reading() as cursor:

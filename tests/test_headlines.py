@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.feeds.feed import Entry
-from monitor.news.headlines import LONGEST_TITLE, Headline, Standing, canonical_link, clean, headline
+from monitor.news.headlines import LONGEST_POST, LONGEST_TITLE, Headline, Standing, canonical_link, clean, headline
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 MARKUP = re.compile(r"<[a-zA-Z/!?]")
@@ -170,6 +170,14 @@ def test_standing_and_effective_time(
 
 def test_an_unset_clock_is_no_date() -> None:
     assert made(published=datetime(1970, 1, 1, tzinfo=UTC)).published is None
+
+
+def test_a_post_without_a_title_goes_by_the_beginning_of_its_text() -> None:
+    post = made(title="", summary="<p>Acme Bank halts withdrawals.</p> Customers queue.")
+    assert post.title == "Acme Bank halts withdrawals. Customers queue."
+    long = made(title=" <br> ", summary="word " * 400).title
+    assert (len(long), long[-1]) == (LONGEST_POST, "…")
+    assert made(title="", summary="").title == ""
 
 
 def test_the_title_is_matched_clean() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 import runpy
+import socket
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -73,6 +75,8 @@ EXPECTED: dict[str, tuple[Outcome, str]] = {
     "/bomb-deflate": (Outcome.TOO_LARGE, "unpacks to more"),
     "/bomb-twice": (Outcome.NOT_A_FEED, "no feed"),
     "/entries": (Outcome.NEW, ""),
+    "/packed-in-parts": (Outcome.NEW, ""),
+    "/packed-as-text": (Outcome.NEW, ""),
     "/nested": (Outcome.NEW, ""),
     "/broken": (Outcome.NEW, ""),
     "/hard": (Outcome.TOO_HARD, "could not be read in the time for it"),
@@ -113,9 +117,63 @@ def test_each_way_has_its_outcome_and_words(all_ways: dict[str, Check], path: st
     check, (outcome, words) = all_ways[path], EXPECTED[path]
     assert (check.outcome, words in check.reason) == (outcome, True), (check.outcome, check.reason)
     assert check.reason.isprintable()
-    assert check.bytes <= SETTINGS.max_bytes + 128 * 1024
+    # One piece more: what the reader gathers ahead, and what one read of a socket brings on top.
+    assert check.bytes <= SETTINGS.max_bytes + (128 + 256) * 1024
     assert len(check.entries) <= SETTINGS.max_entries
     assert outcome.ok or (not check.entries and path in check.reason)
+
+
+def test_a_body_in_several_packets_is_read_whole(all_ways: dict[str, Check]) -> None:
+    assert [entry.title for entry in all_ways["/packed-in-parts"].entries] == ["Bank run"]
+    assert all_ways["/packed-in-parts"].state.body == all_ways["/good"].state.body
+
+
+def test_while_our_own_network_is_away_feeds_are_asked_as_often_as_ever() -> None:
+    """Also by who checks once and ends: what was remembered of the others tells, too."""
+
+    async def go() -> list[Check]:
+        server = await started()
+        port = port_of(server)
+        server.close()
+        await server.wait_closed()
+        feeds = [Feed(id=f"n{n}", url=f"http://127.0.0.{n}:{port}/", name="n", publisher="house") for n in range(1, 5)]
+        settings = SETTINGS.model_copy(update={"allow_private_addresses": ("127.0.0.0/8",)})
+        before = [replace(unseen(feed, NOW), failures=9, outcome=Outcome.UNREACHABLE.value) for feed in feeds]
+        async with Poller(settings, random.Random(1)) as poller:
+            return await poller.poll(list(zip(feeds, before, strict=True)), NOW)
+
+    checks = asyncio.run(go())
+    assert {(check.outcome, check.state.failures) for check in checks} == {(Outcome.UNREACHABLE, 10)}
+    assert max(check.state.next_check_at or NOW for check in checks) <= NOW + timedelta(minutes=10)
+
+
+def test_names_whose_servers_are_silent_hold_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended, ask = threading.Event(), socket.getaddrinfo
+
+    def slow(host: str, *args: object, **kinds: object) -> object:
+        if host.endswith(".silent.example"):
+            ended.wait(30)
+            raise socket.gaierror(socket.EAI_AGAIN, "no answer")
+        return ask(host, *args, **kinds)  # type: ignore[arg-type]  # what we were given
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+
+    async def go() -> list[Check]:
+        server = await started()
+        hung = [feed_at(1, f"/{n}").model_copy(update={"url": f"http://n{n}.silent.example/"}) for n in range(16)]
+        good = feed_at(port_of(server), "/good").model_copy(update={"url": f"http://localhost:{port_of(server)}/good"})
+        settings = SETTINGS.model_copy(update={"allow_private_addresses": ("localhost",)})
+        async with server, Poller(settings) as poller:
+            return await poller.poll([(feed, unseen(feed, NOW)) for feed in [*hung, good]], NOW)
+
+    begun = time.monotonic()
+    try:
+        checks = asyncio.run(go())
+    finally:
+        ended.set()
+    # Nor the end of the loop.
+    assert time.monotonic() - begun < 15
+    assert [check.outcome for check in checks] == [Outcome.TIMEOUT] * 16 + [Outcome.NEW]
 
 
 def test_entities_do_not_unfold(all_ways: dict[str, Check]) -> None:

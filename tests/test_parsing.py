@@ -107,6 +107,55 @@ def test_garbage_is_no_feed(body: bytes) -> None:
     assert parsed.problems[0]
 
 
+BASED = "xml:base='https://bank.example/news/'"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"<feed xmlns='http://www.w3.org/2005/Atom' {BASED}><entry><title>t</title><link href='1.html'/></entry>"
+        "</feed>",
+        f"<rss version='2.0' {BASED}><channel><item><title>t</title><link>1.html</link></item></channel></rss>",
+        f"<rss version='2.0'><channel {BASED}><item><title>t</title><link>1.html</link></item></channel></rss>",
+        f"<rss version='2.0'><channel><item {BASED}><title>t</title><link>1.html</link></item></channel></rss>",
+    ],
+)
+def test_a_relative_link_is_relative_to_what_the_document_says(body: str) -> None:
+    (only,) = read(body.encode()).entries
+    assert only.link == "https://bank.example/news/1.html"
+
+
+def test_a_document_with_a_base_and_whole_links_is_read_quickly() -> None:
+    item = "<item><title>t</title><link>https://wire.example/1</link></item>"
+    body = f"<rss version='2.0' {BASED}><channel>{item}</channel></rss>".encode()
+    parsed = parse_quickly(body, FEED, NOW, max_entries=9)
+    assert parsed is not None
+    assert parsed.entries[0].link == "https://wire.example/1"
+
+
+@pytest.mark.parametrize("before", ["", "<!-- &nbsp; -->\n<!DOCTYPE rss [<!ENTITY nbsp ' '>]>"])
+@pytest.mark.parametrize("link", ["<link></link>GUID", "GUID<link/>", "GUID"])
+def test_an_address_for_a_guid_stands_in_for_a_link_that_is_not_there(before: str, link: str) -> None:
+    item = f"<item><title>t</title>{link}</item>".replace("GUID", "<guid>https://wire.example/1</guid>")
+    (only,) = read(f"{before}<rss version='2.0'><channel>{item}</channel></rss>".encode()).entries
+    assert only.link == "https://wire.example/1"
+    items = [{"id": "https://wire.example/2", "title": "t"}, {"id": "x", "title": "t"}]
+    told = read(json.dumps({"version": "https://jsonfeed.org/version/1", "items": items}).encode())
+    assert [one.link for one in told.entries] == ["https://wire.example/2", ""]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_of_what_broke_off_the_last_entry_is_left_for_the_next_answer(encoding: str) -> None:
+    items = "".join(f"<item><title>Bank {n} in trouble</title><guid>{n}</guid></item>" for n in range(9))
+    body = f"<?xml version='1.0' encoding='{encoding}'?><rss version='2.0'><channel>{items}</channel></rss>"
+    whole = parse_leniently(body.encode(encoding), "", FEED, NOW, max_entries=50)
+    broken = read(body[: body.index("trouble</title><guid>7")].encode(encoding))
+    assert (len(whole.entries), whole.whole) == (9, True)
+    assert ([one.title for one in broken.entries], broken.whole) == ([f"Bank {n} in trouble" for n in range(7)], False)
+    assert read(RDF.replace(b"</item></rdf:RDF>", b"")).whole is False
+    assert read(RSS.replace(b"Undated", b"&nbsp;") + b"<!-- " + b"cached " * 5_000 + b"-->").whole
+
+
 def test_a_truncated_feed_keeps_what_came() -> None:
     parsed = read(RSS[: RSS.index(b"<item><title>Undated") + 30])
     assert parsed.kind is Kind.RSS
@@ -119,6 +168,31 @@ def test_entries_are_capped() -> None:
     parsed = parse(b"<rss version='2.0'><channel>" + items + b"</channel></rss>", "", FEED, NOW, max_entries=10)
     assert [e.title for e in parsed.entries] == [f"t{n}" for n in range(10)]
     assert "more than 10 entries" in parsed.problems[0]
+
+
+def newest_of(order: list[int]) -> list[list[int]]:
+    """What each reader keeps of fifty entries of one feed, one a minute, in this order."""
+
+    def at(n: int) -> str:
+        return (NOW + timedelta(minutes=n)).isoformat()
+
+    rss = "".join(f"<item><guid>{n}</guid><pubDate>{at(n)}</pubDate></item>" for n in order)
+    items = [{"id": n, "date_modified": at(n)} for n in order]
+    bodies = [
+        f"<rss version='2.0'><channel>{rss}</channel></rss>",
+        f"<rss version='2.0'><channel>&nbsp;{rss}</channel></rss>",
+        json.dumps({"version": "https://jsonfeed.org/version/1.1", "items": items}),
+    ]
+    read_ = [parse(body.encode(), "", FEED, NOW, max_entries=10) for body in bodies]
+    assert all("more than 10 entries" in one.problems[-1] for one in read_)
+    return [[int(entry.guid) for entry in one.entries] for one in read_]
+
+
+def test_of_too_many_entries_the_newest_are_kept_whichever_end_they_stand_at() -> None:
+    rising = list(range(50))
+    assert newest_of(rising) == [rising[-10:]] * 3
+    assert newest_of(rising[::-1]) == [rising[:-11:-1]] * 3
+    assert newest_of([0, *rising[:0:-1]]) == [[0, *rising[:-10:-1]]] * 3
 
 
 DECLARATIONS = [
@@ -334,7 +408,7 @@ def test_what_is_not_understood_whole_is_no_date(text: str) -> None:
 
 def test_a_day_is_its_beginning_and_a_number_in_json_is_a_time() -> None:
     assert moment_of("2026-03-10") == moment_of("Tue, 10 Mar 2026") == datetime(2026, 3, 10, tzinfo=UTC)
-    for number in (1773142200, 1773142200.0, 1773142200000):
+    for number in (1773142200, 1773142200.0, 1773142200000, 1773142200000.0):
         made = {"version": "https://jsonfeed.org/version/1.1", "items": [{"title": "t", "date_published": number}]}
         assert read(json.dumps(made).encode()).entries[0].published == datetime(2026, 3, 10, 11, 30, tzinfo=UTC)
 

@@ -32,7 +32,9 @@ from monitor.feeds.politeness import (
     next_wait,
     paused,
     site_of,
+    validators,
 )
+from monitor.feeds.reach import Reach
 from monitor.feeds.wishes import fresh_for, retry_after
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
@@ -233,6 +235,59 @@ def test_an_interval_that_was_made_shorter_holds_at_once() -> None:
     assert (state.pace, wait_of(answered(state, NOW, of=feed(every_minutes=1440)))) == (Pace.USUAL.value, 24 * HOUR)
     assert due([feed(every_minutes=1440)], {"wire": state}, NOW + MINUTE) == []
     assert len(due([feed(every_minutes=10)], {"wire": state}, NOW + MINUTE)) == 1
+
+
+def test_each_feed_is_asked_in_full_once_a_day() -> None:
+    """A server that takes what has changed for unchanged is heard again the next day."""
+    in_full = []
+    for name in ("wire", "other"):
+        state = replace(unseen(feed(id=name), NOW), etag="a", last_modified="b", last_success_at=NOW)
+        asked = [
+            n
+            for n in range(1, 72)
+            if validators(replace(state, last_success_at=NOW + (n - 1) * HOUR), NOW + n * HOUR)[0] is None
+        ]
+        assert [later - earlier for earlier, later in pairwise(asked)] == [24, 24]
+        in_full.append(asked[0])
+        assert validators(replace(state, last_success_at=NOW - 24 * HOUR), NOW) == (None, None)
+    assert in_full[0] != in_full[1]
+
+
+def test_what_broke_off_is_asked_for_in_full_the_next_time() -> None:
+    got = Fetched(None, "", feed().url, 200, etag="v2", last_modified="today")
+    for whole, kept in ((True, ("v2", "today", 7)), (False, (None, None, None))):
+        parsed = Parsed((entry(NOW),), (), Kind.RSS, whole=whole)
+        after = concluded(
+            feed(), unseen(feed(), NOW), NOW, got, Answer(Outcome.NEW, "", parsed, 7), 20, PACING, 0.0
+        ).state
+        assert (after.etag, after.last_modified, after.body) == kept
+
+
+# Our own network
+
+
+def test_while_nothing_is_reached_a_feed_is_asked_as_often_as_ever() -> None:
+    dead = Answer(Outcome.NO_SUCH_HOST, "it failed")
+    got = Fetched(Outcome.NO_SUCH_HOST, "", feed().url)
+    state = replace(unseen(feed(), NOW), failures=20)
+    waits = [wait_of(concluded(feed(), state, NOW, got, dead, 20, PACING, 0.0, lost=lost)) for lost in (False, True)]
+    assert waits == [6 * HOUR, 10 * MINUTE]
+    down = Answer(Outcome.SERVER_ERROR, "it failed")
+    assert wait_of(concluded(feed(), state, NOW, got, down, 20, PACING, 0.0, lost=True)) == 6 * HOUR
+
+
+def test_three_sites_in_a_row_are_our_own_network_unless_one_answered_shortly_before() -> None:
+    reach = Reach()
+    for site in ("a.example", "a.example", "b.example"):
+        reach.missed(site)
+        assert not reach.lost(NOW)
+    reach.missed("c.example")
+    assert reach.lost(NOW)
+    reach.answered(NOW)
+    for site in ("a.example", "b.example", "c.example"):
+        assert not reach.lost(NOW + HOUR)
+        reach.missed(site)
+    assert [reach.lost(NOW + n * MINUTE) for n in (0, 9, 10)] == [False, False, True]
 
 
 # Moving for good, and going for good

@@ -253,6 +253,24 @@ def test_a_host_without_an_address_is_a_value(now: datetime) -> None:
     assert "https://nowhere.invalid/hook has no address" in attempt.reason
 
 
+def test_a_name_server_that_is_silent_costs_no_more_than_the_time_limit(
+    now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered = threading.Event()
+
+    def silent(*_: object, **__: object) -> object:
+        answered.wait(30)
+        raise socket.gaierror(socket.EAI_AGAIN, "no answer")
+
+    monkeypatch.setattr(socket, "getaddrinfo", silent)
+    try:
+        attempt = post("https://silent.invalid/hook", now, timeout_seconds=0.4)
+    finally:
+        answered.set()
+    assert attempt.outcome is AttemptOutcome.TIMED_OUT
+    assert 350 <= attempt.millis < 10_000
+
+
 def test_plain_http_behind_https_is_a_value(now: datetime) -> None:
     with receiver() as server:
         assert post(at(server).replace("http:", "https:"), now).outcome is AttemptOutcome.UNREACHABLE

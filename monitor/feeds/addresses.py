@@ -8,13 +8,14 @@ never  trusts a name: what was checked is the very address that is connected to,
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import socket
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 from aiohttp.abc import AbstractResolver, ResolveResult
+
+from monitor.feeds.look_ups import LookUps
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -36,6 +37,8 @@ _CARRYING = (_NAT64, *map(ipaddress.IPv6Network, ("::ffff:0:0:0/96", "::/96")))
 _GIVEN_OUT = ipaddress.IPv6Network("2000::/3")
 # Within what was given out: for documentation (RFC 3849, RFC 9637), for protocols (RFC 6890).
 _UNUSED = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "2001:db8::/32", "3fff::/20")))
+# Look-ups that go on although nobody waits for them any more.
+_SPARE_LOOK_UPS = 40
 
 
 class Refusal(StrEnum):
@@ -141,14 +144,14 @@ class Allowance:
         return refusal(address) is None or any(address in network for network in self._networks)
 
 
-async def resolve(host: str, port: int) -> list[Address]:
+async def resolve(host: str, port: int, look_ups: LookUps) -> list[Address]:
     """The addresses of a host, in the order that the system prefers, each once.
 
     Raises:
         NoSuchHost: when there is none.
     """
     try:
-        answers = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        answers = await look_ups.ask(host, port)
     except (OSError, UnicodeError) as error:
         raise NoSuchHost(f"the name {host} cannot be resolved: {error}") from error
     # A scope ("fe80::1%eth0") only exists on link-local addresses, and those are judged without it.
@@ -165,10 +168,12 @@ class CheckedResolver(AbstractResolver):
 
     Args:
         allowed: see `Allowance`.
+        at_once: connections that may come about at once.
     """
 
-    def __init__(self, allowed: Iterable[str]) -> None:
+    def __init__(self, allowed: Iterable[str], at_once: int = 1) -> None:
         self._allowance = Allowance(allowed)
+        self._look_ups = LookUps(at_once + _SPARE_LOOK_UPS)
         # Of hosts that settings allow by name: few, and they change seldom.
         self._by_name: set[Address] = set()
 
@@ -180,7 +185,7 @@ class CheckedResolver(AbstractResolver):
         Raises:
             NoSuchHost, AddressRefused.
         """
-        permitted = self._allowance.permitted(host, await resolve(host, port))
+        permitted = self._allowance.permitted(host, await resolve(host, port, self._look_ups))
         self._by_name.update(address for address in permitted if not self._allowance.public(address))
         return [
             ResolveResult(hostname=host, host=str(one), port=port, family=_family(one), proto=0, flags=0)

@@ -17,6 +17,7 @@ from monitor.feeds.habits import Dates, habit_of, judge_dates, learned
 from monitor.feeds.pages import PageKind
 from monitor.feeds.parsing import Kind, Parsed
 from monitor.feeds.politeness import LONGEST_RETRY_AFTER, MUTED_FOR, Wait, backoff, moving, muting, next_wait
+from monitor.feeds.reach import UNREACHED
 
 _LONGEST_REASON = 1_000
 # A new duration moves the remembered one by a third.
@@ -107,6 +108,8 @@ def concluded(
     millis: int,
     pacing: Pacing,
     jitter: float,
+    *,
+    lost: bool = False,
 ) -> Check:
     """The check, with the state after it.
 
@@ -114,6 +117,7 @@ def concluded(
         now: aware UTC; when the check began.
         millis: how long it took.
         jitter: in [0, 1).
+        lost: whether nothing can be reached at all: then a failure to reach this feed says nothing of it.
     """
     notice = ""
     smoothed = millis if state.millis is None else (state.millis * (_MILLIS_BLEND - 1) + millis) // _MILLIS_BLEND
@@ -122,7 +126,9 @@ def concluded(
         after, notice = _well(feed, state, now, fetched, answer, smoothed, pacing, jitter)
     else:
         reason = _reason(feed, fetched.url, answer)
-        after = _ill(feed, state, now, fetched, answer, reason, smoothed, pacing, jitter)
+        counted = 0 if lost and answer.outcome in UNREACHED else state.failures
+        wait = muting(answer.outcome) or backoff(feed, counted + 1, pacing.backoff_max, jitter, fetched.retry_after)
+        after = _ill(state, now, fetched, answer, reason, smoothed, wait)
         if after.muted_at is not None and state.muted_at is None:
             notice = reason
     return Check(
@@ -163,20 +169,12 @@ def _well(
         slowest_factor=pacing.slowest_factor,
         longest_floor=pacing.longest_floor,
     )
-    not_modified = fetched.status == 304
-    after = succeeded(
-        feed,
-        state,
-        now,
-        answer.outcome,
-        etag=state.etag if not_modified else fetched.etag,
-        last_modified=state.last_modified if not_modified else fetched.last_modified,
-        wait=wait.until,
-    )
+    etag, last_modified, body = _last_answer(state, fetched, answer)
+    after = succeeded(feed, state, now, answer.outcome, etag=etag, last_modified=last_modified, wait=wait.until)
     after = replace(
         after,
         millis=millis,
-        body=state.body if unchanged else answer.body,
+        body=body,
         ttl_seconds=ttl,
         pace=wait.pace.value,
         dates=dates.value if dates else state.dates,
@@ -187,20 +185,20 @@ def _well(
     return moving(feed, state, after, fetched.moved_to, now)
 
 
+def _last_answer(state: FeedState, fetched: Fetched, answer: Answer) -> tuple[str | None, str | None, int | None]:
+    """What to know the last full answer by: ETag, Last-Modified, hash of the body."""
+    if fetched.status == 304:
+        return state.etag, state.last_modified, state.body
+    if answer.parsed is not None and not answer.parsed.whole:
+        # What broke off must be heard in full the next time: what is missing of it was never read.
+        return None, None, None
+    body = state.body if answer.outcome is Outcome.UNCHANGED else answer.body
+    return fetched.etag, fetched.last_modified, body
+
+
 def _ill(
-    feed: Feed,
-    state: FeedState,
-    now: datetime,
-    fetched: Fetched,
-    answer: Answer,
-    reason: str,
-    millis: int,
-    pacing: Pacing,
-    jitter: float,
+    state: FeedState, now: datetime, fetched: Fetched, answer: Answer, reason: str, millis: int, wait: Wait
 ) -> FeedState:
-    wait: Wait = muting(answer.outcome) or backoff(
-        feed, state.failures + 1, pacing.backoff_max, jitter, fetched.retry_after
-    )
     after = failed(state, now, answer.outcome, reason, wait=wait.until)
     # How long we stay away of our own accord is this feed's affair; what its server asked for may hold the whole site.
     asked = None if fetched.retry_after is None else min(fetched.retry_after, LONGEST_RETRY_AFTER)

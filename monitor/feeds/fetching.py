@@ -31,6 +31,9 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PERMANENT = frozenset({301, 308})
 _UNPACKED_AT_ONCE = 64 * 1024
 _LONGEST_VALIDATOR = 1_000
+_GZIP = b"\x1f\x8b"
+# The last are no packing at all, but what some servers write where they mean that there is none.
+_AS_IT_IS = frozenset({"", "identity", "none", "binary", "8bit", "utf-8", "utf8"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +253,12 @@ class _Unpacker:
 
     def __call__(self, piece: bytes) -> Iterator[bytes]:
         rest = piece
-        while rest and not self._packed.eof:
+        while rest:
+            if self._packed.eof:
+                # A body may be several packets, one behind the other (RFC 1952, 2.2); anything else is no part of it.
+                if not (self._gzip and rest.startswith(_GZIP)):
+                    return
+                self._packed = zlib.decompressobj(31)
             try:
                 part = self._packed.decompress(rest, _UNPACKED_AT_ONCE)
             except zlib.error as error:
@@ -261,13 +269,13 @@ class _Unpacker:
                 self._begun = True
                 continue
             self._begun = True
-            rest = self._packed.unconsumed_tail
+            rest = self._packed.unused_data if self._packed.eof else self._packed.unconsumed_tail
             yield part
 
 
 def _unpacker(encoding: str) -> Unpack:
     name = encoding.strip().lower()
-    if name in {"", "identity"}:
+    if name in _AS_IT_IS:
         return lambda piece: iter((piece,))
     if name in {"gzip", "x-gzip", "deflate"}:
         return _Unpacker(name)

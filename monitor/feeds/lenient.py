@@ -128,7 +128,7 @@ def _parsed(told: dict[str, Any], feed: Feed, fetched: datetime, body: bytes) ->
     )
     ttl = timedelta(seconds=told["ttl"]) if told["ttl"] else None
     page = read_page(body, feed.url) if kind is Kind.HTML else None
-    return Parsed(entries, tuple(told["problems"]), kind, told["title"], ttl, page)
+    return Parsed(entries, tuple(told["problems"]), kind, told["title"], ttl, page, whole=told["whole"])
 
 
 def _serve(source: BinaryIO, sink: BinaryIO) -> None:
@@ -153,6 +153,7 @@ def _serve(source: BinaryIO, sink: BinaryIO) -> None:
             "ttl": found.ttl and found.ttl.total_seconds(),
             "problems": found.problems,
             "entries": rows,
+            "whole": found.whole,
         }
         sink.write(json.dumps(told).encode() + b"\n")
         sink.flush()

@@ -1,7 +1,7 @@
 """The instant that a feed's date means.
 
 takes  a date as a feed writes it
-gives  aware UTC, or None
+gives  aware UTC, or None; whether a list of dates begins with the oldest
 never  guesses: what is not understood whole, or means one thing here and another there, is no date
 
 Understood are RFC 822 and its relatives, ISO 8601, asctime, and seconds or milliseconds since 1970. A time without a
@@ -12,8 +12,10 @@ than a headline stays fresh, where a month or a year alone would be wrong by mor
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 _LONGEST_DATE = 200
@@ -59,7 +61,7 @@ _FORMS = tuple(
         r"(?:T?(?P<hour>\d\d)(?P<minute>\d\d)(?P<second>\d\d)?(?: ?(?P<zone>[a-z+-].*))?)?",
     )
 )
-_SINCE_1970 = re.compile(r"(\d{10})(?:\.\d{1,9})?|(\d{13})", re.ASCII)
+_SINCE_1970 = re.compile(r"(\d{10})(?:\.\d{1,9})?|(\d{13})(?:\.\d{1,9})?", re.ASCII)
 
 # Minutes ahead of UTC. EST to PDT are defined by RFC 822, whoever else uses their letters: a Chinese CST comes out as
 # a date ahead, and is seen as one. The others mean this in every place where the tz database uses them today; SGT and
@@ -118,6 +120,13 @@ def moment_of(text: str) -> datetime | None:
             return None if ahead is None else local - ahead
         return _rarer(" ".join(text.split()))
     return None
+
+
+def oldest_first(dates: Iterable[datetime | None]) -> bool:
+    """Whether most of these follow an earlier one; those that are None say nothing. One that is pinned to the top of a
+    list does not turn it round."""
+    steps = list(pairwise(date for date in dates if date is not None))
+    return sum(one < other for one, other in steps) > sum(one > other for one, other in steps)
 
 
 def _rarer(text: str) -> datetime | None:

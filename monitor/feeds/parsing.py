@@ -13,7 +13,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,7 +23,7 @@ from urllib.parse import urljoin
 
 from monitor.feeds.documents import BOM, charset_of, mended, without_entities
 from monitor.feeds.feed import Entry, Feed
-from monitor.feeds.moments import moment_of
+from monitor.feeds.moments import moment_of, oldest_first
 from monitor.feeds.pages import Page, read_page
 from monitor.feeds.plain import Raw, RawEntry, read_plain
 
@@ -36,7 +36,11 @@ _LONGEST_TITLE = 10_000
 _LONGEST_SUMMARY = 20_000
 
 _HEAD = 4_096
+_WEB = ("https://", "http://")
 _HTML = re.compile(rb"<!doctype\s+html|<html[\s>]", re.IGNORECASE)
+_END = re.compile(rb"</(?:[a-z0-9_.-]{1,20}:)?(?:rss|feed|rdf)\s*>", re.IGNORECASE)
+# Remarks of caches and counters may stand behind it.
+_TAIL = 64 * 1024
 _FEED_ROOT = re.compile(rb"<(?:[a-z0-9_.-]{1,20}:)?(?:rss|feed|rdf|channel)[\s>]", re.IGNORECASE)
 
 
@@ -61,6 +65,7 @@ class Parsed:
         title: what the feed calls itself; "" when it does not.
         ttl: how long it asks to be left alone; None when it does not.
         page: what was seen of a web page in the feed's place; None unless `kind` is `HTML`.
+        whole: whether its end is there; what broke off on its way may lack entries.
     """
 
     entries: tuple[Entry, ...]
@@ -69,6 +74,7 @@ class Parsed:
     title: str = ""
     ttl: timedelta | None = None
     page: Page | None = None
+    whole: bool = True
 
 
 def parse(body: bytes, content_type: str, feed: Feed, fetched: datetime, *, max_entries: int = MAX_ENTRIES) -> Parsed:
@@ -77,7 +83,7 @@ def parse(body: bytes, content_type: str, feed: Feed, fetched: datetime, *, max_
     Args:
         content_type: header of the answer; "" when there was none. Only its charset is trusted.
         fetched: aware UTC.
-        max_entries: of which the first are kept; feeds put the newest first.
+        max_entries: of which the newest are kept: the first, or the last where a feed puts the oldest first.
 
     Returns:
         Kind `HTML` or `UNKNOWN` without entries when it is no feed. A broken feed keeps the entries that could
@@ -119,7 +125,7 @@ def _plain_entry(item: RawEntry, feed: Feed, fetched: datetime) -> Entry:
         publisher=feed.publisher,
         language=feed.language,
         guid=_text(item.guid, _LONGEST_GUID).strip(),
-        link=_absolute(feed.url, _text(item.link, _LONGEST_LINK).strip()),
+        link=_link(feed.url, item.link, item.guid),
         title=_text(item.title, _LONGEST_TITLE),
         summary=_text(item.summary, _LONGEST_SUMMARY),
         published=moment_of(item.published) or moment_of(item.updated),
@@ -129,9 +135,9 @@ def _plain_entry(item: RawEntry, feed: Feed, fetched: datetime) -> Entry:
 
 def parse_leniently(body: bytes, content_type: str, feed: Feed, fetched: datetime, *, max_entries: int) -> Parsed:
     """As `parse`, by feedparser: anything that somebody once called a feed. Hostile megabytes take it minutes."""
-    whole = mended(body, charset_of(content_type))
+    proper = mended(body, charset_of(content_type))
     try:
-        document = _read_leniently(whole, content_type)
+        document = _read_leniently(proper, content_type)
     except Exception as error:  # the edge to a lenient parser that now and then trips over what it meets
         return Parsed((), (f"it cannot be read ({type(error).__name__}: {str(error)[:100]})",), Kind.UNKNOWN)
     version = str(document.get("version") or "")
@@ -140,15 +146,19 @@ def parse_leniently(body: bytes, content_type: str, feed: Feed, fetched: datetim
         if _HTML.search(body[:65_536]):
             return _page(body, feed)
         return Parsed((), (f"it begins with {_shown(body[:40])}",), Kind.UNKNOWN)
-    problems = _broken(body, whole)
+    problems = _broken(body, proper)
     if document.bozo:
         problems.append(f"it is not well-formed ({str(document.get('bozo_exception'))[:200]})")
-    items = document.entries
+    # In UTF-16 there is a nought between two letters.
+    whole = _END.search(body[-_TAIL:].replace(b"\0", b"")) is not None
+    # The last entry of what broke off may lack its date, or half its title: it comes with the next answer.
+    items = document.entries if whole else document.entries[:-1] or document.entries
     if len(items) > max_entries:
         problems.append(_too_many(max_entries))
-    entries = tuple(_entry(item, feed, fetched) for item in items[:max_entries])
+    entries = tuple(_entry(item, feed, fetched) for item in _newest(items, max_entries, _dated))
     about = document.get("feed") or {}
-    return Parsed(entries, tuple(problems), kind, _title(about.get("title")), _ttl(about.get("ttl")))
+    title, ttl = _title(about.get("title")), _ttl(about.get("ttl"))
+    return Parsed(entries, tuple(problems), kind, title, ttl, whole=whole)
 
 
 def _read_leniently(body: bytes, content_type: str) -> Any:  # feedparser's own dictionary, which is not typed
@@ -172,7 +182,13 @@ def _page(body: bytes, feed: Feed) -> Parsed:
 
 
 def _too_many(max_entries: int) -> str:
-    return f"it holds more than {max_entries} entries; the first {max_entries} are read"
+    return f"it holds more than {max_entries} entries; the newest {max_entries} are read"
+
+
+def _newest(items: list[Any], most: int, dated: Callable[[Any], datetime | None]) -> list[Any]:
+    """The first items; the last where the oldest come first."""
+    first = items[:most]
+    return items[-most:] if len(items) > most and oldest_first(map(dated, first)) else first
 
 
 def _title(value: object) -> str:
@@ -197,13 +213,12 @@ def _kind(version: str, head: bytes) -> Kind:
 
 
 def _entry(item: Mapping[str, Any], feed: Feed, fetched: datetime) -> Entry:
-    link = _text(item.get("link"), _LONGEST_LINK).strip()
     return Entry(
         feed=feed.id,
         publisher=feed.publisher,
         language=feed.language,
         guid=_text(item.get("id"), _LONGEST_GUID).strip(),
-        link=_absolute(feed.url, link),
+        link=_link(feed.url, item.get("link"), item.get("id")),
         title=_text(item.get("title"), _LONGEST_TITLE),
         summary=_text(item.get("summary"), _LONGEST_SUMMARY),
         published=_dated(item),
@@ -222,8 +237,9 @@ def _json_feed(body: bytes, content_type: str, feed: Feed, fetched: datetime, ma
         return Parsed((), ("it is JSON, but no JSON Feed (version and items are missing)",), Kind.UNKNOWN)
     if len(items) > max_entries:
         problems.append(_too_many(max_entries))
-    proper = [item for item in items[:max_entries] if isinstance(item, dict)]
-    if len(proper) < len(items[:max_entries]):
+    kept = _newest(items, max_entries, _json_dated)
+    proper = [item for item in kept if isinstance(item, dict)]
+    if len(proper) < len(kept):
         problems.append("some of its items are no objects")
     entries = tuple(_json_entry(item, feed, fetched) for item in proper)
     return Parsed(entries, tuple(problems), Kind.JSON, _title(document.get("title")))
@@ -255,10 +271,10 @@ def _json_entry(item: Mapping[str, Any], feed: Feed, fetched: datetime) -> Entry
         language=feed.language,
         # The standard asks readers to take numbers for ids as well.
         guid=_text(str(identity) if isinstance(identity, int | float) else identity, _LONGEST_GUID).strip(),
-        link=_absolute(feed.url, _text(item.get("url") or item.get("external_url"), _LONGEST_LINK).strip()),
+        link=_link(feed.url, item.get("url") or item.get("external_url"), identity),
         title=_text(item.get("title"), _LONGEST_TITLE),
         summary=_text(text, _LONGEST_SUMMARY),
-        published=_json_date(item.get("date_published")) or _json_date(item.get("date_modified")),
+        published=_json_dated(item),
         fetched=fetched,
     )
 
@@ -268,8 +284,16 @@ def _text(value: object, longest: int) -> str:
     return value[:longest].encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else ""
 
 
+def _link(base: str, told: object, guid: object) -> str:
+    """The link of an entry; where it has none, a guid that is an address leads to it, or to nothing."""
+    link, name = _text(told, _LONGEST_LINK).strip(), _text(guid, _LONGEST_LINK).strip()
+    if link:
+        return _absolute(base, link)
+    return name if name.startswith(_WEB) else ""
+
+
 def _absolute(base: str, link: str) -> str:
-    if not link or link.startswith(("https://", "http://")):
+    if link.startswith(_WEB):
         return link
     try:
         return urljoin(base, link)
@@ -282,6 +306,12 @@ def _dated(item: Mapping[str, Any]) -> datetime | None:
     # for a date that it does not have, it answers with another one, and warns.
     told = (item[name] for name in ("published", "updated") if name in item)
     return next(filter(None, (moment_of(text) for text in told if isinstance(text, str))), None)
+
+
+def _json_dated(item: object) -> datetime | None:
+    if not isinstance(item, dict):
+        return None
+    return _json_date(item.get("date_published")) or _json_date(item.get("date_modified"))
 
 
 def _json_date(value: object) -> datetime | None:

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache, lru_cache
 from urllib.parse import urlsplit
+from zlib import crc32
 
 from tldextract import TLDExtract
 
@@ -35,6 +36,7 @@ _DISTRUST_AFTER = 3
 # A quarter of the usual gap: a headline is on average an eighth of a gap late, and most checks still find nothing.
 _CHECKS_A_GAP = 4
 _SHORTEST = timedelta(minutes=1)
+_DAY_SECONDS = 86_400
 # Feeds that were added together, or answered together after an outage, drift apart by up to a tenth. Earlier rather
 # than later, or an hourly `squall once` would miss a feed of every hour; what a server asked for is only exceeded.
 _SPREAD = 0.1
@@ -156,6 +158,19 @@ def paused(feeds: Sequence[Feed], states: Mapping[str, FeedState], now: datetime
 def address_of(feed: Feed, state: FeedState) -> str:
     """Where to ask for the feed: the address of the settings, or the one that it has moved to for good."""
     return state.moved_to if state.moved_to and _adopted(state) else feed.url
+
+
+def validators(state: FeedState, now: datetime) -> tuple[str | None, str | None]:
+    """ETag and Last-Modified to ask with; neither at the first check of a day.
+
+    A server that takes what has changed for unchanged would otherwise never be heard again. Each feed has its own hour
+    at which its day begins.
+    """
+    begins = timedelta(seconds=crc32(state.feed.encode()) % _DAY_SECONDS)
+    last = state.last_success_at
+    if last is None or (last - begins).date() != (now - begins).date():
+        return None, None
+    return state.etag, state.last_modified
 
 
 def _adopted(state: FeedState) -> bool:

@@ -25,8 +25,9 @@ from monitor.feeds.fetching import Caps, Fetched, fetch
 from monitor.feeds.gates import Gate, Room, SiteHeld
 from monitor.feeds.lenient import LenientParser
 from monitor.feeds.parsing import Parsed, parse_quickly
-from monitor.feeds.politeness import RetryScope, address_of
+from monitor.feeds.politeness import RetryScope, address_of, site_of, validators
 from monitor.feeds.poll_settings import PollSettings
+from monitor.feeds.reach import UNREACHED, Reach
 from monitor.feeds.web import Web
 
 log = structlog.get_logger(__name__)
@@ -73,6 +74,7 @@ class Poller:
         self._lenient = LenientParser(settings.parse_seconds)
         self._under_way: dict[str, asyncio.Task[Check | None]] = {}
         self._ended = Ended()
+        self._reach = Reach()
         self._web = Web(settings.allow_private_addresses, settings.user_agent, settings.concurrency)
 
     async def __aenter__(self) -> Self:
@@ -116,6 +118,9 @@ class Poller:
     def _begin(self, feed: Feed, state: FeedState, now: datetime, room: Room | None) -> None:
         """Begin one check; with `room` its server is not asked before there is some for what it brings."""
         if feed.id not in self._under_way:
+            if state.outcome in UNREACHED:
+                # What was remembered tells too: after a start, and for who checks once an hour.
+                self._reach.missed(site_of(feed.url))
             task = asyncio.create_task(self._check(feed, state, now, room), name=feed.id)
             self._under_way[feed.id] = task
             task.add_done_callback(self._note)
@@ -182,7 +187,8 @@ class Poller:
         """
         url = address_of(feed, state)
         turn = partial(self._gate.turn, room=room)
-        fetched = await fetch(self._web, url, state.etag, state.last_modified, self._caps, now, turn)
+        etag, last_modified = validators(state, now)
+        fetched = await fetch(self._web, url, etag, last_modified, self._caps, now, turn)
         begun = time.monotonic()
         parsed = None
         if fetched.outcome is not None:
@@ -194,9 +200,16 @@ class Poller:
             parsed = await self._parse(feed, now, fetched)
             answer = judged(parsed, body)
         millis = fetched.millis + round((time.monotonic() - begun) * 1_000)
+        self._note_reach(feed, fetched, now)
         jitter = self._jitter.random()
-        check = concluded(feed, state, now, fetched, answer, millis, self._pacing, jitter)
+        check = concluded(feed, state, now, fetched, answer, millis, self._pacing, jitter, lost=self._reach.lost(now))
         return check, parsed, fetched.url
+
+    def _note_reach(self, feed: Feed, fetched: Fetched, now: datetime) -> None:
+        if fetched.status is not None:
+            self._reach.answered(now)
+        elif fetched.outcome in UNREACHED:
+            self._reach.missed(site_of(feed.url))
 
     async def _check(self, feed: Feed, state: FeedState, now: datetime, room: Room | None) -> Check | None:
         """The check; None when its site asked to be left alone before it could begin."""

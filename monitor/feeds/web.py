@@ -69,7 +69,7 @@ class Web:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            checked = CheckedResolver(self._allowed)
+            checked = CheckedResolver(self._allowed, self._at_once)
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
                     limit=self._at_once,

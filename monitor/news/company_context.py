@@ -61,22 +61,52 @@ _ACTS = re.compile(
 _BEGINNING = re.compile(r"(?:^|: |\u2014|; | - )$")
 
 # Beside another company: in a list, joined by a hyphen, or owned by it ("SoftBank's Arm").
-_LISTED = re.compile(r"(?:,|,? and|,? &|,? or|/|-|,? vs\.?|,? versus|'s)")
+_LISTED = re.compile(r"(?:,|(?:, ?)?(?:and|&|or|vs\.?|versus)|/|-|'s)")
 _DEAL = re.compile(r" (?:deal|tie-up|buyout|stake|purchase)\b", re.IGNORECASE)
 
 _LONG_WORD = re.compile(r"\b[A-Za-z]{4,}\b")
 _MIDST = re.compile(r"[a-z0-9%,] $")
 _LONGER_NAME = re.compile(r" [A-Z]")
 
+# What a country has as well as the company called after it: its steel, its banks.
+_STEEL = re.compile(
+    r" (?:and Alumini?um|tariffs?|dut(?:y|ies)|imports?|exports?|levies|quotas?|industry|sector|prices?|demand|makers?"
+    r"|producers?|probe|curbs|capacity|market|jobs|supply)\b",
+    re.IGNORECASE,
+)
+_BANKS = re.compile(
+    r" (?:(?:fail|collaps|lend|regulat|supervis|examin|execut|stock|share|deposit|rescu|resul|rul|loan|account|boss|"
+    r"holding|earning|profit|fear|merger|reserve|tax|run|test)\w*|cris[ei]s|turmoil|woes|sector|index|capital|CEOs"
+    r"|stress|system|oversight|watchdogs?|balance)\b",
+    re.IGNORECASE,
+)
+
 # Beside these, a name means something else: (before, after).
 _NOT_MEANT: dict[str, tuple[re.Pattern[str] | None, re.Pattern[str] | None]] = {
+    "Apollo": (
+        re.compile(r"\bGujarat $"),
+        re.compile(
+            r" (?:Hospitals?|Tyres|Pipes|Micro|missions?|program(?:me)?|astronauts?|1[1-7]|Theat(?:er|re))\b", re.I
+        ),
+    ),
     "Amazon": (None, re.compile(r"(?:'s)? (?:rain ?forest|forest|basin|deforestation|river|jungle|region|fund)", re.I)),
-    "Apple": (re.compile(r"\bBig $"), None),
+    "Apple": (re.compile(r"\bBig $"), re.compile(r" (?:growers?|orchards?|pies?|juice|cider|harvest|crop)\b", re.I)),
+    "Barclays": (None, re.compile(r" Center\b")),
+    "British Steel": (None, _STEEL),
+    "Canadian National": (
+        None,
+        re.compile(r" (?:arrest|detain|jail|sentenc|kill|held|team|anthem|charg|accus|convict|free|releas|park)", re.I),
+    ),
     "Chevron": (None, re.compile(r" (?:deference|doctrine)", re.I)),
+    "Chrysler": (None, re.compile(r" Building\b")),
+    "Citi": (None, re.compile(r" (?:Bike|Field)\b")),
+    # Engines that burn fuel, and German trains.
+    "ICE": (None, re.compile(r"(?:-powered)?[ -](?:vehicles?|cars?|engines?|models?|powertrains?|trains?)\b", re.I)),
     "Intel": (
         re.compile(r"\b(?:US|U\.S\.|UK|U\.K\.|[Ss]ecret|[Mm]ilitary|[Aa]rmy|[Ff]oreign|[Cc]lassified) $"),
         re.compile(r" (?:agenc|officials?|committee|leak|sharing|official|community)", re.I),
     ),
+    "McCormick": (re.compile(r"\b(?:Kathaleen|Chancellor|Judge|Dave|David|Senator|Sen\.) $"), None),
     "Merck": (None, re.compile(r" KGaA")),
     "Stryker": (None, re.compile(r" (?:combat|armou?red|vehicle|brigade|fighting)", re.I)),
     "Oracle": (None, re.compile(r" of\b")),
@@ -87,20 +117,59 @@ _NOT_MEANT: dict[str, tuple[re.Pattern[str] | None, re.Pattern[str] | None]] = {
     "Meta": (re.compile(r"[a-z] [Aa] $"), re.compile(r"[- ](?:analys|verse|level|human|cognit)", re.I)),
     "Delta": (
         re.compile(r"\b(?:Niger|Mississippi|Mekong|Nile|Pearl River) $"),
-        re.compile(r" (?:variant|wave|strain)", re.I),
+        re.compile(r" (?:variant|wave|strain|Corp\b|Electronics|State\b)", re.I),
     ),
     "F5": (None, re.compile(r"(?:-rated)? (?:tornado|twister|storm|key)", re.I)),
+    "Expand Energy": (re.compile(r"\b(?:to|will|and|would|could|may|must|can) $", re.I), None),
     "Fox": (re.compile(r"\b(?:Megan|Michael J\.|Vicente|Liam|Jamie) $"), None),
+    # What artificial intelligence is called: of Google's, and of nobody else's.
+    "Gemini": (re.compile(r"\bGoogle(?:'s)? $"), re.compile(r" (?:AI|\d|Pro\b|Ultra|Nano|Flash|Live\b|chatbot|model)")),
+    "Hindenburg": (None, re.compile(r" (?:omen|disaster|line)\b", re.I)),
     "Adani": (re.compile(r"\b(?:Gautam|Vinod|Karan) $"), None),
     "Bank of China": (re.compile(r"\b(?:People's|Export-Import|Commercial|Construction|Agricultural) $"), None),
+    "Kellogg": (re.compile(r"\b(?:Keith|General|Gen\.|[Ee]nvoy) $"), re.compile(r" (?:School|Foundation|College)\b")),
     "Lloyds": (None, re.compile(r" of London\b")),
+    # Other countries have one, too.
+    "National Grid": (re.compile(r"(?<!UK)(?<!U\.K\.)(?<!Britain)'s $"), None),
+    "Old Dominion": (None, re.compile(r" University\b")),
+    "Paramount": (None, re.compile(r" Group\b")),
+    "RTX": (
+        re.compile(r"\b(?:GeForce|N(?:vidia|VIDIA)(?:'s)?) $"),
+        re.compile(r" (?:[2-6]0[5-9]0|PRO|GPUs?|graphics)\b", re.I),
+    ),
+    "Rocket Companies": (re.compile(r"\b(?:Space|Private|Chinese|Reusable|Small|Commercial) $"), None),
     "Rolls-Royce": (None, re.compile(r" Motor Cars\b")),
-    "Spirit": (None, re.compile(r" of\b")),
+    "SSE": (None, re.compile(r"(?: Composite| Index| STAR| \d{2,3}\b|-listed)")),
+    "Schwab": (re.compile(r"\bKlaus $"), None),
+    "Southwest": (None, re.compile(r" Ideas\b")),
+    "Spirit": (re.compile(r"\bsupplier $", re.I), re.compile(r" (?:of\b|Aero)")),
+    "Tyson": (re.compile(r"\b(?:Mike|Charles|Cicely|deGrasse) $"), None),
+    "Waters": (re.compile(r"\b(?:Muddy|Maxine|Roger|Alice|Rep\.) $"), None),
+    "Williams": (re.compile(r"\b(?:Fed|John|Serena|Venus|Robin|Robbie|President|Governor) $"), None),
     "Brookfield": (None, re.compile(r", [A-Z]")),
     "Coke": (None, re.compile(r" (?:habit|dealer|smuggl)", re.I)),
     "Mercedes": (None, re.compile(r" [A-Z]\w+ez\b")),
     "Twitter": (None, re.compile(r" (?:post|thread|poll)\b", re.I)),
+    "U.S. Bank": (None, _BANKS),
+    "U.S. Steel": (None, _STEEL),
+    "US Steel": (None, _STEEL),
+    "Waste Management": (re.compile(r"\b(?:Nuclear|Solid|Food|Plastic|Medical|Hazardous|Radioactive) $"), None),
+    "Workday": (re.compile(r"\b(?:shorter|longer|average|the|a|\w+-(?:hour|day)) $", re.I), None),
 }
+
+# Somewhere in the same headline.
+_NOT_MEANT_AMID = {
+    "ICE": re.compile(
+        r"\b(?:immigra\w+|(?:mi|emi)grants?|deport\w*|detain\w*|detention|raid(?:s|ed)?|arrest\w*|agents?|officers?|asylum"
+        r"|undocumented|border|DHS|Homeland|sanctuary|crackdown|custody|protest\w*|tracking)\b",
+        re.IGNORECASE,
+    ),
+    "Western Alliance": re.compile(
+        r"\b(?:NATO|Nato|Ukraine|Kyiv|Russia|Putin|Zelenskiy?y?|China|Taiwan|Trump|Biden|Macron|allies|defen[cs]e|sanctions)\b"
+    ),
+}
+# Whoever an institution has is a person: "Fed's Williams", "BOE's Ball".
+_OFFICE = re.compile(r"\b(?:Fed|Federal Reserve|ECB|BO[EJ]|Bo[EJ]|RBA|RBNZ|SNB|IMF|OECD|Treasury|SEC|FDIC)'s $")
 
 _CASHTAG = re.compile(r"(?<![\w$])\$([A-Z]{1,5}(?:\.[A-Z])?)\b(?!\.\d)")
 _LISTED_AS = re.compile(
@@ -191,6 +260,11 @@ def meant(text: str, mentions: Sequence[Found]) -> list[Found]:
 
 def _means_another(text: str, mention: Found) -> bool:
     if is_amount(text, mention.start, mention.end):
+        return True
+    if not mention.sure and _OFFICE.search(text[max(0, mention.start - 20) : mention.start]):
+        return True
+    amid = _NOT_MEANT_AMID.get(mention.name)
+    if amid is not None and amid.search(text):
         return True
     before, after = _NOT_MEANT.get(mention.name, (None, None))
     return bool(

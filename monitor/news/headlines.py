@@ -23,6 +23,8 @@ from monitor.feeds.habits import CLOCK_SLACK, OLDEST
 # Wider than any edition's headline; a longer one is a whole article in the wrong element.
 LONGEST_TITLE = 500
 LONGEST_SUMMARY = 2_000
+# Most short posts are shorter; of a longer text the beginning tells what it is about.
+LONGEST_POST = 300
 LONGEST_LINK = 2_000
 
 ARCHIVE_AFTER = timedelta(hours=48)
@@ -46,7 +48,8 @@ class Headline:
         id: 64-bit identity: hash of the feed's own guid, else of the canonical link, else of title and day; of guid or
             link and title where several headlines bear it. What is the same headline under another identity, and what
             bears another's guid or link, `monitor.news.identity` tells.
-        title: one clean line, never markup, at most `LONGEST_TITLE` characters; may be empty.
+        title: one clean line, never markup, at most `LONGEST_TITLE` characters; of an entry without a title the
+            beginning of its text, at most `LONGEST_POST`; may be empty.
         summary: likewise, at most `LONGEST_SUMMARY` characters.
         link: canonical http(s) address without tracking parameters; "" when there is none.
         published: as the feed says, aware UTC; None when it does not.
@@ -97,7 +100,9 @@ def headline(entry: Entry, now: datetime, *, first_fetch: bool, companies: Names
         now: aware UTC; what is dated past it is judged `Standing.FUTURE`.
         first_fetch: whether the entry came with the backlog of its feed.
     """
-    title = clean(entry.title, LONGEST_TITLE)
+    summary = clean(entry.summary, LONGEST_SUMMARY)
+    # Short posts have no title: they are one.
+    title = clean(entry.title, LONGEST_TITLE) or clean(summary, LONGEST_POST)
     link = canonical_link(entry.link)
     published = entry.published if entry.published is not None and entry.published >= OLDEST else None
     standing = _standing(published, entry.fetched, now, first_fetch=first_fetch)
@@ -108,7 +113,7 @@ def headline(entry: Entry, now: datetime, *, first_fetch: bool, companies: Names
         feed=entry.feed,
         publisher=entry.publisher,
         title=title,
-        summary=clean(entry.summary, LONGEST_SUMMARY),
+        summary=summary,
         link=link,
         language=entry.language,
         published=published,

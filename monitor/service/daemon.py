@@ -278,9 +278,8 @@ class Daemon:
         settings = await asyncio.to_thread(self._read_settings)
         changed = changed_sections(before, settings)
         scoring = rounds.scoring if keeps_model(before, settings) else await asyncio.to_thread(self._scoring, settings)
-        attempted = self._metrics.attempted
         # Everything that can be refused is refused here, while the old pipeline works.
-        pipeline = Pipeline(settings, self._store, self._stopping, scoring=scoring, attempted=attempted)
+        pipeline = rounds.pipeline.successor(settings, scoring)
         try:
             await unless_ended(self._schedule.rest(_REST_SECONDS), self._stop)
             await rounds.threads.run("poll", partial(pipeline.remember, self._clock()))

@@ -39,7 +39,7 @@ from monitor.service.outbox_log import LoggedOutbox, ignored
 from monitor.service.scoring import Scoring
 from monitor.service.telling import Teller
 from monitor.service.trimming import trim
-from monitor.service.unrecorded import RecordsFirst
+from monitor.service.unrecorded import RecordsFirst, Unrecorded
 from monitor.settings import Settings
 from monitor.storage.alert_store import AlertStore
 from monitor.storage.retention import care
@@ -87,6 +87,7 @@ class Pipeline:
         *,
         scoring: Judge | None = None,
         attempted: Callable[[Delivery, Attempt], None] = ignored,
+        unrecorded: Unrecorded | None = None,
     ) -> None:
         """Put the parts in place; nothing is fetched, loaded or sent yet.
 
@@ -97,6 +98,7 @@ class Pipeline:
             scoring: what gives headlines their scores, and stays the caller's to close; None loads the model into
                 this process when it is first needed.
             attempted: hears of every attempt to deliver.
+            unrecorded: of the pipeline whose place this one takes.
 
         Raises:
             ChannelUnusable: when a channel's settings cannot work.
@@ -115,7 +117,10 @@ class Pipeline:
         self._naming = Naming(self.themes, with_own(settings.companies))
         self.teller = Teller(settings, store, self.channels, self.title)
         self._stories = Stories(self.companies, self)
-        self._outbox = RecordsFirst(LoggedOutbox(self.alerts, attempted))
+        self._stopping = stopping
+        self._attempted = attempted
+        self._unrecorded: Unrecorded = {} if unrecorded is None else unrecorded
+        self._outbox = RecordsFirst(LoggedOutbox(self.alerts, attempted), self._unrecorded)
 
     @classmethod
     def begin(cls, settings: Settings, store: Store, now: datetime, stopping: threading.Event | None = None) -> Self:
@@ -123,6 +128,21 @@ class Pipeline:
         pipeline = cls(settings, store, stopping)
         pipeline.remember(now)
         return pipeline
+
+    def successor(self, settings: Settings, scoring: Judge) -> Pipeline:
+        """A pipeline of other settings that is to take this one's place.
+
+        Raises:
+            ChannelUnusable: when a channel's settings cannot work.
+        """
+        return Pipeline(
+            settings,
+            self.store,
+            self._stopping,
+            scoring=scoring,
+            attempted=self._attempted,
+            unrecorded=self._unrecorded,
+        )
 
     def remember(self, now: datetime) -> None:
         """Take up what the store knows, and tell it what is watched; once, before anything else."""

@@ -15,13 +15,20 @@ from datetime import datetime
 from alerts.delivery import Attempt, Delivery, Outbox
 from monitor.errors import StoreError
 
+# By channel: what became of its last message, where that is still to be recorded.
+Unrecorded = dict[str, tuple[Delivery, Attempt]]
+
 
 class RecordsFirst:
-    """Passes everything on to the outbox that it was made of. Each channel may have a thread of its own."""
+    """Passes everything on to the outbox that it was made of. Each channel may have a thread of its own.
 
-    def __init__(self, outbox: Outbox) -> None:
+    Args:
+        unrecorded: is kept up to date; whoever takes this one's place takes it over.
+    """
+
+    def __init__(self, outbox: Outbox, unrecorded: Unrecorded) -> None:
         self._outbox = outbox
-        self._unrecorded: dict[str, tuple[Delivery, Attempt]] = {}
+        self._unrecorded = unrecorded
 
     def due(self, channel: str, now: datetime, limit: int) -> Sequence[Delivery]:
         """See `Outbox.due`; what is still to be recorded of this channel is recorded before.
