@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from alerts import wording
 from alerts.rules import Detector, Rules
 from alerts.sources import SourceChange, SourceShift
 from alerts.spikes import Considered, Spike, Verdict
@@ -60,11 +61,7 @@ def explained(
     """
     lines = [f"{series} at {at:%Y-%m-%d %H:%M} UTC"]
     if spike is None:
-        lines += [
-            "no alert: no fresh negative story in the last "
-            f"{rules.windows[-1]} hours (undated, future-dated and backfilled headlines never count)"
-        ]
-        return lines + _sources(changes)
+        return [*lines, _nothing(series, rules), *_sources(changes)]
     lines.append(_VERDICTS[spike.verdict])
     if spike.verdict is Verdict.LEARNING:
         lines.append(missing(spike.history_days, rules))
@@ -84,9 +81,13 @@ def explained(
 
 def foreseen(outlook: Outlook, rules: Rules) -> list[str]:
     """Lines that say what would alert in a series in which nothing stirs."""
-    lines = [] if outlook.history_days >= rules.learning_days else [missing(outlook.history_days, rules)]
+    learning = outlook.history_days < rules.learning_days
+    lines = [missing(outlook.history_days, rules)] if learning else []
+    if Detector.VOLUME not in rules.detectors:
+        return [*lines, "no count alone would alert: rules.detectors does not name volume"]
     told = ", ".join(f"{count} in {hours} h ({usual:.2f} usual)" for hours, usual, count in outlook.smallest)
-    return [*lines, f"the smallest counts that would alert by volume now: {told}"]
+    when = "with what is known so far, were it not learning" if learning else "now"
+    return [*lines, f"the smallest counts that would alert by volume {when}: {told}"]
 
 
 def missing(history_days: float, rules: Rules) -> str:
@@ -94,6 +95,22 @@ def missing(history_days: float, rules: Rules) -> str:
     lacking = max(rules.learning_days - history_days, 0.0)
     return (
         f"learned from {history_days:.1f} of {rules.learning_days:g} days; {lacking * 24:.0f} hours of news are missing"
+    )
+
+
+def _nothing(series: str, rules: Rules) -> str:
+    """Why nothing was tested in a series."""
+    if wording.is_story(series):
+        return (
+            "no alert: one publisher family at most carried the story by then, or it had not turned negative in the "
+            f"last {rules.breaking_hours} hours"
+        )
+    if Detector.VOLUME not in rules.detectors:
+        named = ", ".join(rules.detectors)
+        return f"no alert: too few fresh negative stories for what rules.detectors names ({named})"
+    return (
+        f"no alert: no fresh negative story that counts in the last {rules.windows[-1]} hours (undated, future-dated "
+        "and backfilled headlines never do, nor what only a new source carries)"
     )
 
 
@@ -108,12 +125,13 @@ def _limits(spike: Spike, rules: Rules) -> list[str]:
     about = spike.considered[0] if spike.considered else None
     lines = [
         f"usual is learned from {spike.history_days:.1f} days of history",
-        f"needed besides: {rules.minimum_negative} stories, {rules.minimum_publishers} publisher families, "
-        f"{rules.minimum_ratio:g} times the usual count",
+        f"needed besides: {_needed(spike, rules)}",
     ]
-    if spike.detector is not Detector.BREAKING:
+    if spike.detector is not Detector.BREAKING and Detector.VOLUME in rules.detectors:
+        # Of a slow rise it is known for the longest window.
+        hours = rules.windows[-1] if spike.detector is Detector.SLOW else spike.hours
         lines.append(
-            f"the smallest count in {spike.hours} hours that would have alerted by volume: {spike.smallest_detectable}"
+            f"the smallest count in {hours} hours that would have alerted by volume: {spike.smallest_detectable}"
         )
     if about is not None and about.carried < 1:
         lines.append(
@@ -124,7 +142,19 @@ def _limits(spike: Spike, rules: Rules) -> list[str]:
             f"chance brings such a count {about.per_week:.2g} times a week, and may {about.allowed:.2g} times: "
             f"the share of this series and test in {rules.false_alerts_per_week:g} false alerts a week"
         )
+    if about is not None and about.per_week > about.allowed and spike.verdict not in (Verdict.USUAL, Verdict.LEARNING):
+        lines.append("several series stirred at that moment, so each might be that many times as likely")
     return lines
+
+
+def _needed(spike: Spike, rules: Rules) -> str:
+    """What a surge of this test needs beside being rare."""
+    if spike.detector is Detector.BREAKING:
+        return f"{max(rules.breaking_publishers, rules.minimum_publishers)} publisher families"
+    return (
+        f"{rules.minimum_negative} stories, {rules.minimum_publishers} publisher families, "
+        f"{rules.minimum_ratio:g} times the usual count"
+    )
 
 
 def _sources(changes: Sequence[SourceChange]) -> list[str]:

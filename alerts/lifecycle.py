@@ -23,7 +23,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from alerts.evidence import Evidence
-from alerts.rules import Rules
+from alerts.rules import Detector, Rules
 from alerts.spikes import Severity, Spike, Verdict
 
 __all__ = ["Alert", "Bearing", "Change", "ChangeReason", "Severity", "State", "advance", "alert_id", "bearing"]
@@ -76,7 +76,7 @@ class Bearing(StrEnum):
 
 _One = TypeVar("_One", "Alert", Spike)
 _NOTICES = frozenset({ChangeReason.FIRED, ChangeReason.ESCALATED, ChangeReason.REMINDED, ChangeReason.RESOLVED})
-_DAY = timedelta(days=1)
+_DAY, _HOURS_A_DAY = timedelta(days=1), 24
 _INSTANT = timedelta.resolution
 _OPEN = frozenset({State.PENDING, State.FIRING, State.RECOVERING, State.NO_DATA, State.ERROR})
 _UNSEEN = {Sight.NO_DATA: State.NO_DATA, Sight.ERROR: State.ERROR}
@@ -216,8 +216,17 @@ def bearing(spike: Spike | None, rules: Rules) -> Bearing:
         return Bearing.EASES
     if spike.verdict is Verdict.SURGE:
         return Bearing.OPENS
-    risen = spike.observed >= rules.minimum_ratio * spike.expected
-    return Bearing.KEEPS if risen and spike.p_value <= rules.lingering_probability else Bearing.EASES
+    return Bearing.KEEPS if _lingers(spike, rules) else Bearing.EASES
+
+
+def _lingers(spike: Spike, rules: Rules) -> bool:
+    """Whether any of the series' windows is far above the usual: the most telling one need not be the one that is."""
+    shown = [(spike.observed, spike.expected, spike.p_value)]
+    shown += [(one.observed, one.expected, one.probability / rules.part(one.detector)) for one in spike.considered]
+    return any(
+        observed >= rules.minimum_ratio * expected and p_value <= rules.lingering_probability
+        for observed, expected, p_value in shown
+    )
 
 
 def alert_id(series: str, opened_at: datetime) -> str:
@@ -230,13 +239,13 @@ def _surging(
 ) -> list[Change]:
     if alert is None:
         opened = Change(_opened(spike, now, evidence), State.QUIET, ChangeReason.OPENED, now)
-        return [opened, *_fires(opened.alert, now, rules)]
+        return [opened, *_fires(opened.alert, now, now, rules)]
     # Later than the surge before, also under a clock that was set back: by their times two escalations are told apart.
     at = max(now, alert.last_spike_at + _INSTANT)
     updated = _updated(alert, spike, at, evidence)
     if alert.state is State.PENDING:
         # Before it fires nobody was told a severity, so a graver one is no news.
-        return _fires(updated, at, rules) or [Change(updated, State.PENDING, ChangeReason.CONTINUED, at)]
+        return _fires(updated, at, now, rules) or [Change(updated, State.PENDING, ChangeReason.CONTINUED, at)]
     changes: list[Change] = []
     if alert.state is not State.FIRING:
         reason = ChangeReason.RETURNED if alert.state is State.RECOVERING else ChangeReason.REGAINED
@@ -247,8 +256,9 @@ def _surging(
     return changes or [Change(updated, State.FIRING, ChangeReason.CONTINUED, at)]
 
 
-def _fires(alert: Alert, at: datetime, rules: Rules) -> list[Change]:
-    if at - alert.opened_at < timedelta(minutes=rules.pending_minutes):
+def _fires(alert: Alert, at: datetime, now: datetime, rules: Rules) -> list[Change]:
+    # Under a clock that was set back nobody knows how long it has lasted: rather told early than hours late.
+    if alert.opened_at <= now < alert.opened_at + timedelta(minutes=rules.pending_minutes):
         return []
     return [Change(replace(alert, state=State.FIRING, fired_at=at), State.PENDING, ChangeReason.FIRED, at)]
 
@@ -270,7 +280,9 @@ def _calming(alert: Alert, now: datetime, rules: Rules) -> list[Change]:
 def _quiet_time(alert: Alert, rules: Rules) -> timedelta:
     """How long it must be calm. What was told from whole days sees the same days again only a day later."""
     quiet = timedelta(minutes=rules.recovering_minutes)
-    return quiet + _DAY if timedelta(hours=alert.hours) > rules.longest_window else quiet
+    # An alert does not say which test it is of: a window of as many days waits as long as a slow rise.
+    whole_days = alert.hours > _HOURS_A_DAY and alert.hours % _HOURS_A_DAY == 0
+    return quiet + _DAY if whole_days and Detector.SLOW in rules.detectors else quiet
 
 
 def _losing(alert: Alert, now: datetime, unseen: State) -> list[Change]:
@@ -303,9 +315,11 @@ def _opened(spike: Spike, now: datetime, evidence: tuple[Evidence, ...] | None) 
 
 
 def _updated(alert: Alert, spike: Spike, at: datetime, evidence: tuple[Evidence, ...] | None) -> Alert:
+    # What is no surge of its own keeps an alert going, and makes it no graver.
+    severity = spike.severity if spike.verdict is Verdict.SURGE else alert.severity
     updated = replace(
         alert,
-        severity=max(alert.severity, spike.severity, key=lambda severity: severity.rank),
+        severity=max(alert.severity, severity, key=lambda one: one.rank),
         last_spike_at=at,
         hours=spike.hours,
         observed=spike.observed,

@@ -34,6 +34,8 @@ __all__ = [
 ]
 
 MARKET = "market"
+# Looks lie an hour apart at most. What was not looked at for longer may be over: nobody is told that it goes on.
+_UNSEEN = timedelta(hours=2)
 # The broad parts of the market say little beside its own alert; a theme or a company names what it is about.
 BROAD_PARTS = frozenset({"topic", "sector"})
 
@@ -133,12 +135,13 @@ def notices(changes: Sequence[Change], situation: Situation, now: datetime, tell
 def overdue(situation: Situation, now: datetime, telling: Telling) -> Notices:
     """Decide on what time alone brings: reminders, and what a silence, the market or a 410 kept from a channel.
 
-    Called again and again, it repeats neither deliveries nor decisions: their ids come from what they tell of.
+    Called again and again, it repeats neither deliveries nor decisions: their ids come from what they tell of. An alert
+    that was not looked at of late, because the daemon was off or detection fails, waits for the next look.
     """
     asked = [
         (change, channel)
         for alert in situation.open_alerts
-        if alert.state is State.FIRING
+        if alert.state is State.FIRING and now - alert.last_spike_at <= _UNSEEN
         for channel in situation.channels
         if (change := _missed(alert, channel, situation) or _reminder(alert, channel, situation, now)) is not None
     ]

@@ -25,7 +25,7 @@ Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _SPAN = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 _LONGEST_BACKOFF = timedelta(days=7)
-_MINUTE = timedelta(minutes=1)
+_MINUTE, _HOUR = timedelta(minutes=1), timedelta(hours=1)
 
 
 class Objection(StrEnum):
@@ -85,6 +85,15 @@ class Route(BaseModel):
             raise ValueError('quiet_hours must be two different times, as "22:00-07:00"')
         return text
 
+    @field_validator("quiet_days")
+    @classmethod
+    def _days(cls, days: tuple[Day, ...]) -> tuple[Day, ...]:
+        if set(days) == set(DAYS):
+            raise ValueError(
+                "quiet_days must leave a day: what is held back would never be sent; see severity, digest_only"
+            )
+        return days
+
     @field_validator("time_zone")
     @classmethod
     def _zone(cls, name: str) -> str:
@@ -112,21 +121,18 @@ class Route(BaseModel):
         if self.quiet_until != "never" and severity.rank >= Severity(self.quiet_until).rank:
             return None
         zone = ZoneInfo(self.time_zone)
-        moment = now.replace(second=0, microsecond=0)
-        if not self._is_quiet(moment.astimezone(zone)):
-            return None
-        for _ in range(8 * 24 * 60):
-            moment += _MINUTE
-            if not self._is_quiet(moment.astimezone(zone)):
-                return moment
-        return None  # all days are quiet: nothing would ever be sent
+        moment = end = now.replace(second=0, microsecond=0)
+        while self._is_quiet(end.astimezone(zone)):
+            end += _MINUTE
+        return end if end > moment else None
 
     def repeat_wait(self, reminders: int) -> timedelta | None:
         """How long after the last notice the next reminder is due, when so many were sent; None when never."""
         if not self.repeat_hours or "reminded" not in self.notices:
             return None
-        longest = max(_LONGEST_BACKOFF, timedelta(hours=self.repeat_hours))
-        return min(timedelta(hours=self.repeat_hours * self.repeat_backoff ** min(reminders, 50)), longest)
+        # In hours: after some months of reminders the product is longer than any timedelta can be.
+        longest = max(_LONGEST_BACKOFF / _HOUR, self.repeat_hours)
+        return timedelta(hours=min(self.repeat_hours * self.repeat_backoff ** min(reminders, 50), longest))
 
     def _is_quiet(self, there: datetime) -> bool:
         if DAYS[there.weekday()] in self.quiet_days:

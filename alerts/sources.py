@@ -22,6 +22,7 @@ from alerts.surprise import Floats, tail
 
 _INSTANT = pl.Datetime("us", "UTC")
 _DAY = timedelta(days=1)
+_FRIDAY = 5  # of Monday's 1 to Sunday's 7
 
 # Headlines of each publisher family by hour, sparse: all of them, and the negative ones.
 SOURCES: Mapping[str, pl.DataType] = {
@@ -57,7 +58,8 @@ class SourceChange:
     Attributes:
         publisher: the family.
         shift: how.
-        seen, usual: headlines in the last 24 hours, and what a day used to bring (of the same weekday class).
+        seen, usual: headlines in the last 24 hours, and what these hours of such days, working days or those of a
+            weekend, used to bring.
         since: when it was first seen (ADDED), last heard of (SILENT), or now.
     """
 
@@ -90,7 +92,10 @@ def source_changes(sources: pl.DataFrame, now: datetime, learning_days: float) -
     if sources.is_empty():
         return ()
     cut = now - _DAY
-    weekend = now.weekday() >= 5
+    # The last 24 hours hold each hour of the day once: those up to now's are of today, the others of yesterday.
+    today, hour = pl.col("hour").dt.hour() <= now.hour, pl.col("hour")
+    weekend = hour.dt.weekday() > _FRIDAY
+    those = pl.col("headlines").filter
     query = (
         sources.lazy()
         .group_by("publisher")
@@ -98,17 +103,17 @@ def source_changes(sources: pl.DataFrame, now: datetime, learning_days: float) -
             first=pl.col("hour").min(),
             last=pl.col("hour").max(),
             before=pl.col("hour").filter(pl.col("hour") <= cut).max(),
-            seen=pl.col("headlines").filter(pl.col("hour") > cut).sum(),
-            past=pl.col("headlines")
-            .filter((pl.col("hour") <= cut) & ((pl.col("hour").dt.weekday() >= 6) == weekend))
-            .sum(),
+            seen=those(hour > cut).sum(),
+            like_today=those((hour <= cut) & today & (weekend == _at_weekend(now))).sum(),
+            like_yesterday=those((hour <= cut) & ~today & (weekend == _at_weekend(cut))).sum(),
         )
     )
     told = query.sort("publisher").collect().rows()
     begun = min(row[1] for row in told)
     found = []
-    for publisher, first, last, before, seen, past in told:
-        usual = past / max(_days_alike(max(first, begun), cut, weekend=weekend), 1.0)
+    for publisher, first, last, before, seen, *alike in told:
+        days = (max(_days_alike(max(first, begun), cut, weekend=_at_weekend(day)), 1.0) for day in (now, cut))
+        usual = sum(headlines / of for headlines, of in zip(alike, days, strict=True))
         shift = _shift(first - begun, now - first, seen, usual, cut - before if before else None, learning_days)
         if shift is not None:
             since = {SourceShift.ADDED: first, SourceShift.SILENT: last}.get(shift, now)
@@ -132,11 +137,15 @@ def _shift(
     return None
 
 
+def _at_weekend(day: datetime) -> bool:
+    return day.isoweekday() > _FRIDAY
+
+
 def _days_alike(first: datetime, until: datetime, *, weekend: bool) -> float:
     """Weekdays, or days of weekends, between two moments; whole days are exact enough here."""
     days = max((until - first) / _DAY, 0.0)
-    count = sum(((first + step * _DAY).weekday() >= 5) == weekend for step in range(int(days)))
-    return count + (days - int(days)) * ((until.weekday() >= 5) == weekend)
+    count = sum(_at_weekend(first + step * _DAY) == weekend for step in range(int(days)))
+    return count + (days - int(days)) * (_at_weekend(until) == weekend)
 
 
 @dataclass(frozen=True, slots=True)

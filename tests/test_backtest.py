@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 
 import pytest
 from click.testing import CliRunner
 
+from alerts.lifecycle import Change
 from alerts.rules import Rules
+from models.score import Score
 from models.themes import default_themes
-from monitor.backtesting.backtest import FiredAlert, History, Report, backtest, read_history
+from monitor.backtesting.backtest import FiredAlert, History, Report, backtest, changes_of, read_history
 from monitor.cli import squall
 from monitor.demo.storyline import PUBLISHERS, Storyline, storyline
 from monitor.errors import InputUnusable
+from monitor.feeds.feed import Check, Entry, Outcome, unseen
 from monitor.news.companies import gazetteer
+from monitor.news.headlines import Headline
 from monitor.news.outlets import feed_of
+from monitor.series import Scored
+from monitor.service.pipeline import Pipeline
 from monitor.settings import ModelSettings, Settings
+from monitor.storage.database import MEMORY
+from monitor.storage.store import Store
 
 ENDS = datetime(2026, 3, 19, 17, tzinfo=UTC)
 # Of the storyline's three weeks the last nine days are enough to learn and to break.
@@ -182,6 +193,77 @@ def test_a_gap_of_decades_is_passed_over(tmp_path: Path) -> None:
     report = backtest(path, settings(), None, lambda stage, done, total: hours.append(done))
     assert (report.headlines, report.alerts) == (2, ())
     assert len(hours) < 1_000
+
+
+class Told:
+    """Scores that were made with the headlines: no model is needed to compare clocks."""
+
+    fault, model = "", "told"
+
+    def __init__(self) -> None:
+        self.by_title: dict[str, Scored] = {}
+        self.entries: list[Entry] = []
+
+    def tells(self, at: datetime, house: int, words: str, *themes: str) -> None:
+        score = Score(0.95, 0.03, 0.02, (), "told") if themes else Score(0.02, 0.95, 0.03, (), "told")
+        self.by_title[words] = Scored(score, themes)
+        link = f"https://house{house}.example/{len(self.entries)}"
+        self.entries.append(Entry(f"house-{house}", f"House {house}", "en", "", link, words, "", at, at))
+
+    def score(self, headlines: Sequence[Headline], now: datetime) -> dict[int, Scored]:
+        return {one.id: self.by_title[one.title] for one in headlines}
+
+    def embed(self, texts: Sequence[str]) -> None:
+        return None
+
+
+def surging() -> Told:
+    """Four quiet days and a morning; then eight houses tell of eight things within half an hour."""
+    random = Random(5)
+    letters = [["".join(random.choices("bdfgklmnprstv", k=2)) for _ in range(4)] for _ in range(3000)]
+    words = ["".join(itertools.chain(*zip(one, "aeio", strict=True))) for one in letters]
+    told, begin = Told(), datetime(2026, 3, 2, tzinfo=UTC)
+    for hour in range(4 * 24 + 11):
+        for number in range(3):
+            title = " ".join(random.sample(words, 7)).capitalize()
+            told.tells(begin + timedelta(hours=hour, minutes=13 * number), (3 * hour + number) % 8, title)
+    for number in range(8):
+        title = " ".join(random.sample(words, 7)).capitalize()
+        told.tells(begin + timedelta(days=4, hours=10, minutes=5 + 4 * number), number, title, "bank-stress")
+    return told
+
+
+def test_a_daemon_that_looks_all_the_time_alerts_in_the_hours_that_were_foretold() -> None:
+    told = surging()
+    entries = sorted(told.entries, key=lambda entry: entry.fetched)
+    begin = entries[0].fetched
+    start = begin + timedelta(days=4, hours=9)
+    chosen = Settings(rules=Rules(windows=(1,), learning_days=2, detectors=("volume",)))
+
+    def fired(changes: Sequence[Change]) -> list[tuple[str, datetime]]:
+        return [(one.alert.series, one.at.replace(minute=0, second=0)) for one in changes if one.reason == "fired"]
+
+    def begun(store: Store) -> Pipeline:
+        pipeline = Pipeline(chosen, store, scoring=told)
+        pipeline.remember(begin)
+        return pipeline
+
+    with Store.open(MEMORY, begin) as store:
+        foretold = fired(changes_of(begun(store), entries, start, lambda *_: None))
+    with Store.open(MEMORY, begin) as store:
+        pipeline, before = begun(store), begin - timedelta(seconds=1)
+        changes: list[Change] = []
+        for minute in range(0, 180, 20):
+            now = start + timedelta(minutes=minute + 19)
+            arrived = [entry for entry in entries if before < entry.fetched <= now]
+            feeds = {entry.feed: unseen(feed_of(entry.feed, entry.link), now) for entry in arrived}
+            answers = {feed: tuple(entry for entry in arrived if entry.feed == feed) for feed in feeds}
+            checks = [Check(feed, now, Outcome.NEW, "", 200, 0, 0, answers[feed], feeds[feed]) for feed in feeds]
+            pipeline.take_in(checks, now)
+            changes += pipeline.detect(now)
+            before = now
+    assert fired(changes) == foretold
+    assert (BANKS, begin + timedelta(days=4, hours=10)) in foretold
 
 
 def test_no_headline_is_scored_by_what_stands_at_its_address_later(tmp_path: Path) -> None:

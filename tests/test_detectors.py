@@ -161,6 +161,27 @@ def test_a_feed_that_is_new_silent_doubled_or_back_is_recognised() -> None:
     }
 
 
+@pytest.mark.parametrize("hour", range(24))
+def test_a_house_that_rests_at_weekends_neither_falls_silent_on_mondays_nor_doubles_on_saturdays(hour: int) -> None:
+    """The last 24 hours of a Monday's night are a Sunday's, and those of a Saturday's a Friday's."""
+    monday = datetime(2026, 3, 9, hour, 30, tzinfo=UTC)
+    times = [monday.replace(minute=0) - back * HOUR for back in range(24 * 56)]
+    busy = [("office", at, 4, 1) for at in times if at.isoweekday() <= 5 and 6 <= at.hour < 22]
+    slow = [("paper", at, 8 if at.isoweekday() <= 5 else 1, 1) for at in times]
+    sources = pl.DataFrame([*busy, *slow], schema=dict(SOURCES), orient="row")
+    for now in (monday, monday - 2 * DAY):
+        assert source_changes(sources.filter(pl.col("hour") <= now), now, 7) == ()
+
+
+def test_a_house_that_rests_at_weekends_falls_silent_on_a_working_day() -> None:
+    friday = datetime(2026, 3, 6, 12, tzinfo=UTC)
+    times = [friday - back * HOUR for back in range(24 * 56)]
+    rows = [("office", at, 4, 1) for at in times[24:] if at.isoweekday() <= 5] + [("paper", at, 4, 1) for at in times]
+    (told,) = source_changes(pl.DataFrame(rows, schema=dict(SOURCES), orient="row"), friday, 7)
+    assert (told.publisher, told.shift, told.seen) == ("office", SourceShift.SILENT, 0)
+    assert told.usual == pytest.approx(96, rel=0.05)
+
+
 def test_nothing_is_new_while_everything_is() -> None:
     assert source_changes(spoken(("a", 40, 0, 6), ("b", 40, 0, 6)), NOW, 7) == ()
 

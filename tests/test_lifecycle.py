@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from alerts.evidence import Evidence
 from alerts.lifecycle import Alert, Bearing, Change, ChangeReason, Severity, Sight, State, advance, alert_id, bearing
-from alerts.rules import Rules
-from alerts.spikes import Spike, Verdict
+from alerts.rules import Detector, Rules
+from alerts.spikes import Considered, Spike, Verdict
 
 START = datetime(2026, 3, 10, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -158,6 +158,15 @@ def test_an_alert_of_whole_days_stays_open_a_day_longer() -> None:
     assert desk.look(START + timedelta(days=2, minutes=720), CALM) == [ChangeReason.RESOLVED]
 
 
+@pytest.mark.parametrize(("detectors", "again"), [(("volume", "slow"), False), (("volume",), True)])
+def test_a_slow_rise_stays_one_alert_also_beside_windows_as_long(detectors: tuple[str, ...], again: bool) -> None:
+    """It is seen for an hour each evening, under rules whose longest window is longer than the rise."""
+    desk = Desk(Rules.model_validate({"windows": (24, 168), "detectors": detectors}))
+    for hour in range(72):
+        desk.look(START + timedelta(hours=hour), *([replace(spike(), hours=72)] if hour % 24 == 0 else []))
+    assert (ChangeReason.RESOLVED in {change.reason for change in desk.changes}) is again
+
+
 def test_an_alert_that_returns_graver_says_so() -> None:
     desk = Desk()
     desk.look(START, spike())
@@ -224,6 +233,25 @@ def test_what_is_no_surge_of_its_own_keeps_an_alert_but_opens_none() -> None:
     assert bearing(replace(lingering, p_value=0.02), Rules()) is Bearing.EASES
 
 
+def test_what_is_no_surge_of_its_own_makes_an_alert_no_graver() -> None:
+    """Widely carried, it scores high although chance brings it more often than the rules allow."""
+    desk = Desk()
+    desk.look(START, spike())
+    lingering = spike(Verdict.USUAL, p_value=0.005, severity=Severity.CRITICAL)
+    assert desk.look(START + MINUTE, lingering) == [ChangeReason.CONTINUED]
+    assert desk.alert.severity is Severity.INFO
+    assert desk.look(START + 2 * MINUTE, spike(severity=Severity.CRITICAL)) == [ChangeReason.ESCALATED]
+
+
+def test_one_window_that_is_still_far_above_the_usual_keeps_an_alert_whichever_is_told() -> None:
+    """A tone that is mostly bad anyway cannot double, however rare it is; the count beside it can."""
+    volume = Considered(Detector.VOLUME, 24, 14, 1.5, 3, 120, 5e-4, 0.01, 1e-4, Verdict.USUAL)
+    tone = Considered(Detector.TONE, 24, 14, 9.0, 3, 15, 2e-4, 2e-3, 1e-4, Verdict.USUAL)
+    told = replace(spike(Verdict.USUAL, observed=14, p_value=4e-3), expected=9.0, detector=Detector.TONE)
+    for considered, means in (((tone, volume), Bearing.KEEPS), ((tone,), Bearing.EASES)):
+        assert bearing(replace(told, considered=considered), Rules()) is means
+
+
 @pytest.mark.parametrize("verdict", [verdict for verdict in Verdict if verdict is not Verdict.SURGE])
 def test_only_a_surge_opens_an_alert(verdict: Verdict) -> None:
     assert Desk().look(START, spike(verdict, p_value=0.0)) == []
@@ -240,6 +268,14 @@ def test_a_clock_set_back_moves_no_time_back() -> None:
     desk.look(START, spike())
     desk.look(START - timedelta(hours=2), spike())
     assert (desk.alert.last_spike_at, desk.changes[-1].at) == (START + INSTANT, START + INSTANT)
+
+
+def test_a_surge_that_must_last_is_told_under_a_clock_set_back() -> None:
+    """Not when the right time has caught up with the wrong one, hours later."""
+    desk = Desk(Rules(pending_minutes=10))
+    assert desk.look(START, spike()) == [ChangeReason.OPENED]
+    assert desk.look(START - timedelta(hours=8), spike()) == [ChangeReason.FIRED]
+    assert desk.alert.fired_at == START + INSTANT
 
 
 def test_two_escalations_under_a_clock_set_back_are_told_apart_and_in_order() -> None:

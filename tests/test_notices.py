@@ -254,9 +254,19 @@ def test_an_alert_that_goes_on_is_reminded_of_until_somebody_takes_it_on() -> No
     assert choices(overdue(taken, NOW, TELLING)) == [("desk", Choice.ACKNOWLEDGED)]
     false = replace(waiting, judged_false=frozenset({f"alert_{BANKS}"}))
     assert choices(overdue(false, NOW, TELLING)) == [("desk", Choice.JUDGED_FALSE)]
-    second = replace(waiting, told={(f"alert_{BANKS}", "desk"): Told(NOW, 1)})
+    lasting = replace(alert(), last_spike_at=NOW + 47 * HOUR)
+    second = replace(waiting, open_alerts=(lasting,), told={(f"alert_{BANKS}", "desk"): Told(NOW, 1)})
     assert overdue(second, NOW + 47 * HOUR, TELLING) == Notices()
     assert overdue(second, NOW + 48 * HOUR, TELLING).deliveries
+
+
+def test_what_was_not_looked_at_of_late_is_not_said_to_go_on() -> None:
+    """Looks lie an hour apart at most."""
+    known = {(f"alert_{BANKS}", "desk"): Told(NOW - 99 * HOUR)}
+    reminded, unheard = situation(open_alerts=(alert(),), told=known), situation(open_alerts=(alert(),))
+    for around in (reminded, unheard):
+        assert overdue(around, NOW + HOUR, TELLING).deliveries
+        assert overdue(around, NOW + 3 * HOUR, TELLING) == Notices()
 
 
 def test_only_what_fires_is_reminded_of() -> None:

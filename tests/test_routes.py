@@ -85,9 +85,10 @@ def test_grave_alerts_break_through_as_far_as_the_route_lets_them() -> None:
     assert quiet(quiet_until="never").quiet_end(night, Severity.CRITICAL) is not None
 
 
-def test_a_route_whose_days_are_all_quiet_holds_nothing_for_ever() -> None:
-    always = quiet(quiet_hours="", quiet_days=["mon", "tue", "wed", "thu", "fri", "sat", "sun"])
-    assert always.quiet_end(NOW, Severity.INFO) is None
+def test_all_of_a_quiet_week_but_a_minute_waits_for_that_minute() -> None:
+    """Seven quiet days are refused: what they held back would have to go out by night, or never."""
+    almost = quiet(quiet_hours="00:01-00:00", quiet_days=["mon", "tue", "wed", "thu", "fri", "sat"])
+    assert almost.quiet_end(there("2026-03-15T00:01"), Severity.INFO) == there("2026-03-22T00:00")
 
 
 @given(
@@ -108,6 +109,7 @@ def test_the_end_of_a_quiet_time_is_later_and_not_quiet(now: datetime, hours: st
     [
         ({"quiet_hours": "22-7"}, "two different times"),
         ({"quiet_hours": "07:00-07:00"}, "two different times"),
+        ({"quiet_days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]}, "must leave a day"),
         ({"time_zone": "Europe/Zürich"}, "no time zone"),
         ({"severity": "grave"}, "severity"),
         ({"notices": []}, "at least 1"),
@@ -123,6 +125,8 @@ def test_reminders_come_less_and_less_often_and_at_least_weekly() -> None:
     route = Route(name="r", repeat_hours=24, repeat_backoff=2)
     waits = [route.repeat_wait(sent) for sent in range(6)]
     assert waits == [timedelta(hours=h) for h in (24, 48, 96, 168, 168, 168)]
+    # An alert may fire for most of a year before anybody acknowledges it.
+    assert {Route(name="r", repeat_backoff=10).repeat_wait(sent) for sent in range(1, 60)} == {timedelta(days=7)}
     assert Route(name="r", repeat_hours=0).repeat_wait(0) is None
     assert Route(name="r", notices=("fired",)).repeat_wait(0) is None
 

@@ -38,6 +38,7 @@ def test_an_alert_is_told_from_its_beginning_to_its_end(store: Store) -> None:
         house.look(START, spike())
         house.look(START + MINUTE, spike(Severity.CRITICAL))
         house.send(START + MINUTE)
+        house.look(START + 25 * HOUR, spike())
         house.oversee(START + 25 * HOUR)
         house.look(START + 26 * HOUR)
         house.look(START + 28 * HOUR)
@@ -53,6 +54,7 @@ def test_an_acknowledged_alert_is_not_reminded_of_but_its_end_is_told(store: Sto
         house.look(START, spike())
         house.send(START)
         house.act("remark", START + HOUR, alert=house.alert, what="acknowledged")
+        house.look(START + 25 * HOUR, spike())
         house.oversee(START + 25 * HOUR)
         house.act("remark", START + 26 * HOUR, alert=house.alert, what="reopened")
         house.oversee(START + 27 * HOUR)
@@ -61,6 +63,20 @@ def test_an_acknowledged_alert_is_not_reminded_of_but_its_end_is_told(store: Sto
         house.send(START + 30 * HOUR)
     assert kinds(desk) == ["alert.fired", "alert.reminded", "alert.resolved"]
     assert house.choices() == ["acknowledged"]
+
+
+def test_after_a_pause_nothing_is_said_to_go_on_before_it_was_looked_at(store: Store) -> None:
+    """The first turn after a start may be that of reminders; the alert is as it was when the daemon was stopped."""
+    later = START + 72 * HOUR
+    with hook() as desk:
+        house = House(store, {"desk": desk})
+        house.look(START, spike())
+        house.send(START)
+        house.oversee(later)
+        assert kinds(desk) == ["alert.fired"]
+        house.look(later + MINUTE, spike())
+        house.oversee(later + MINUTE)
+    assert kinds(desk) == ["alert.fired", "alert.reminded"]
 
 
 def test_a_silence_keeps_quiet_until_it_is_ended_and_then_the_alert_is_told(store: Store) -> None:
@@ -87,9 +103,23 @@ def test_a_silence_takes_back_what_is_held(store: Store) -> None:
         house.oversee(START + 2 * HOUR)
         assert [payload["data"]["series"] for _, payload in desk.taken] == [BANKS]
         assert "silenced" in house.choices()
+        house.look(START + 5 * HOUR, spike(), spike(series="company:JPM"))
         house.oversee(START + 5 * HOUR)
     assert [payload["data"]["series"] for _, payload in desk.taken] == [BANKS, "company:JPM"]
     assert len({id_ for id_, _ in desk.taken}) == 2
+
+
+def test_a_silence_takes_back_also_what_is_held_of_an_alert_that_is_over(store: Store) -> None:
+    with hook() as desk:
+        house = House(store, {"desk": desk}, routes=[{"name": "night", "quiet_hours": "14:00-20:00"}])
+        house.look(START, spike())
+        house.send(START)
+        house.look(START + HOUR)
+        house.look(START + 3 * HOUR)
+        house.act("silence", START + 4 * HOUR, pattern="theme:*", until=(START + 24 * HOUR).isoformat())
+        house.oversee(START + 9 * HOUR)
+    assert kinds(desk) == ["alert.fired"]
+    assert sorted(house.choices()) == ["held_quiet", "silenced"]
 
 
 SECTOR = "sector:Financials"
@@ -172,6 +202,7 @@ def test_a_reminder_that_says_how_grave_it_is_leaves_no_escalation_to_be_told(st
         house.look(START, spike(Severity.INFO))
         house.send(START)
         house.look(START + MINUTE, spike(Severity.CRITICAL))
+        house.look(START + 25 * HOUR, spike(Severity.CRITICAL))
         house.oversee(START + 25 * HOUR)
         house = House(store, {"desk": desk})  # escalations are wanted from now on
         house.oversee(START + 26 * HOUR)
@@ -233,8 +264,9 @@ def test_reminders_of_a_group_are_reckoned_from_when_it_arrived(store: Store) ->
         assert kinds(desk) == ["group"]
         # A receiver takes its time.
         assert all(arrived <= told.last_at < arrived + MINUTE for told in _told(house).values())
-        house.oversee(arrived + 12 * HOUR + MINUTE)
-        house.oversee(arrived + 24 * HOUR)
+        for now in (arrived + 12 * HOUR + MINUTE, arrived + 24 * HOUR):
+            house.look(now, *spikes)
+            house.oversee(now)
     assert kinds(desk) == ["group", "group"], "the reminders wait for the end of the next night"
     assert {member["type"] for member in desk.taken[1][1]["members"]} == {"squall.alert.reminded"}
 

@@ -2,7 +2,7 @@
 
 takes  a CSV of dated headlines or a scored archive, settings; other rules to compare with; sizes of events to plant
 gives  `Report`: every alert that would have fired, with the stories behind it; `Trial`s of planted events
-never  sends anything, and never looks ahead: at each simulated hour only what was published by then is known
+never  sends anything, and never looks ahead: at the end of each simulated hour only what was published by then is known
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ from monitor.storage.store import Store
 from monitor.watched import watched_themes
 
 _TICK = timedelta(hours=1)
+# Every hour is looked at in its last second: a daemon looks all the time, and an hour that has just begun is empty.
+_LAST = _TICK - timedelta(seconds=1)
 _PORTION = 4_096
 # After so long without a headline no window holds any, whatever the rules: windows have 14 days at most.
 _GAP = timedelta(days=15)
@@ -130,7 +132,7 @@ class History:
             pipeline = Pipeline.begin(settings, store, _hour(first))
             pipeline.scoring = self._scored.beside(planted.scored if planted else {})
             start = warmup_until or first
-            changes = _played(pipeline, entries, start, self._progress)
+            changes = changes_of(pipeline, entries, start, self._progress)
             counts = store.counts()
             stories = len({row[0] for row in store.recent_titles(first)})
             alerts = tuple(_fired(changes, pipeline, store))
@@ -227,8 +229,15 @@ def _scoring(settings: Settings) -> Scoring:
     return Scoring(settings.model, watched_themes(settings), companies=companies)
 
 
-def _played(pipeline: Pipeline, entries: Sequence[Entry], start: datetime, progress: Progress) -> list[Change]:
-    """Every change of every alert, hour by hour from the first entry to the day after the last."""
+def changes_of(pipeline: Pipeline, entries: Sequence[Entry], start: datetime, progress: Progress) -> list[Change]:
+    """Every change of every alert, hour by hour from the first entry to the day after the last.
+
+    Args:
+        pipeline: that remembers nothing yet.
+        entries: the history, in any order, each fetched when it was published.
+        start: nothing is detected before, aware UTC.
+        progress: called with stage, done, total.
+    """
     by_tick: dict[datetime, list[Entry]] = defaultdict(list)
     for entry in entries:
         by_tick[_tick_of(entry.fetched)].append(entry)
@@ -310,6 +319,6 @@ def _hour(time: datetime) -> datetime:
 
 
 def _tick_of(time: datetime) -> datetime:
-    """The first full hour at which something published then is known."""
-    floor = _hour(time)
-    return floor if floor == time else floor + _TICK
+    """The first look at which something published then is known: in the last second of its hour."""
+    last = _hour(time) + _LAST
+    return last if time <= last else last + _TICK

@@ -72,8 +72,10 @@ def begin_silence(store: Store, body: Body, now: datetime) -> Answer:
         raise InputUnusable(f"this silence cannot be: {error}") from error
     DeskStore(store).keep_silence(made)
     alerts = AlertStore(store)
-    series = {alert.id: alert.series for alert in alerts.open_alerts()}
-    taken = hushed(alerts.held(), series, made, now)
+    held = alerts.held()
+    # Also of alerts that are over: what is held of them says so.
+    told = {alert.id: alert for one in held if one.alert and (alert := alerts.alert(one.alert))}
+    taken = hushed(held, {id_: alert.series for id_, alert in told.items()}, made, now)
     if taken.withdrawn:
         alerts.commit((), (), taken.decisions, taken.withdrawn)
     return {"silence": made.id, "pattern": made.pattern, "until": made.until.isoformat()}

@@ -89,7 +89,9 @@ class Desk:
     def tally(self, since: datetime, now: datetime, stated: float) -> Tally:
         """Judged alerts among those that fired since then, against the stated false alerts a week."""
         row = self.reader.query("tally", since=since, until=now).row(0, named=True)
-        begun = max(since, row["begun"] or now)
+        # Of before the store there may be news, from an archive or a feed's backlog, but nothing of it ever alerts.
+        created = dict(self.reader.query("meta").iter_rows())["created_at"]
+        begun = max(since, row["begun"] or now, datetime.fromisoformat(created))
         weeks = max(0.0, (now - begun) / timedelta(weeks=1))
         return Tally(row["judged_true"], row["judged_false"], row["unjudged"], weeks, stated)
 

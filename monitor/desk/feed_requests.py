@@ -21,6 +21,7 @@ from monitor.feeds.autodiscovery import Discovery, discover
 from monitor.feeds.feed import Feed
 from monitor.feeds.naming import described
 from monitor.settings import Settings
+from monitor.settings_findings import findings
 from monitor.storage.store import Store
 from monitor.watched import listed_feeds, watched_feeds
 
@@ -75,7 +76,7 @@ def add(settings: Settings, wish: Wish, now: datetime) -> Looked:
         given = {"id": wish.id, "name": wish.name, "publisher": wish.publisher, "every_minutes": wish.every_minutes}
         feed = described(url, wish.name or title, {one.id for one in watching}, **given)
     except ValidationError as error:
-        raise InputUnusable("; ".join(one["msg"] for one in error.errors())) from error
+        raise InputUnusable("; ".join(findings(error, Feed))) from error
     if same := next((one for one in watching if one.enabled and one.url == feed.url), None):
         raise InputUnusable(f"{feed.url} is watched already, as {same.id}")
     if wish.id is not None and any(one.id == wish.id for one in watching):
