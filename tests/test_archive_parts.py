@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
@@ -86,13 +88,10 @@ def test_a_chunk_ends_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_row_that_cannot_be_understood_keeps_its_place(tmp_path: Path) -> None:
-    (rows,) = cut(written(tmp_path / "a.csv", b"id,title\n1,one\n2,two,and more\n3\n4,four\n"), 10)
-    assert rows.texts == ["one", "", "", "four"]
-    assert rows.frame["id"].to_list() == ["1", None, None, "4"]
-    assert rows.broken == {
-        1: ("3 fields, where the header names 2", "2,two,and more"),
-        2: ("1 fields, where the header names 2", "3"),
-    }
+    (rows,) = cut(written(tmp_path / "a.csv", b"id,title\n1,one\n2,two,and more\n4,four\n"), 10)
+    assert rows.texts == ["one", "", "four"]
+    assert rows.frame["id"].to_list() == ["1", None, "4"]
+    assert rows.broken == {1: ("3 fields, where the header names 2", "2,two,and more")}
     (rows,) = cut(
         written(tmp_path / "b.jsonl", '{"title": "one", "n": 1}\nnope\n[2]\n{"title": null, "d": {"a": [1]}}\n'), 10
     )
@@ -102,6 +101,35 @@ def test_a_row_that_cannot_be_understood_keeps_its_place(tmp_path: Path) -> None
         2: "no JSON object",
     }
     assert rows.frame.to_dicts()[3] == {"title": None, "n": None, "d": '{"a": [1]}'}
+
+
+@pytest.mark.parametrize("neighbour", [b"2,two,x", b"2,two,x,and more"])
+def test_a_short_row_is_read_the_same_whatever_stands_beside_it(tmp_path: Path, neighbour: bytes) -> None:
+    (rows,) = cut(written(tmp_path / "a.csv", b"id,title,more\n1,one\n" + neighbour + b"\n3\n"), 10)
+    assert rows.frame["id"].to_list()[::2] == ["1", "3"]
+    assert rows.texts[::2] == ["one", ""]
+    assert set(rows.broken) <= {1}
+
+
+def test_a_key_with_half_a_character_costs_no_row(tmp_path: Path) -> None:
+    lines = b'{"title": "one"}\n{"title": "two", "\\ud83d": 1}\n'
+    (rows,) = cut(written(tmp_path / "a.jsonl", lines), 10)
+    assert (rows.texts, rows.broken) == (["one", "two"], {})
+    assert rows.frame["?"].to_list() == [None, "1"]
+
+
+def test_headlines_that_are_bytes_are_read_as_utf8(tmp_path: Path) -> None:
+    pl.DataFrame({"title": ["Café".encode(), None, b"Caf\xe9"]}).write_parquet(tmp_path / "a.parquet")
+    (rows,) = cut(tmp_path / "a.parquet", 10)
+    assert rows.texts[:2] == ["Café", ""]
+    assert list(rows.broken) == [2]
+    assert rows.broken[2][0].startswith("byte 0xE9 is no UTF-8")
+
+
+def test_what_is_no_text_is_no_headline(tmp_path: Path) -> None:
+    pl.DataFrame({"title": [timedelta(days=1)]}).write_parquet(tmp_path / "a.parquet")
+    with pytest.raises(InputUnusable, match="lacks text in the column 'title'"):
+        cut(tmp_path / "a.parquet", 10)
 
 
 @pytest.mark.parametrize(
@@ -219,6 +247,56 @@ def test_a_path_that_names_nothing(tree: Path, path: str, words: str) -> None:
         files_of([str(tree / path)])
 
 
+def test_an_address_of_this_machine_is_a_path(tree: Path) -> None:
+    for path in (f"file://{tree}/2023", f"file://localhost{tree}/2023/?.*", f"FILE://{tree}/2023"):
+        assert files_of([path]) == files_of([str(tree / "2023")])
+    Place(f"file://{tree}/out%20put/a.bin").write(b"whole")
+    assert (tree / "out put" / "a.bin").read_bytes() == b"whole"
+
+
+def test_a_file_has_one_name_from_wherever_it_is_named(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = files_of([str(tree / "2023/a.csv")])
+    monkeypatch.chdir(tree / "2024")
+    for path in ("../2023/a.csv", "deep/../../2023/*.csv", f"{tree}/2024/../2023/a.csv"):
+        assert files_of([path]) == expected
+    # Behind a link, `..` is where the link leads.
+    (tree / "way").symlink_to(tree / "2024" / "deep")
+    written(tree / "2024" / "x.csv", "title\na\n")
+    assert files_of([str(tree / "way" / ".." / "x.csv")]) == files_of([str(tree / "2024" / "x.csv")])
+
+
+def test_links_lead_to_no_row_twice_and_not_in_circles(tree: Path) -> None:
+    before = files_of([str(tree)])
+    (tree / "2023" / "again").symlink_to(tree)
+    (tree / "2023" / "latest.csv").symlink_to(tree / "2023" / "a.csv")
+    (tree / "2023" / "gone.csv").symlink_to(tree / "2023" / "never.csv")
+    assert files_of([str(tree)]) == before
+
+
+def test_a_name_that_is_no_utf8_is_told(tree: Path) -> None:
+    odd = os.fsencode(tree) + b"/2023/caf\xe9"
+    Path(os.fsdecode(odd + b".txt")).touch()
+    assert len(files_of([str(tree / "2023")])) == 2, "it is none of those that are read"
+    Path(os.fsdecode(odd + b".csv")).touch()
+    with pytest.raises(InputUnusable, match=r"caf\ufffd.csv has a name that is no UTF-8"):
+        files_of([str(tree / "2023")])
+
+
+def test_a_file_whose_name_looks_like_a_glob(tree: Path) -> None:
+    name = written(tree / "what?.csv", "title\na\n")
+    written(tree / "whats.csv", "title\nb\n")
+    assert [file.path for file in files_of([str(name)])] == [str(name)]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is closed to root")
+def test_a_glob_looks_no_deeper_than_it_says(tree: Path) -> None:
+    (tree / "2024" / "deep").chmod(0)
+    assert [Path(file.path).name for file in files_of([str(tree / "*" / "*.csv")])] == ["a.csv"]
+    with pytest.raises(InputUnusable, match="cannot be looked at"):
+        files_of([str(tree)])
+    (tree / "2024" / "deep").chmod(0o700)
+
+
 def test_an_object_store_by_fsspec() -> None:
     Place("memory://bucket/news/a.csv").write(b"id,title\n1,a\n2,b\n")
     Place("memory://bucket/news/b.txt").write(b"c\n")
@@ -227,6 +305,7 @@ def test_an_object_store_by_fsspec() -> None:
         (part,) = parts_of([file])
         assert rows_of(part).texts == ["a", "b"]
     assert Place("memory://bucket/news").listed() == ["a.csv", "b.txt"]
+    assert str(Place("memory://bucket/news/")) == "memory://bucket/news"
     assert Place("memory://bucket/news/c.csv").read() is None
 
 
@@ -240,7 +319,7 @@ def test_what_is_written_is_whole_or_not_there(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         place.write("no bytes")  # type: ignore[arg-type]  # what fails in the midst of writing
     assert place.read() is None
-    assert Place(str(tmp_path / "new")).listed() != ["a.bin"]
+    assert Place(str(tmp_path / "new")).listed() == []
     place.write(b"whole")
     assert place.read() == b"whole"
 

@@ -21,7 +21,7 @@ from monitor.archives.judging import DaemonsJudge, Judged
 from monitor.archives.opinions import OPINIONS
 from monitor.archives.parts import parts_of
 from monitor.archives.places import Place, files_of
-from monitor.archives.ray_cluster import Shape, shape_of
+from monitor.archives.ray_cluster import Shape, carried, shape_of
 from monitor.archives.run import Summary, Wanted, score_archive
 from monitor.archives.scoring import score_part
 from monitor.archives.slices import Archive
@@ -34,7 +34,7 @@ from monitor.news.files import scored_frame
 from monitor.news.headlines import Headline, headline
 from monitor.series import Scored
 from monitor.service.scoring import Scoring
-from monitor.settings import Settings
+from monitor.settings import ModelSettings, Settings
 from monitor.watched import watched_themes
 
 SCENE = runpy.run_path(str(Path(__file__).with_name("archive_scene.py")))
@@ -94,6 +94,34 @@ def test_what_is_done_is_not_done_again(settings: Settings, tmp_path: Path) -> N
     changed = {path.name for path in out.glob("part-*.parquet") if before[path.name] != path.stat().st_mtime_ns}
     assert changed == {lost.name}
     assert scored(settings, out, tmp_path / "a.csv").kept == 350
+
+
+def test_it_goes_on_from_another_folder_and_beside_its_own_results(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "work").mkdir()
+    (tmp_path / "news").mkdir()
+    SCENE["headlines"](350).write_csv(tmp_path / "news" / "a.csv")
+    monkeypatch.chdir(tmp_path / "work")
+    out = tmp_path / "news" / "scored"
+    scored(settings, Path("../news/scored"), Path("../news"))
+    (out / "part-000001.parquet").unlink()
+    (tmp_path / "link").symlink_to(tmp_path / "news")
+    assert scored(settings, out, tmp_path / "news").kept == 250
+    assert scored(settings, tmp_path / "link" / "scored", tmp_path / "news").kept == 350
+    with pytest.raises(InputUnusable, match=r"lies in .*, the folder of the results: name another"):
+        scored(settings, tmp_path / "news", tmp_path / "news" / "a.csv")
+
+
+def test_a_failure_that_did_not_come_again_is_none(settings: Settings, tmp_path: Path) -> None:
+    """A run that was killed after the side file and before the part."""
+    SCENE["headlines"](20).write_csv(tmp_path / "a.csv")
+    out = tmp_path / "out"
+    scored(settings, out, tmp_path / "a.csv")
+    (out / "part-000000.parquet").unlink()
+    (out / "failed").mkdir()
+    (out / "failed" / "part-000000.jsonl").write_text('{"row": 3}\n')
+    assert scored(settings, out, tmp_path / "a.csv").failed == 0
 
 
 def test_a_folder_holds_one_archive_of_one_model(settings: Settings, tmp_path: Path) -> None:
@@ -225,9 +253,6 @@ def test_a_single_file_that_is_not_utf8_is_refused_with_the_way_out(tmp_path: Pa
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--engine", "local"], "name some"),
-        (["a.csv", "b.csv"], "name it with --out"),
-        (["a.csv", "--engine", "local", "--out", "x", "--companies"], "leave out --format and --companies"),
         (["none/*.csv", "--out", "x"], "names no file"),
         (["a.csv", "--engine", "local", "--out", "x"], "there is no row"),
     ],
@@ -240,6 +265,20 @@ def test_the_command_says_what_is_wrong(
     result = CliRunner().invoke(squall, ["score", *words, "--quiet"])
     assert isinstance(result.exception, InputUnusable)
     assert said in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--engine", "local"], "name some"),
+        (["a.csv", "b.csv"], "name it with --out"),
+        (["a.csv", "--engine", "local", "--out", "x", "--companies"], "leave out --format and --companies"),
+    ],
+)
+def test_options_that_do_not_go_together_are_told(words: list[str], said: str) -> None:
+    result = CliRunner().invoke(squall, ["score", *words, "--quiet"])
+    assert result.exit_code == 2
+    assert said in result.stderr
 
 
 def test_the_command_scores_a_folder(settings: Settings, tmp_path: Path) -> None:
@@ -264,20 +303,44 @@ def node(cpus: float = 0, gpus: float = 0, *, alive: bool = True) -> dict[str, o
     ("nodes", "workers", "shape"),
     [
         ([node(2)], 0, Shape(1, 2, 0)),
-        ([node(16), node(8)], 0, Shape(2, 8, 0)),
-        ([node(16), node(8, alive=False)], 0, Shape(1, 16, 0)),
+        ([node(1)], 0, Shape(1, 1, 0)),
+        ([node(16), node(8)], 0, Shape(6, 4, 0)),
+        ([node(16), node(8, alive=False)], 0, Shape(4, 4, 0)),
+        # Cores that would stay idle, few and many.
+        ([node(5), node(16)], 0, Shape(5, 4, 0)),
+        ([node(6), node(6)], 0, Shape(4, 3, 0)),
+        ([node(2), node(2), node(1)], 0, Shape(2, 2, 0)),
         ([node(16), node(8)], 6, Shape(6, 4, 0)),
         ([node(64, 8), node(64, 4)], 0, Shape(12, 1, 1)),
         ([node(64, 8)], 3, Shape(3, 1, 1)),
     ],
 )
-def test_one_actor_a_gpu_or_a_node(nodes: list[dict[str, object]], workers: int, shape: Shape) -> None:
+def test_one_actor_a_gpu_or_four_cores(nodes: list[dict[str, object]], workers: int, shape: Shape) -> None:
     assert shape_of(nodes, workers) == shape
 
 
 def test_a_cluster_of_nothing() -> None:
     with pytest.raises(InputUnusable, match="neither GPUs nor cores"):
         shape_of([node()], 0)
+
+
+def test_an_actor_is_told_what_it_needs_and_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = {
+        "model": {"adapter": "mine/adapter", "library": "models", "cache": "graphs", "token_budget": 77},
+        "themes": [{"id": "strike", "name": "Strike", "description": "d", "examples": ["Workers walk out"]}],
+        "channels": [{"name": "d", "type": "webhook", "url": "https://example.com/?key=hush", "secret": "env:S"}],
+    }
+    told = carried(Settings.model_validate(asked))
+    assert "hush" not in told
+    back = Settings.model_validate_json(told)
+    assert (back.model.adapter, back.model.library) == (tmp_path / "mine/adapter", tmp_path / "models")
+    assert (back.model.cache, back.model.token_budget) == (tmp_path / "graphs", 77)
+    assert [theme.id for theme in back.themes] == ["strike"]
+    # A shipped adapter is called by its name, wherever a node has it.
+    assert Settings.model_validate_json(carried(Settings(model=ModelSettings(adapter=Path("fast"))))).model.adapter == (
+        Path("fast")
+    )
 
 
 def test_ray_is_known_to_one_module_alone() -> None:

@@ -7,11 +7,14 @@ never  leaves half a file under its own name: what is there was written to its e
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 from uuid import uuid4
 
 import pyarrow as pa
@@ -23,6 +26,8 @@ from monitor.errors import InputUnusable
 KINDS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 _MAGIC = re.compile(r"[*?]")
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
+# An address of this machine's own disks.
+_OWN = re.compile(r"file://(?:localhost)?(?=/)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,7 @@ class Place:
     """
 
     def __init__(self, path: str) -> None:
+        path = _plain(path)
         self.prefix = found.group() if (found := _SCHEME.match(path)) else ""
         self._files, self.path = _opened(path, self.prefix)
 
@@ -99,29 +105,66 @@ class Place:
         Raises:
             OSError: when it cannot be written.
         """
-        self._files.create_dir(str(Path(self.path).parent), recursive=True)
-        # A bucket shows an object when it is complete; a folder shows a file from its first byte.
-        target = f"{self.path}.{uuid4().hex}.new" if self.local else self.path
-        with self._files.open_output_stream(target) as file:
-            file.write(content)
-        if self.local:
-            self._files.move(target, self.path)
+        if not self.local:
+            # A bucket shows an object when it is complete; a folder shows a file from its first byte.
+            self._files.create_dir(str(Path(self.path).parent), recursive=True)
+            with self._files.open_output_stream(self.path) as stream:
+                stream.write(content)
+            return
+        whole = Path(self.path)
+        whole.parent.mkdir(parents=True, exist_ok=True)
+        target = whole.with_name(f"{whole.name}.{uuid4().hex}.new")
+        try:
+            with target.open("wb") as file:
+                file.write(content)
+                # Or the name could outlive a loss of power, and its content not.
+                file.flush()
+                os.fsync(file.fileno())
+            target.replace(whole)
+        except BaseException:
+            # On a full disk above all, half a file is in the way.
+            with contextlib.suppress(OSError):
+                target.unlink()
+            raise
 
-    def infos(self) -> Iterator[pafs.FileInfo]:
-        """This file, or all files below this folder, in the order of their paths."""
+    def remove(self) -> None:
+        """Take this file away, where there is one.
+
+        Raises:
+            OSError: when it is there and stays.
+        """
+        if self._files.get_file_info(self.path).type is pafs.FileType.File:
+            self._files.delete_file(self.path)
+
+    def files(self, deep: int | None = None) -> Iterator[tuple[str, int, int]]:
+        """This file, or all files below this folder, in the order of their paths: path, bytes, nanoseconds of change.
+
+        Args:
+            deep: look so many folders deep at most, where it is a folder of this machine.
+
+        Raises:
+            OSError: when a folder cannot be looked into.
+        """
+        if self.local:
+            here = Path(self.path)
+            for path in [here] if here.is_file() else sorted(_walked(here, deep), key=str):
+                told = path.stat()
+                yield str(path), told.st_size, told.st_mtime_ns
+            return
         info = self._files.get_file_info(self.path)
-        if info.type is pafs.FileType.File:
-            yield info
-        elif info.type is pafs.FileType.Directory:
+        found = [info] if info.type is pafs.FileType.File else []
+        if info.type is pafs.FileType.Directory:
             found = self._files.get_file_info(pafs.FileSelector(self.path, recursive=True))
-            yield from sorted((one for one in found if one.type is pafs.FileType.File), key=lambda one: one.path)
+        for one in sorted(found, key=lambda one: one.path):
+            if one.type is pafs.FileType.File:
+                yield one.path, one.size or 0, one.mtime_ns or 0
 
 
 def files_of(paths: Iterable[str]) -> list[File]:
     """Every file that these paths name, each once, in the order of the paths and then of their names.
 
     A folder stands for all files below it whose names end in .csv, .jsonl, .ndjson or .parquet, hidden ones left out.
-    In a glob `*` and `?` stand for anything but `/`, and `**` for anything.
+    In a glob `*` and `?` stand for anything but `/`, and `**` for anything. A file to which links lead is one file.
 
     Raises:
         InputUnusable: when a path names no file, or a file of another kind.
@@ -135,35 +178,71 @@ def files_of(paths: Iterable[str]) -> list[File]:
         if not infos:
             raise InputUnusable(f"{path} names no file: give files, folders or globs of CSV, JSON lines or Parquet")
         for file in infos:
-            found.setdefault(file.path, file)
+            found.setdefault(real(file.path), file)
     return list(found.values())
 
 
+def real(path: str) -> str:
+    """A path of this machine without links; any other as it is."""
+    return path if _SCHEME.match(path) else os.path.realpath(path)
+
+
 def _matching(path: str) -> Iterator[File]:
-    stem = path[: magic.start()].rpartition("/")[0] if (magic := _MAGIC.search(path)) else path
-    place = Place(stem or ("/" if path.startswith("/") else "."))
-    pattern = _pattern(_normal(path)) if magic else None
-    for info in place.infos():
-        kind = KINDS.get(Path(info.path).suffix.lower())
+    path = _plain(path)
+    # What is there by this very name is meant.
+    magic = None if Path(path).exists() else _MAGIC.search(path)
+    at = path.rfind("/", 0, magic.start()) + 1 if magic else len(path)
+    place, glob = Place(path[:at] or "."), path[at:]
+    for inside, size, changed in place.files(None if "**" in glob or not magic else glob.count("/")):
         # fsspec's own paths may begin with a slash; those of a local disk must.
-        whole = place.prefix + info.path.lstrip("/") if place.prefix else info.path
-        if pattern is not None:
-            if not pattern.fullmatch(_normal(whole)) or _hidden(info.path, place.path):
-                continue
-        elif info.path == place.path and kind is None:
+        whole = place.prefix + inside.lstrip("/") if place.prefix else inside
+        below = inside.lstrip("/")[len(place.path.lstrip("/")) :].lstrip("/")
+        kind = KINDS.get(Path(inside).suffix.lower())
+        if not below and kind is None:
             raise InputUnusable(f"{path} is none of {', '.join(KINDS)}: name it so, if it is one of them")
-        elif _hidden(info.path, place.path):
+        if kind is None or _hidden(below) or (magic and not _pattern(glob).fullmatch(below)):
             continue
-        if kind is not None:
-            yield File(whole, kind, info.size or 0, info.mtime_ns or 0)
+        if (shown := os.fsencode(whole).decode("utf-8", "replace")) != whole:
+            raise InputUnusable(f"{shown} has a name that is no UTF-8: rename it")
+        yield File(whole, kind, size, changed)
 
 
-def _hidden(path: str, root: str) -> bool:
-    return any(part.startswith((".", "_")) for part in path[len(root) :].split("/") if part)
+def _hidden(below: str) -> bool:
+    return any(part.startswith((".", "_")) for part in below.split("/"))
 
 
-def _normal(path: str) -> str:
-    return path if _SCHEME.match(path) else str(Path(path).absolute())
+def _plain(path: str) -> str:
+    """A path of this machine as a path, also where it is written as an address."""
+    return unquote(path[found.end() :]) if (found := _OWN.match(path)) else path
+
+
+def _whole(path: str) -> str:
+    """From the root and without `..`, so that a file has one name from wherever it is named."""
+    short = os.path.normpath(Path(path).absolute())
+    # Behind a link `..` leads elsewhere than it reads.
+    return short if real(short) == real(path) else real(path)
+
+
+def _walked(folder: Path, deep: int | None) -> Iterator[Path]:
+    """Files below a folder, hidden folders left out.
+
+    A folder to which links lead in several ways is looked into once: a circle would have no end.
+    """
+    seen: set[tuple[int, int]] = set()
+    for name, folders, files in os.walk(folder, followlinks=True, onerror=_raised):
+        at = Path(name)
+        told = at.stat()
+        known = (told.st_dev, told.st_ino) in seen
+        seen.add((told.st_dev, told.st_ino))
+        ends = known or (deep is not None and len(at.relative_to(folder).parts) >= deep)
+        folders[:] = [] if ends else sorted(one for one in folders if not _hidden(one))
+        if not known:
+            yield from (path for path in map(at.joinpath, files) if path.is_file())
+
+
+def _raised(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _pattern(glob: str) -> re.Pattern[str]:
@@ -173,12 +252,14 @@ def _pattern(glob: str) -> re.Pattern[str]:
 
 def _opened(path: str, prefix: str) -> tuple[Any, str]:
     if not prefix:
-        return pafs.LocalFileSystem(), str(Path(path).absolute())
+        return pafs.LocalFileSystem(), _whole(path)
     try:
-        return pafs.FileSystem.from_uri(path)
+        files, inside = pafs.FileSystem.from_uri(path)
     except (OSError, pa.ArrowException):
         # Not one of Arrow's own; whatever fsspec has a package for goes too.
-        return _by_fsspec(path, prefix)
+        files, inside = _by_fsspec(path, prefix)
+    # A folder has one name, with a slash behind it or without.
+    return files, inside.rstrip("/") or inside
 
 
 def _by_fsspec(path: str, prefix: str) -> tuple[Any, str]:

@@ -1,4 +1,4 @@
-"""A Ray cluster that scores parts: one actor a GPU, or one a node.
+"""A Ray cluster that scores parts: one actor a GPU, or one for every few cores.
 
 takes  parts, settings; the cluster that RAY_ADDRESS names, or a small one on this machine
 gives  `Receipt`s
@@ -10,14 +10,16 @@ is written whole and its name follows from its number, that leaves each row once
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from models.errors import ModelError
+from models.library import tier
+from monitor.archives.hands import Hands
 from monitor.archives.judging import DaemonsJudge
 from monitor.archives.parts import Part
 from monitor.archives.places import Place
@@ -25,10 +27,15 @@ from monitor.archives.scoring import Receipt, score_part
 from monitor.errors import InputUnusable
 from monitor.settings import Settings
 
-# Parts in an actor's hands: one that it scores, and the next, so that it never waits for the driver.
-_IN_FLIGHT = 2
-# A cluster of this machine alone listens nowhere else.
-_ALONE: dict[str, Any] = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+# What Python does for a headline is a tenth of what the model does: past this many cores, one actor's Python is waited
+# for. Where nodes cannot be filled with actors of so many cores, fewer cores each; but a fifth may stay idle.
+_CORES, _BUSY = 4, 0.8
+# A cluster of this machine alone: never one that happens to run here.
+_ALONE: dict[str, Any] = {"address": "local", "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+# It listens on loopback alone: Ray takes the address above for the machine's own, and listens on all, unless this
+# variable, made for systems where a firewall would ask, says otherwise. And its workers give way to others no more than
+# this command does; Ray's own niceness is 15.
+_ALONE_READ = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_worker_niceness": "0"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +67,12 @@ class PartScorer:
             raise ModelError(f"this node has the model {self._judge.model}, and not {model}: install the same on all")
         self._out, self._column = Place(out), column
 
-    def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
-        """Score the parts of a batch, and give their receipts as columns."""
-        receipts = [
-            asdict(score_part(Part.of(json.loads(str(part))), self._judge, self._out, self._column))
-            for part in batch["part"]
-        ]
-        return {name: [receipt[name] for receipt in receipts] for name in receipts[0]}
+    def ready(self) -> None:
+        """Answers when the model is loaded."""
+
+    def score(self, part: dict[str, Any]) -> dict[str, float]:
+        """Score a part, and give its receipt; both plain."""
+        return asdict(score_part(Part.of(part), self._judge, self._out, self._column))
 
 
 class Cluster:
@@ -74,13 +80,13 @@ class Cluster:
 
     Args:
         model: id of the model, as the settings of this machine choose it.
-        workers: actors at most; 0 means one a GPU, or one a node where there is none.
+        workers: actors at most; 0 means one a GPU, or one for every four cores where there is none.
     """
 
     def __init__(
         self, settings: Settings, out: Place, column: str, model: str, *, lean: bool, workers: int = 0
     ) -> None:
-        self._asked = (settings.model_dump_json(), model, str(out), column, lean)
+        self._asked = (carried(settings), model, str(out), column, lean)
         self._workers = workers
 
     def run(self, parts: Sequence[Part], progress: Callable[[int], None]) -> Iterator[Receipt]:
@@ -94,8 +100,7 @@ class Cluster:
         ray = _connected()
         try:
             shape = shape_of(ray.nodes(), self._workers)
-            for row in self._receipts(ray, parts, shape):
-                receipt = Receipt.of(row)
+            for receipt in _Pool(ray, shape, self._asked).run(parts):
                 progress(receipt.rows)
                 yield receipt
         except (ray.exceptions.RayError, RuntimeError) as error:
@@ -105,38 +110,69 @@ class Cluster:
         finally:
             ray.shutdown()
 
-    def _receipts(self, ray: Any, parts: Sequence[Part], shape: Shape) -> Iterator[dict[str, Any]]:
-        context = ray.data.DataContext.get_current()
-        context.enable_progress_bars = False
-        context.print_on_execution_start = False
-        rows = [{"part": json.dumps(part.plain())} for part in parts]
-        scored = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
-            PartScorer,
-            fn_constructor_args=self._asked,
-            batch_size=1,
-            num_cpus=shape.cpus,
-            num_gpus=shape.gpus or None,
-            # The pool may shrink to the nodes that are left, and grows again with those that come.
-            compute=ray.data.ActorPoolStrategy(
-                min_size=1,
-                max_size=shape.workers,
-                initial_size=min(shape.workers, len(parts)),
-                max_tasks_in_flight_per_actor=_IN_FLIGHT,
-            ),
+
+class _Pool:
+    """Actors, and what they were asked for. A dead one is replaced, wherever a node has room for it, or comes."""
+
+    def __init__(self, ray: Any, shape: Shape, asked: tuple[Any, ...]) -> None:
+        self._ray, self._asked = ray, asked
+        # An actor that Ray began anew would wait for its own node's return with its parts in hand.
+        self._kind = ray.remote(PartScorer).options(
+            num_cpus=shape.cpus, num_gpus=shape.gpus or None, max_restarts=0, max_task_retries=0
         )
-        yield from scored.iter_rows()
+        self._workers = shape.workers
+        self._actors: dict[int, Any] = {}
+        # By what will be answered: the actor's number, and the part that it then has done; none when it is ready.
+        self._flying: dict[Any, tuple[int, Part | None]] = {}
+        self._born = 0
+
+    def run(self, parts: Sequence[Part]) -> Iterator[Receipt]:
+        """Receipts, as they come."""
+        hands = Hands(parts, self._workers)
+        for _ in range(min(self._workers, len(parts))):
+            self._bear()
+        while not hands.empty:
+            (ref,), _ = self._ray.wait(list(self._flying))
+            number, done = self._flying.pop(ref)
+            try:
+                told = self._ray.get(ref)
+            except (self._ray.exceptions.RayActorError, self._ray.exceptions.OutOfMemoryError) as error:
+                if getattr(error, "actor_init_failed", False):
+                    raise
+                self._bury(number)
+                if reason := hands.lost(number):
+                    raise RuntimeError(f"{reason}: {_told(error)}") from error
+                if hands.waiting:
+                    self._bear()
+                continue
+            if done is not None:
+                hands.done(number, done)
+                yield Receipt.of(told)
+            for part in hands.filled(number):
+                self._flying[self._actors[number].score.remote(part.plain())] = (number, part)
+
+    def _bear(self) -> None:
+        self._born += 1
+        self._actors[self._born] = self._kind.remote(*self._asked)
+        self._flying[self._actors[self._born].ready.remote()] = (self._born, None)
+
+    def _bury(self, number: int) -> None:
+        """Also where it only could not be reached: what it may still score is written as another writes it."""
+        self._ray.kill(self._actors.pop(number))
+        self._flying = {ref: (one, part) for ref, (one, part) in self._flying.items() if one != number}
 
 
 def _connected() -> Any:
-    # Read when Ray starts: nothing is reported to anyone.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    alone = not os.environ.get("RAY_ADDRESS")
+    # Read when Ray is imported, and by what it starts. Nothing is reported to anyone.
+    for name, value in ({"RAY_USAGE_STATS_ENABLED": "0"} | (_ALONE_READ if alone else {})).items():
+        os.environ.setdefault(name, value)
     try:
         import ray
-        import ray.data
     except ImportError as error:
         raise InputUnusable(f"--engine ray needs Ray: pip install 'squall[ray]' ({error})") from error
     try:
-        ray.init(log_to_driver=False, logging_level=logging.ERROR, **({} if os.environ.get("RAY_ADDRESS") else _ALONE))
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, **(_ALONE if alone else {}))
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise InputUnusable(
             f"no Ray cluster answers: {_told(error)}; every node and this command need the same RAY_ADDRESS, "
@@ -145,8 +181,24 @@ def _connected() -> Any:
     return ray
 
 
+def carried(settings: Settings) -> str:
+    """What an actor must know of the settings, as JSON.
+
+    Paths are from the root, since an actor works in a folder of its own. A channel's address may be a secret: it stays.
+    """
+    model = settings.model
+    paths: dict[str, Any] = {"library": model.library.absolute(), "cache": model.cache and model.cache.absolute()}
+    # A shipped adapter is called by its name, and an encoder may be: they lie elsewhere on each node.
+    if model.adapter is not None and tier(model.adapter) == model.adapter:
+        paths["adapter"] = model.adapter.absolute()
+    if model.encoder and Path(model.encoder).is_dir():
+        paths["encoder"] = str(Path(model.encoder).absolute())
+    told = settings.model_copy(update={"model": model.model_copy(update=paths)})
+    return told.model_dump_json(include={"model", "watch", "companies", "themes"})
+
+
 def shape_of(nodes: Sequence[dict[str, Any]], workers: int) -> Shape:
-    """One actor a GPU where there are any; else one a node, with as many cores as the smallest node has.
+    """One actor a GPU where there are any; else one for every four cores, or fewer where that would leave cores idle.
 
     Args:
         nodes: as `ray.nodes()` tells of them.
@@ -157,14 +209,16 @@ def shape_of(nodes: Sequence[dict[str, Any]], workers: int) -> Shape:
     """
     alive = [node["Resources"] for node in nodes if node["Alive"]]
     gpus = int(sum(one.get("GPU", 0) for one in alive))
-    cores = [one["CPU"] for one in alive if one.get("CPU", 0) >= 1]
+    cores = [int(one["CPU"]) for one in alive if one.get("CPU", 0) >= 1]
     if gpus:
         return Shape(workers or gpus, 1, 1)
     if not cores:
         raise InputUnusable("the Ray cluster has neither GPUs nor cores to give: start its nodes with some")
     if workers:
-        return Shape(workers, max(1, int(sum(cores) // workers)), 0)
-    return Shape(len(cores), min(cores), 0)
+        return Shape(workers, max(1, sum(cores) // workers), 0)
+    actors = {each: sum(one // each for one in cores) for each in range(_CORES, 0, -1)}
+    each = next(each for each, count in actors.items() if each * count >= _BUSY * sum(cores))
+    return Shape(actors[each], each, 0)
 
 
 def _told(error: BaseException) -> str:

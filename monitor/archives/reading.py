@@ -65,10 +65,27 @@ def rows_of(part: Part, column: str = "") -> Rows:
     if len(broken) == frame.height:
         return Rows(frame, [""] * frame.height, broken)
     name = column or next((one for one in _TITLES if one in frame.columns), "")
-    if name not in frame.columns or frame.schema[name].is_nested():
+    texts = _texts(frame[name], broken) if name in frame.columns else None
+    if texts is None:
         wanted = f"text in the column {column!r}" if column else f"a column of text named {' or '.join(_TITLES)}"
         raise InputUnusable(f"{part.source} lacks {wanted}; it has {', '.join(frame.columns)}; name one with --column")
-    return Rows(frame, frame[name].cast(pl.String).fill_null("").to_list(), broken)
+    return Rows(frame, texts, broken)
+
+
+def _texts(column: pl.Series, broken: dict[int, tuple[str, str]]) -> list[str] | None:
+    """A column as text; None where it is of a kind that is none. What is no UTF-8 among bytes goes to the broken."""
+    if column.dtype == pl.Binary():
+        told = [value or b"" for value in column.to_list()]
+        broken |= {
+            place: (reason, one.decode("utf-8", "replace"))
+            for place, one in enumerate(told)
+            if (reason := not_utf8(one))
+        }
+        return [one.decode("utf-8", "replace") for one in told]
+    try:
+        return None if column.dtype.is_nested() else column.cast(pl.String).fill_null("").to_list()
+    except pl.exceptions.PolarsError:
+        return None
 
 
 _Read = tuple[pl.DataFrame, dict[int, tuple[str, str]]]
@@ -122,12 +139,13 @@ def _csv_by_row(part: Part, body: bytes) -> _Read:
         if not row:
             continue
         own = ",".join(row).encode("utf-8", "surrogateescape")
-        reason = "" if len(row) == width else f"{len(row)} fields, where the header names {width}"
+        reason = f"{len(row)} fields, where the header names {width}" if len(row) > width else ""
         if reason := reason or not_utf8(own):
             broken[len(kept)] = (reason, own.decode("utf-8", "replace"))
             kept.append([None] * width)
         else:
-            kept.append([value or None for value in row])
+            # Fields that are missing at a row's end are empty, as where all rows of a part are read at once.
+            kept.append([value or None for value in row] + [None] * (width - len(row)))
     if len(kept) != part.rows:
         raise InputUnusable(
             f"{part.source}: {part.rows} rows from row {part.first} on read as {len(kept)}; look for quotation marks "
@@ -146,8 +164,8 @@ def _jsonl(part: Part) -> _Read:
         told, reason = _object(line)
         if reason:
             broken[len(kept)] = (reason, line.decode("utf-8", "replace"))
-        kept.append({name: _text(value) for name, value in told.items()})
-        columns.update(dict.fromkeys(told))
+        kept.append({_name(name): _text(value) for name, value in told.items()})
+        columns.update(dict.fromkeys(kept[-1]))
     if len(kept) != part.rows:
         raise InputUnusable(f"{part.source} has changed since it was looked through: begin again")
     frame = pl.DataFrame(
@@ -167,12 +185,16 @@ def _object(line: bytes) -> tuple[dict[str, Any], str]:
     return (told, "") if isinstance(told, dict) else ({}, "no JSON object")
 
 
+def _name(name: str) -> str:
+    return name.encode("utf-8", "replace").decode("utf-8")
+
+
 def _text(value: Any) -> str | None:
     """Text as it is, and anything else as JSON; half a character, which no file can hold, as a question mark."""
     if value is None:
         return None
     told = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return told.encode("utf-8", "replace").decode("utf-8")
+    return _name(told)
 
 
 def _body(part: Part) -> bytes:

@@ -15,7 +15,7 @@ from monitor.archives import manifest
 from monitor.archives.engines import Engine, Local, ScoresParts
 from monitor.archives.manifest import Done, Order
 from monitor.archives.parts import ROWS, Part, parts_of
-from monitor.archives.places import Place, files_of
+from monitor.archives.places import File, Place, files_of, real
 from monitor.archives.ray_cluster import Cluster
 from monitor.chosen_model import chosen_adapter
 from monitor.errors import InputUnusable
@@ -87,7 +87,7 @@ def score_archive(
         ModelError: when the model cannot be loaded, or fails.
     """
     out = Place(wanted.out)
-    files = [file for file in files_of(wanted.paths) if not file.path.startswith(f"{out}/")]
+    files = _inputs(wanted.paths, out)
     parts = parts_of(files, wanted.part_rows)
     if not parts:
         raise InputUnusable(f"there is no row in {', '.join(wanted.paths)}")
@@ -108,6 +108,15 @@ def score_archive(
     except OSError as error:
         raise InputUnusable(f"{out} cannot be written: {error}") from error
     return Summary(total, failed, kept, len(parts), model)
+
+
+def _inputs(paths: Sequence[str], out: Place) -> list[File]:
+    """What the paths name, without what was scored into a folder below them."""
+    found, results = files_of(paths), f"{real(str(out))}/"
+    files = [file for file in found if not real(file.path).startswith(results)]
+    if not files:
+        raise InputUnusable(f"{', '.join(paths)} lies in {out}, the folder of the results: name another with --out")
+    return files
 
 
 def _watched(settings: Settings, wanted: Wanted) -> str:

@@ -101,8 +101,12 @@ def _scored(
         [None if one is None or isinstance(one, Failure) else one.scored for one in opinions],
         [{} if one is None or isinstance(one, Failure) else one.named for one in opinions],
     )
+    beside = out.under(f"failed/{part.name}.jsonl")
     if failed:
-        out.under(f"failed/{part.name}.jsonl").write(_told(part, rows, failed).encode())
+        beside.write(_told(part, rows, failed).encode())
+    else:
+        # A run that was killed between the two files may have left one, of a failure that did not come again.
+        beside.remove()
     out.under(f"{part.name}.parquet").write(_parquet(rows.frame.drop(list(OPINIONS), strict=False), frame))
     return len(rows.texts), len(failed)
 

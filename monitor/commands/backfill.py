@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import click
 
-from monitor.commands.opening import keep_private, settings_of
+from monitor.commands.opening import keep_private, make_folder, settings_of
 
 
 @click.command()
@@ -35,13 +35,13 @@ def backfill(ctx: click.Context, archive: str, stories: str, quiet: bool) -> Non
 
     settings = settings_of(ctx)
     keep_private()
-    chosen, now = settings.store, datetime.now(UTC)
+    # Looked at first: an archive that is none leaves no store behind.
+    told, chosen, now = Archive(archive), settings.store, datetime.now(UTC)
+    make_folder(chosen.path.parent)
     with Store.open(chosen.path, now, memory_limit=chosen.memory_limit, threads=chosen.threads) as store:
         columns = (TextColumn("taking in"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=Console(stderr=True), disable=quiet) as progress:
-            bar = progress.add_task("taking in", total=None)
-            told = Archive(archive)
-            progress.update(bar, total=told.rows)
+            bar = progress.add_task("taking in", total=told.rows)
             found = take_in(told, store, settings, now, By(stories), lambda some: progress.advance(bar, some))
     before = f", {found.resumed} of them before" if found.resumed else ""
     left = "".join(f", {rows} {reason}" for reason, rows in found.left_out.items())

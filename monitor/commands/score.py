@@ -68,11 +68,13 @@ def score(
     from monitor.archives.run import Wanted
 
     if not paths or "-" in paths:
-        raise InputUnusable("an archive is files, folders, globs or addresses: name some")
+        raise click.UsageError("an archive is files, folders, globs or addresses: name some")
     if out is None:
-        raise InputUnusable("an archive is scored into a folder: name it with --out")
+        raise click.UsageError("an archive is scored into a folder: name it with --out")
     if format_ is not None or companies:
-        raise InputUnusable("an archive is written as Parquet, with its companies: leave out --format and --companies")
+        raise click.UsageError(
+            "an archive is written as Parquet, with its companies: leave out --format and --companies"
+        )
     _score_archive(settings, Wanted(paths, out, Engine(engine or "local"), column, lean, workers, part_rows), quiet)
 
 
