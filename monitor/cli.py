@@ -7,11 +7,15 @@ never  imports torch, streamlit or duckdb before a command needs them
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -45,8 +49,21 @@ _COMMANDS = {
 }
 
 
+# No room, or no more of it for this user or file.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
 class _ReaderGone(Exception):
     """Whoever read our output has gone (`squall score ... | head`)."""
+
+
+@contextmanager
+def _reader_gone() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        # click itself would exit with 1 on this, as if something had gone wrong.
+        raise _ReaderGone from None
 
 
 class _Lazy(click.Group):
@@ -64,12 +81,13 @@ class _Lazy(click.Group):
             raise TypeError(f"monitor.commands.{module}.{cmd_name} is no command")
         return command
 
+    def make_context(self, *words: Any, **more: Any) -> click.Context:
+        with _reader_gone():  # --help and --version speak here
+            return super().make_context(*words, **more)
+
     def invoke(self, ctx: click.Context) -> object:
-        try:
+        with _reader_gone():
             return super().invoke(ctx)
-        except BrokenPipeError:
-            # click itself would exit with 1 on this, as if something had gone wrong.
-            raise _ReaderGone from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -82,12 +100,12 @@ class _Lazy(click.Group):
     "-c",
     type=click.Path(path_type=Path),
     envvar="SQUALL_CONFIG",
+    is_eager=True,  # --version asks for it, wherever it stands
     help="Settings file; else ./squall.toml, then squall/squall.toml in your config folder.",
 )
 @click.option(
     "--version",
     is_flag=True,
-    is_eager=True,
     expose_value=False,
     callback=lambda ctx, _, asked: _tell_version(ctx) if asked else None,
     help="Print the version, with those of the store's schema and of the model that would score.",
@@ -103,16 +121,13 @@ def _tell_version(ctx: click.Context) -> None:
     from models.errors import ModelError
     from monitor.chosen_model import chosen_adapter
     from monitor.errors import SettingsUnusable
-    from monitor.settings import ModelSettings
     from monitor.settings_file import find_settings, load_settings
     from monitor.storage.migrating import known_migrations
 
     try:
-        settings = load_settings(find_settings(ctx.params.get("config"))).model
+        model = chosen_adapter(load_settings(find_settings(ctx.params.get("config"))).model).model
     except SettingsUnusable:
-        settings = ModelSettings()
-    try:
-        model = chosen_adapter(settings).model
+        model = "none (the settings cannot be used: `squall config check` says why)"
     except ModelError as error:
         model = f"none ({error})"
     click.echo(f"squall {__version__}, schema {len(known_migrations())}, model {model}")
@@ -141,6 +156,10 @@ def main() -> None:
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         _fail("stopped", 130)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        _fail(f"not everything could be written: {error.strerror}; make room, and begin anew", 1)
     except _ReaderGone:
         # There is nobody left to tell. What is still buffered goes nowhere, or Python would complain at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -7,10 +7,11 @@ never  reads a file, nor a secret: secrets are named here (`env:NAME`, `file:PAT
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from alerts.channels import ChannelSettings
 from alerts.digests import Digest
@@ -21,6 +22,8 @@ from models.themes import Theme
 from monitor.feeds.feed import Feed
 from monitor.feeds.poll_settings import PollSettings
 from monitor.news.own_companies import OwnCompany, with_own
+
+_WEB_ADDRESS = re.compile(r"https?://[^\s/]")
 
 
 class Section(BaseModel):
@@ -134,6 +137,13 @@ class DashboardSettings(Section):
         "look. Without a login, whoever reaches the dashboard on loopback may act.",
     )
 
+    @field_validator("url")
+    @classmethod
+    def _links(cls, url: str) -> str:
+        if url and not _WEB_ADDRESS.match(url):
+            raise ValueError("must begin with http:// or https:// and name a host, or messages have no link")
+        return url
+
 
 class MetricsSettings(Section):
     """What other programs may ask of the running daemon, on loopback only."""
@@ -206,6 +216,19 @@ class Settings(Section):
             raise ValueError(
                 f"watch.companies: Squall does not know {', '.join(strangers)}; add a [[companies]] table for each"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _known_series(self) -> Settings:
+        routed = [(f"routes: {route.name}", name) for route in self.routes for name in route.series]
+        if self.watch.weights or routed:
+            # Not before: it knows settings, and few settings name a series.
+            from monitor.watched import misnamed, nameable_series
+
+            there = nameable_series(self)
+            for where, name in (*(("watch.weights", name) for name in self.watch.weights), *routed):
+                if objection := misnamed(name, there, alone=where == "watch.weights"):
+                    raise ValueError(f"{where}: {objection}")
         return self
 
     @model_validator(mode="after")

@@ -9,18 +9,18 @@ Order of precedence: environment (`SQUALL_STORE__PATH=…`), file, defaults. Unk
 
 from __future__ import annotations
 
-import difflib
 import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from alerts.errors import ChannelUnusable
 from monitor.errors import SettingsUnusable
 from monitor.settings import Settings
+from monitor.settings_findings import Place, findings, without_open_secrets
 
 FILE = "squall.toml"
 ENVIRONMENT_PREFIX = "SQUALL_"
@@ -36,8 +36,7 @@ def find_settings(named: Path | None = None, environment: Mapping[str, str] | No
     if named is not None:
         return named
     environment = os.environ if environment is None else environment
-    config = Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    return next((path for path in (Path(FILE), config / "squall" / FILE) if _is_file(path)), None)
+    return next((path for path in (Path(FILE), *_own_file(environment)) if _is_file(path)), None)
 
 
 def load_settings(path: Path | None, environment: Mapping[str, str] | None = None) -> Settings:
@@ -53,18 +52,40 @@ def load_settings(path: Path | None, environment: Mapping[str, str] | None = Non
     """
     environment = os.environ if environment is None else environment
     values = _from_file(path) if path else {}
-    _override(values, environment)
-    where = str(path) if path else "the environment"
+    variables = _override(values, environment)
+    cause: ValidationError | None
     try:
         return Settings.model_validate(values)
-    except ChannelUnusable as error:
-        raise SettingsUnusable(f"the settings in {where} are not usable:\n  channels: {error}") from error
     except ValidationError as error:
-        findings = "\n".join(f"  {_finding(one)}" for one in error.errors())
-        raise SettingsUnusable(
-            f"the settings in {where} are not usable:\n{findings}\n"
-            "squall.example.toml documents every key; `squall config check` checks again"
-        ) from error
+        found, cause = findings(error, Settings, variables), error
+    except ChannelUnusable as error:
+        tables, found = without_open_secrets(values["channels"])
+        cause = _rest_of(values | {"channels": tables})
+        found += findings(cause, Settings, variables) if cause else []
+        found = found or [f"channels: {error}"]
+    listed = "\n".join(f"  {one}" for one in found)
+    raise SettingsUnusable(
+        f"the settings in {path or 'the environment'} are not usable:\n{listed}\n"
+        "squall.example.toml documents every key; `squall config check` checks again"
+    ) from cause
+
+
+def _rest_of(values: dict[str, Any]) -> ValidationError | None:
+    """What else is wrong."""
+    try:
+        Settings.model_validate(values)
+    except ValidationError as error:
+        return error
+    return None
+
+
+def _own_file(environment: Mapping[str, str]) -> list[Path]:
+    """The file in the user's config folder; none for a user without a home, as in a container."""
+    try:
+        config = Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    except RuntimeError:
+        return []
+    return [config / "squall" / FILE]
 
 
 def _is_file(path: Path) -> bool:
@@ -79,10 +100,12 @@ def _is_file(path: Path) -> bool:
 
 def _from_file(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        # Some editors begin a file with a mark of its encoding.
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise SettingsUnusable(
-            f"there is no settings file {path}; copy squall.example.toml there, or leave --config out for the defaults"
+            f"there is no settings file {path}; copy squall.example.toml there, or leave --config and $SQUALL_CONFIG "
+            "out for the defaults"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsUnusable(
@@ -92,8 +115,12 @@ def _from_file(path: Path) -> dict[str, Any]:
         raise SettingsUnusable(f"the settings file {path} is not valid TOML: {error}") from error
 
 
-def _override(values: dict[str, Any], environment: Mapping[str, str]) -> None:
-    """SQUALL_STORE__PATH=… sets store.path. Variables without two parts (SQUALL_CONFIG) are not settings."""
+def _override(values: dict[str, Any], environment: Mapping[str, str]) -> dict[Place, str]:
+    """SQUALL_STORE__PATH=… sets store.path. Variables without two parts (SQUALL_CONFIG) are not settings.
+
+    Gives the variable of each key that was set.
+    """
+    variables: dict[Place, str] = {}
     for name, value in environment.items():
         if not name.startswith(ENVIRONMENT_PREFIX) or _NESTED not in name:
             continue
@@ -104,6 +131,8 @@ def _override(values: dict[str, Any], environment: Mapping[str, str]) -> None:
             if not isinstance(target, dict):
                 raise SettingsUnusable(f"{name} cannot be applied: {table} is no table of the settings")
         target[key] = _listed(value)
+        variables[(*tables, key)] = name
+    return variables
 
 
 def _listed(value: str) -> Any:
@@ -114,41 +143,3 @@ def _listed(value: str) -> Any:
         except tomllib.TOMLDecodeError:
             return value
     return value
-
-
-def _finding(error: Any) -> str:
-    location = [str(part) for part in error["loc"]] or ["settings"]
-    where = ".".join(location)
-    if error["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(location[-1], _known(location[:-1]), n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]!r}?" if near else f"; known keys: {', '.join(sorted(_known(location[:-1])))}"
-        return f"{where}: unknown key{hint}"
-    given = error.get("input")
-    # What stands in a channel may be a password in the wrong place: it is never repeated.
-    tell = isinstance(given, (str, int, float, bool)) and location[0] != "channels"
-    shown = f" (given: {given!r})" if tell else ""
-    return f"{where}: {error['msg']}{shown}"
-
-
-def _known(path: list[str]) -> list[str]:
-    """Keys of the table at `path`; list positions and union tags are passed over."""
-    model: type[BaseModel] = Settings
-    for part in path:
-        field = model.model_fields.get(part)
-        if field is None:
-            tagged = [m for m in _models(model) if part in str(m.model_fields.get("type", ""))]
-            model = tagged[0] if tagged else model
-            continue
-        inner = _models(field.annotation)
-        model = inner[0] if inner else model
-    return list(model.model_fields)
-
-
-def _models(annotation: Any) -> list[type[BaseModel]]:
-    """Every pydantic model inside an annotation such as tuple[Feed, ...] or a tagged union."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    found: list[type[BaseModel]] = []
-    for argument in getattr(annotation, "__args__", ()):
-        found.extend(_models(argument))
-    return found

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from models.themes import Theme
 from monitor.errors import SettingsUnusable
 from monitor.settings import Settings
+from monitor.settings_findings import findings
 
 
 def with_theme(text: str, theme: Theme) -> str:
@@ -29,7 +30,8 @@ def with_theme(text: str, theme: Theme) -> str:
     table = "\n".join(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in told.items())
     longer = f"{text.rstrip()}\n\n[[themes]]\n{table}\n".lstrip()
     try:
-        read = tomllib.loads(longer)
+        # Some editors begin a file with a mark of its encoding.
+        read = tomllib.loads(longer.removeprefix("\ufeff"))
     except tomllib.TOMLDecodeError as error:
         raise SettingsUnusable(
             f"the theme cannot be added to these settings: {error}; themes must be given as [[themes]] tables"
@@ -37,7 +39,7 @@ def with_theme(text: str, theme: Theme) -> str:
     try:
         Settings.model_validate(read)
     except ValidationError as error:
-        raise SettingsUnusable(f"the theme cannot be added: {error.errors()[0]['msg']}") from error
+        raise SettingsUnusable(f"the theme cannot be added: {'; '.join(findings(error, Settings))}") from error
     return longer
 
 

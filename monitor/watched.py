@@ -7,8 +7,12 @@ never  fetches or matches
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Collection
+
 import structlog
 
+from alerts.patterns import covers
 from models.score import TOPICS
 from models.themes import Theme, default_themes
 from monitor.errors import FeedListUnusable
@@ -88,3 +92,23 @@ def watched_series(settings: Settings) -> list[str]:
         *(f"{Kind.SECTOR}:{sector}" for sector in sorted(set(sector_of().values()))),
         *(f"{Kind.COMPANY}:{ticker}" for ticker in tickers),
     ]
+
+
+def nameable_series(settings: Settings) -> list[str]:
+    """Every series that somebody may name ahead: also of companies that may not alert now, and one breaking story."""
+    everybody = settings.watch.model_copy(update={"companies": ()})
+    return [*watched_series(settings.model_copy(update={"watch": everybody})), f"{Kind.STORY}:0123456789abcdef"]
+
+
+def misnamed(name: str, there: Collection[str], *, alone: bool = False) -> str:
+    """Why a name stands for none of these series, with the nearest that is there; empty when it stands for one.
+
+    Args:
+        name: of one series, or of several by `*` and `?` unless it must stand for one `alone`.
+    """
+    if name in there or (not alone and any(covers(name, series) for series in there)):
+        return ""
+    near = difflib.get_close_matches(name, there, n=1)
+    kinds = "series are market, topic:NAME, theme:ID, sector:NAME and company:TICKER"
+    hint = f"did you mean {near[0]!r}?" if near else kinds
+    return f"{name!r} is no series that is watched; {hint}"

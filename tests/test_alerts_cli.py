@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from models.score import Score
 from monitor.cli import squall
-from monitor.storage.store import Store
+from monitor.news.headlines import Headline, Standing
+from monitor.storage.store import Batch, Scored, Store
 
 SCENE = runpy.run_path(str(Path(__file__).with_name("desk_scene.py")))
 House, hook, spike = (SCENE[name] for name in ("House", "hook", "spike"))
@@ -76,6 +78,19 @@ def test_what_people_say_is_shown_and_on_record(terminal: Terminal) -> None:
     assert terminal.json("tally", "--days", "1")["standing"] == "too_early"
 
 
+@pytest.mark.usefixtures("_key")
+def test_a_backlog_of_months_is_no_time_in_which_alerts_were_judged(tmp_path: Path) -> None:
+    """Feeds and archives bring news of before the store; nothing of it ever alerts."""
+    terminal = Terminal(tmp_path)
+    at = terminal.now - timedelta(days=200)
+    old = Headline(1, "f", "f", "Old", "", "https://x.test/1", "en", at, at, at, Standing.ARCHIVE, (), 1)
+    with Store.open(tmp_path / "squall.duckdb", terminal.now) as store:
+        store.append(Batch(headlines=[old], scores={1: Scored(Score(0.1, 0.8, 0.1, (), "m"))}), terminal.now)
+    told = terminal.json("tally")
+    assert (told["standing"], told["unjudged"]) == ("too_early", 1)
+    assert told["weeks"] < 0.1
+
+
 def test_silences_begin_are_listed_and_end(terminal: Terminal) -> None:
     made = terminal.told("silence", "company:*", "--for", "8h", "--why", "results", "--by", "ann")
     id_ = made.split(":")[0]
@@ -124,7 +139,7 @@ def test_a_dead_letter_is_sent_again_once_its_channel_is_on(terminal: Terminal) 
 def test_refusals_say_the_way_out(terminal: Terminal, words: tuple[str, ...], said: str) -> None:
     result = terminal.type(*words)
     assert result.exit_code != 0
-    assert said in str(result.exception)
+    assert said in f"{result.exception}{result.output}"
 
 
 @pytest.mark.usefixtures("_key")

@@ -625,6 +625,7 @@ def test_a_folder_that_cannot_be_made_is_named(
     for name in ("place", "store/backups"):
         Path(name).parent.mkdir(exist_ok=True)
         Path(name).write_text("a file in the way")
+    Path("store/squall.duckdb").touch()
     monkeypatch.setenv("SQUALL_STORE__PATH", "store/squall.duckdb" if words == ["backup"] else "place/squall.duckdb")
     code, error = told(capsys, monkeypatch, *words)
     assert code == 1
@@ -635,6 +636,8 @@ def test_a_backup_to_where_nobody_can_look_is_refused(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A name that is too long stands for a folder without rights: those do not bind root."""
+    Path("data").mkdir()
+    Path("data/squall.duckdb").touch()
     code, error = told(capsys, monkeypatch, "backup", "x" * 300)
     assert code == 1
     assert "cannot be looked at: File name too long; check the rights of its folder, or name another" in error

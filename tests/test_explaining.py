@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from alerts.explaining import explained, missing
+from alerts.explaining import explained, foreseen, missing
 from alerts.lifecycle import advance
 from alerts.rules import Detector, Rules
 from alerts.sources import SourceChange, SourceShift
-from alerts.spikes import Spike, Verdict
+from alerts.spikes import Spike, Verdict, spikes
+from alerts.window import Chance, Window
+from alerts.windows import Outlook
 from models.score import Score
 from monitor.cli import squall
 from monitor.news.headlines import Headline, Standing
@@ -152,10 +154,13 @@ def test_why_not_is_answered_in_words(run: CliRunner) -> None:
 
     assert "a surge: it alerts" in why(BANKS, "--at", "2026-03-20T12:00")
     assert "chance brings this more often than the rules allow" in why(BANKS, "--at", "2026-03-19")
-    assert "no fresh negative story in the last 24 hours" in why("theme:fraud", "--at", "2026-03-20T12:00")
+    assert "no fresh negative story that counts in the last 24 hours" in why("theme:fraud", "--at", "2026-03-20T12:00")
     assert "the smallest counts that would alert by volume now: " in why("theme:fraud", "--at", "2026-03-20T12:00")
     assert "of 7 days; " in why("theme:young", "--at", "2026-03-20T12:00")
-    assert "is not watched" in why("theme:nobody", "--at", "2026-03-20T12:00")
+    assert "were it not learning: " in why("theme:young", "--at", "2026-03-20T12:00")
+    assert "carried the story by then" in why("story:00000000000000aa", "--at", "2026-03-20T12:00")
+    assert "is still to come" in why(BANKS, "--at", "2199-01-01")
+    assert "is not watched; " in why("theme:nobody", "--at", "2026-03-20T12:00")
     assert "is no series" in why("banks")
     assert json.loads(why(BANKS, "--at", "2026-03-20T12:00", "--json"))["verdict"] == "surge"
 
@@ -163,6 +168,61 @@ def test_why_not_is_answered_in_words(run: CliRunner) -> None:
 def test_a_learning_series_says_what_is_missing() -> None:
     assert missing(2.5, Rules()) == "learned from 2.5 of 7 days; 108 hours of news are missing"
     assert "0 hours" in missing(9.0, Rules())
+
+
+def of_test(detector: Detector, hours: int, observed: int, expected: float, series: str = BANKS) -> Window:
+    stories = (1,) if detector is Detector.BREAKING else tuple(range(observed))
+    return Window(
+        series=series,
+        hours=hours,
+        start=NOW - HOUR,
+        end=NOW,
+        observed=observed,
+        exposure=120,
+        expected=expected,
+        dispersion=0.5,
+        publishers=5,
+        stories=stories,
+        since=NOW - HOUR,
+        history_days=20.0,
+        budget=0.02,
+        smallest_detectable=9,
+        detector=detector,
+        chance=None if detector is Detector.VOLUME else Chance(1e-7, 1e-6),
+    )
+
+
+def words(*windows: Window, rules: Rules | None = None) -> str:
+    """What is said of the first of these, judged together."""
+    rules = rules or Rules()
+    spike = next(one for one in spikes(windows, rules) if one.series == windows[0].series)
+    assert spike.verdict is Verdict.SURGE
+    return "\n".join(explained(spike, spike.series, NOW, rules))
+
+
+def test_what_is_needed_is_what_was_asked_for() -> None:
+    """A breaking story is one story, and its families need not be twice as many as usual."""
+    told = words(of_test(Detector.BREAKING, 6, 4, 2.5, "story:00000000000000aa"), rules=Rules(minimum_negative=6))
+    assert "needed besides: 4 publisher families\n" in told
+    assert "needed besides: 4 stories, 2 publisher families, 2 times" in words(of_test(Detector.SLOW, 96, 30, 8.0))
+
+
+def test_the_smallest_count_stands_beside_the_hours_that_it_is_of() -> None:
+    assert "the smallest count in 24 hours that would" in words(of_test(Detector.SLOW, 96, 30, 8.0))
+    alone = Rules(detectors=(Detector.SLOW,))
+    assert "smallest count" not in words(of_test(Detector.SLOW, 96, 30, 8.0), rules=alone)
+    assert foreseen(Outlook(BANKS, 20.0, ((24, 1.0, 1 << 40),)), alone) == [
+        "no count alone would alert: rules.detectors does not name volume"
+    ]
+    assert "what rules.detectors names (slow)" in explained(None, BANKS, NOW, alone)[1]
+
+
+def test_a_surge_that_comes_more_often_than_its_share_says_why_it_is_one() -> None:
+    rules = Rules(false_alerts_per_week=2.0)
+    weak = of_test(Detector.VOLUME, 24, 10, 1.0)
+    crowd = [of_test(Detector.VOLUME, 24, 40, 1.0, f"theme:{number}") for number in range(9)]
+    assert "several series stirred at that moment" in words(weak, *crowd, rules=rules)
+    assert "several series stirred" not in words(crowd[0], rules=rules)
 
 
 def test_changed_sources_are_told() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from monitor.errors import SettingsUnusable
 from monitor.settings import Settings
 from monitor.settings_file import find_settings, load_settings
+from monitor.settings_findings import _SHAPES
 
 
 def write(folder: Path, text: str) -> Path:
@@ -116,3 +119,92 @@ def test_a_folder_that_cannot_be_looked_into_is_named_and_not_passed_over(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SettingsUnusable, match=r"squall\.toml: File name too long; .*--config"):
         find_settings(None, {"XDG_CONFIG_HOME": str(tmp_path / ("x" * 300))})
+
+
+def refused(folder: Path, text: str, environment: dict[str, str] | None = None) -> str:
+    with pytest.raises(SettingsUnusable) as told:
+        load_settings(write(folder, text), environment or {})
+    return str(told.value)
+
+
+def test_an_open_secret_hides_no_other_finding(tmp_path: Path) -> None:
+    channel = '[[channels]]\ntype = "webhook"\nname = "desk"\nurl = "https://a.example/"\nsecret = "hunter2hunter2"\n'
+    told = refused(tmp_path, f'{channel}[[routes]]\nname = "r"\nchannels = ["desk"]\n[store]\npth = "x"\n')
+    assert "channels.desk: `secret` must say where the secret lies" in told
+    assert "store.pth: unknown key; did you mean 'path'?" in told
+    assert "routes" not in told
+    assert "hunter2" not in told
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("store = 5\n", "store: must be a table of keys and values"),
+        ('[feeds]\nid = "a"\n', "feeds: must be tables: write [[feeds]]"),
+        ('[watch]\ncompanies = "JPM"\n', "watch.companies: must be a list, such as"),
+        ('[[channels]]\nname = "desk"\n', "channels.0: has no type: webhook, mail or chat"),
+        ('[[channels]]\nname = "desk"\ntype = "post"\n', "channels.0: type must be one of 'webhook', 'mail', 'chat'"),
+        ("[store]\npath = 5\n", "store.path: must be a path, in quotes (given: 5)"),
+        ('[store]\nmemory_limit = "lots"\n', "store.memory_limit: must be a size, such as 2GB or 512MiB"),
+        ("[store]\nkeep_days = 30\n", "\n  store: keep_days must be 0"),
+        ('[watch]\ncompanies = ["JPMX"]\n', "\n  watch.companies: Squall does not know JPMX"),
+        ('[[themes]]\nid = "x"\nname = "X"\n', "themes.0.description: is missing"),
+        ('[dashboard]\nurl = "desk.example"\n', "dashboard.url: must begin with http:// or https://"),
+    ],
+)
+def test_findings_are_in_the_words_of_the_file(tmp_path: Path, text: str, words: str) -> None:
+    told = refused(tmp_path, text)
+    assert words in told
+    assert not any(jargon in told for jargon in ("Value error", "tuple", "instance of", "discriminator", "class"))
+
+
+def test_every_shape_of_a_text_is_told_in_words() -> None:
+    schema = json.dumps(Settings.model_json_schema())
+    patterns = {json.loads(f'"{one}"') for one in re.findall(r'"pattern": "((?:[^"\\]|\\.)*)"', schema)}
+    assert len(patterns) > 3
+    # A secret that is none ends the checking with words of its own.
+    assert {one for one in patterns if "env:" not in one} <= set(_SHAPES)
+
+
+def test_a_variable_that_is_wrong_is_named(tmp_path: Path) -> None:
+    told = refused(tmp_path, "[log]\nlevel = 'loud'\n", {"SQUALL_STORE__THREADS": "two"})
+    threads, level = (next(line for line in told.splitlines() if key in line) for key in ("threads", "log.level"))
+    assert "the variable SQUALL_STORE__THREADS sets it" in threads
+    assert "variable" not in level
+    assert "the variable SQUALL_STRE__PATH sets it" in refused(tmp_path, "", {"SQUALL_STRE__PATH": "x"})
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('weights = { "compny:JPM" = 2 }', "did you mean 'company:JPM'?"),
+        ('weights = { "theme:bank-stres" = 2 }', "did you mean 'theme:bank-stress'?"),
+        ('weights = { "company:*" = 2 }', "'company:*' is no series"),
+        ('[[routes]]\nname = "r"\nseries = ["market", "them:*"]', "routes: r: 'them:*' is no series that is watched"),
+    ],
+)
+def test_a_series_that_nobody_watches_is_a_finding(tmp_path: Path, text: str, words: str) -> None:
+    assert words in refused(tmp_path, f"[watch]\n{text}\n")
+
+
+def test_series_that_may_be_named(tmp_path: Path) -> None:
+    """A company beside those that may alert too: routes outlive a portfolio."""
+    text = (
+        '[watch]\ncompanies = ["BAC"]\nweights = { "company:JPM" = 2, "theme:own" = 2, "topic:Macro" = 2 }\n'
+        '[[themes]]\nid = "own"\nname = "Own"\ndescription = "Own."\nstrong_terms = ["own"]\n'
+        '[[routes]]\nname = "r"\nseries = ["market", "company:*", "story:*", "sector:Energ?", "theme:own"]\n'
+    )
+    assert load_settings(write(tmp_path, text), {}).watch.weights["theme:own"] == 2
+
+
+def test_a_file_that_begins_with_the_mark_of_its_encoding(tmp_path: Path) -> None:
+    assert load_settings(write(tmp_path, '\ufeff[store]\npath = "a"\n'), {}).store.path == Path("a")
+
+
+def test_a_user_without_a_home_has_no_file_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Path, "home", nobody)
+    assert find_settings(None, {}) is None

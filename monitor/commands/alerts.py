@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import click
 from alerts.wording import seen
 from monitor.commands.desk import COMMANDS
 from monitor.commands.explaining import explain, why
-from monitor.commands.opening import settings_of
+from monitor.commands.opening import in_json, settings_of
 from monitor.errors import InputUnusable
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def list_(ctx: click.Context, days: int, as_json: bool) -> None:
     with Reader.open(settings.store.path) as reader:
         found = reader.query("alerts", series="", since=now - timedelta(days=days), until=now, limit=1000)
     if as_json:
-        click.echo(json.dumps(found.to_dicts(), indent=2, default=str))
+        click.echo(in_json(found.to_dicts()))
         return
     naming = Naming(watched_themes(settings), with_own(settings.companies))
     for row in found.iter_rows(named=True):
@@ -75,7 +74,7 @@ def show(ctx: click.Context, alert: str, as_json: bool) -> None:
     with Reader.open(settings.store.path) as reader:
         found = audit(reader, alert)
     if as_json:
-        click.echo(json.dumps(found.as_dict(), indent=2, default=str))
+        click.echo(in_json(found.as_dict()))
         return
     row = found.alert
     title = Naming(watched_themes(settings), with_own(settings.companies)).title(row["series"])
@@ -111,7 +110,7 @@ def deliveries(ctx: click.Context, dead: bool, unsent: bool, as_json: bool) -> N
     with Reader.open(settings_of(ctx).store.path) as reader:
         found = _unsent(reader) if unsent else reader.query("deliveries", state="dead" if dead else "", limit=200)
     if as_json:
-        click.echo(json.dumps(found.to_dicts(), indent=2, default=str))
+        click.echo(in_json(found.to_dicts()))
         return
     for row in found.iter_rows(named=True):
         if unsent:

@@ -27,8 +27,9 @@ _MINE = "your settings"
 @click.argument("history", type=click.Path(path_type=Path))
 @click.option(
     "--warmup-until",
-    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
-    help="Learn only, before this time (UTC); else the learning period of the rules.",
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]),
+    metavar="TIME",
+    help="Learn only, before this time (UTC, 2023-02-01 or 2023-02-01T12:00); else the learning period of the rules.",
 )
 @click.option(
     "--compare",
@@ -65,11 +66,11 @@ def backtest(
     from rich.progress import Progress, TaskID
 
     from monitor.backtesting.backtest import History
-    from monitor.backtesting.page import page
 
     settings = settings_of(ctx)
     rules = {_MINE: settings.rules} | {name: _rules(path, settings.rules) for name, path in _named(compare).items()}
     until = warmup_until.replace(tzinfo=UTC) if warmup_until else None
+    _demand_folder(html)  # said before an hour of playing, not after it
     with Progress(console=Console(stderr=True), disable=quiet) as progress:
         bars: dict[str, TaskID] = {}
 
@@ -82,7 +83,7 @@ def backtest(
         reports = {name: played.play(one, until) for name, one in rules.items()}
         trials = {name: played.trials(one, until, inject, reports[name]) for name, one in rules.items()}
     if html:
-        html.write_text(page(reports, trials), encoding="utf-8")
+        _write(html, reports, trials)
     if as_json:
         click.echo(json.dumps(_plain(reports, trials), indent=2))
         return
@@ -97,15 +98,34 @@ def _named(paths: Sequence[Path]) -> dict[str, Path]:
 
 def _rules(path: Path, mine: Rules) -> Rules:
     """The rules of a file: what it leaves out is as in the settings."""
+    from pydantic import ValidationError
+
     from alerts.rules import Rules
+    from monitor.settings_findings import findings
 
     try:
-        told = tomllib.loads(path.read_text(encoding="utf-8"))
-        return Rules.model_validate(mine.model_dump() | told["rules"])
-    except KeyError:
-        raise InputUnusable(f"{path} has no [rules] table") from None
+        told = tomllib.loads(path.read_text(encoding="utf-8-sig")).get("rules")
+        if not isinstance(told, dict):
+            raise InputUnusable(f"{path} has no [rules] table")
+        return Rules.model_validate(mine.model_dump() | told)
+    except ValidationError as error:
+        raise InputUnusable(f"the rules in {path} cannot be used: {'; '.join(findings(error, Rules))}") from error
     except (OSError, ValueError) as error:
         raise InputUnusable(f"the rules in {path} cannot be used: {error}") from error
+
+
+def _demand_folder(file: Path | None) -> None:
+    if file is not None and not file.parent.is_dir():
+        raise InputUnusable(f"{file} cannot be written: there is no folder {file.parent}")
+
+
+def _write(file: Path, reports: Mapping[str, Report], trials: Mapping[str, Sequence[Trial]]) -> None:
+    from monitor.backtesting.page import page
+
+    try:
+        file.write_text(page(reports, trials), encoding="utf-8")
+    except OSError as error:
+        raise InputUnusable(f"{file} cannot be written: {error.strerror or error}; name another with --html") from error
 
 
 def _plain(reports: Mapping[str, Report], trials: Mapping[str, Sequence[Trial]]) -> dict[str, object]:

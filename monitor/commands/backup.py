@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from monitor.commands.opening import keep_private, make_folder, settings_of
+from monitor.commands.opening import demand_store, keep_private, make_folder, settings_of
 
 if TYPE_CHECKING:
     from monitor.storage.backup import Manifest
@@ -34,6 +34,7 @@ def backup(ctx: click.Context, file: Path | None, check: bool, as_json: bool) ->
 
     settings, now = settings_of(ctx), datetime.now(UTC)
     keep_private()
+    demand_store(settings.store.path)
     to = _target(file, settings.store.path, now)
     manifest = _copied(settings.store.path, to, now)
     if check:
@@ -78,6 +79,7 @@ def compact(ctx: click.Context) -> None:
 
     settings = settings_of(ctx).store
     keep_private()
+    demand_store(settings.path)
     done = rewrite(settings.path, settings.memory_limit, settings.threads)
     click.echo(f"{settings.path}: {done.before / 2**20:.1f} MiB before, {done.after / 2**20:.1f} MiB now")
 
@@ -107,7 +109,6 @@ def _looking_at(path: Path) -> Iterator[None]:
 
 def _copied(store: Path, to: Path, now: datetime) -> Manifest:
     """Let the daemon copy the store when one runs, else copy it here."""
-    from monitor.errors import StoreUnavailable
     from monitor.storage.backup import Manifest, copy_store
     from monitor.storage.database import Database
     from monitor.storage.reading import Reader
@@ -117,9 +118,6 @@ def _copied(store: Path, to: Path, now: datetime) -> Manifest:
     if told is not None:
         told.pop("tables")
         return Manifest(**told)
-    with _looking_at(store):
-        if not store.exists():
-            raise StoreUnavailable(f"there is no store at {store} yet: start one with `squall run`")
     database = Database(store)
     try:
         return copy_store(database, to, now)

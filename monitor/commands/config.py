@@ -10,6 +10,7 @@ from alerts.channels import ChannelSettings, open_channel
 from alerts.errors import ChannelUnusable
 from monitor.commands.opening import settings_of
 from monitor.errors import SettingsUnusable
+from monitor.settings import ModelSettings
 from monitor.settings_file import find_settings, load_settings
 from monitor.shown_settings import shown_settings
 
@@ -26,7 +27,7 @@ def check(ctx: click.Context) -> None:
     path = find_settings(ctx.find_root().obj)
     source = path or "no settings file: defaults and environment"
     settings = load_settings(path)
-    if findings := [finding for channel in settings.channels if (finding := _finding(channel))]:
+    if findings := [*filter(None, (_unusable(settings.model), *map(_finding, settings.channels)))]:
         raise SettingsUnusable(f"the settings in {source} are not usable:\n" + "\n".join(findings))
     click.echo(f"{source}: usable ({len(settings.feeds)} own feeds, {len(settings.channels)} channels)")
 
@@ -44,6 +45,18 @@ def example() -> None:
     from monitor.example import example_toml
 
     click.echo(example_toml(), nl=False)
+
+
+def _unusable(model: ModelSettings) -> str:
+    """What is wrong with the adapter or encoder that scores; empty when nothing is. Neither is loaded."""
+    from models.errors import ModelError
+    from monitor.chosen_model import chosen_adapter
+
+    try:
+        chosen_adapter(model)
+    except ModelError as error:
+        return f"  model: {error}"
+    return ""
 
 
 def _finding(channel: ChannelSettings) -> str:

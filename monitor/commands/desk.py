@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from monitor.commands.opening import settings_of
+from monitor.commands.opening import in_json, settings_of
 from monitor.errors import InputUnusable
 
 if TYPE_CHECKING:
     from monitor.desk.desk import Desk
+    from monitor.settings import Settings
 
 _SPAN = re.compile(r"(\d{1,4})\s*([mhdw])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -44,7 +45,7 @@ def note(ctx: click.Context, alert: str, words: tuple[str, ...], assign: str, by
     """Write WORDS beside ALERT, or assign it to somebody, or both."""
     text = " ".join(words)
     if not (text or assign):
-        raise InputUnusable("write something, or name somebody with --assign")
+        raise click.UsageError("write something, or name somebody with --assign")
     with _desk(ctx) as desk:
         if assign:
             desk.assign(alert, _name(by), assign)
@@ -106,9 +107,10 @@ def tally(ctx: click.Context, days: int, as_json: bool) -> None:
 def silence(ctx: click.Context, series: str, span: str, until: str, why: str, by: str) -> None:
     """Send no notices of SERIES for a while: `theme:bank-stress`, `company:JPM`, or several by `company:*`."""
     if bool(span) == bool(until):
-        raise InputUnusable("say how long: either --for 8h or --until 2026-03-10T18:00")
+        raise click.UsageError("say how long: either --for 8h or --until 2026-03-10T18:00")
     end = datetime.now(UTC) + _span(span) if span else _time(until)
     with _desk(ctx) as desk:
+        _demand_series(series, settings_of(ctx), desk)
         made = desk.silence(series, end, _name(by), why)
     click.echo(f"{made['silence']}: no notices of {series} until {end:%Y-%m-%d %H:%M} UTC")
 
@@ -132,7 +134,7 @@ def silences(ctx: click.Context, over: bool, as_json: bool) -> None:
     with _desk(ctx) as desk:
         found = desk.reader.query("silences", now=datetime.now(UTC), over=over)
     if as_json:
-        click.echo(json.dumps(found.to_dicts(), indent=2, default=str))
+        click.echo(in_json(found.to_dicts()))
         return
     for row in found.iter_rows(named=True):
         end = row["ended_at"] or row["until"]
@@ -148,7 +150,7 @@ def silences(ctx: click.Context, over: bool, as_json: bool) -> None:
 def redeliver(ctx: click.Context, delivery: str, channel: str) -> None:
     """Send a message that was given up once more, under its old id; or all of a channel."""
     if bool(delivery) == bool(channel):
-        raise InputUnusable("name either one delivery or a --channel; `squall alerts deliveries --dead` lists them")
+        raise click.UsageError("name either one delivery or a --channel; `squall alerts deliveries --dead` lists them")
     with _desk(ctx) as desk:
         made = desk.redeliver(delivery, channel)
         when = "" if desk.reader.live else "; it goes out when the daemon runs"
@@ -170,6 +172,20 @@ def enable(ctx: click.Context, channel: str) -> None:
 COMMANDS = (ack, note, judge, tally, silence, unsilence, silences, redeliver, enable)
 
 
+def _demand_series(pattern: str, settings: Settings, desk: Desk) -> None:
+    """A slip of the pen would silence nothing, and nobody would know before the next notice came."""
+    from monitor.watched import misnamed, nameable_series
+
+    # Of the daemon's own settings too, which may be others; and what was watched once may still fire.
+    there = {
+        *nameable_series(settings),
+        *desk.reader.query("watched")["series"],
+        *desk.reader.query("open_alerts")["series"],
+    }
+    if objection := misnamed(pattern, there):
+        raise InputUnusable(objection)
+
+
 def _desk(ctx: click.Context) -> Desk:
     from monitor.desk.desk import Desk
 
@@ -188,7 +204,7 @@ def _name(by: str) -> str:
 def _span(text: str) -> timedelta:
     found = _SPAN.fullmatch(text.strip().lower())
     if not found or not int(found[1]):
-        raise InputUnusable(f"{text!r} is no length of time; write 90m, 8h, 3d or 2w")
+        raise click.UsageError(f"{text!r} is no length of time; write 90m, 8h, 3d or 2w")
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
@@ -198,4 +214,4 @@ def _time(text: str) -> datetime:
         # In UTC a time at either end of the calendar may lie outside it.
         return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise InputUnusable(f"{text!r} is no time; write 2026-03-10T18:00, with +01:00 for a zone") from None
+        raise click.UsageError(f"{text!r} is no time; write 2026-03-10T18:00, with +01:00 for a zone") from None

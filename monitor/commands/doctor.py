@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 # No clock that is right says less: this version did not exist then.
 _RELEASED = datetime(2026, 11, 1, tzinfo=UTC)
 _LONGEST_SECONDS = 1800.0
+
+# By channel: outcome and reason of its last attempt, and how many of its messages were given up.
+_Last = dict[str, tuple[str, str, int]]
 
 
 @click.command()
@@ -54,19 +57,22 @@ def _findings(settings: Settings, now: datetime, *, quick: bool) -> Iterator[Fin
     from monitor.storage.reading import Reader
 
     running = False
+    last: _Last = {}
     try:
         with Reader.open(settings.store.path) as reader:
             running = reader.live
-            yield from _of_the_store(reader, settings, now, quick=quick)
+            last = yield from _of_the_store(reader, settings, now, quick=quick)
     except (StoreError, ServiceError) as error:
         told, _, way_out = str(error).partition(": ")
         yield Finding("store", Verdict.BAD, told, way_out or "see docs/operations.md")
+    yield from _of_channels(settings, last)
     yield from _of_the_machine(settings, now, running=running)
     if not quick:
         yield _of_the_model(settings)
 
 
-def _of_the_store(reader: Reader, settings: Settings, now: datetime, *, quick: bool) -> Iterator[Finding]:
+def _of_the_store(reader: Reader, settings: Settings, now: datetime, *, quick: bool) -> Generator[Finding, None, _Last]:
+    """What is in the store; gives how channels did at last."""
     from monitor.service.checkup import clock_finding, disk_finding, feeds_finding, store_finding
     from monitor.service.status import status
 
@@ -79,8 +85,7 @@ def _of_the_store(reader: Reader, settings: Settings, now: datetime, *, quick: b
     state = status(reader, settings, now)
     failing = [(one.feed, one.reason) for one in state.feeds_failing]
     yield feeds_finding(state.feeds, failing, counts["last_success_at"], now, settings.notify.no_data_hours)
-    last = {one.channel: (one.last_outcome, one.last_reason, one.dead) for one in state.channels}
-    yield from _of_channels(settings, last)
+    return {one.channel: (one.last_outcome, one.last_reason, one.dead) for one in state.channels}
 
 
 def _examined(reader: Reader, settings: Settings, now: datetime, *, quick: bool) -> tuple[Growth, list[str], int]:
@@ -99,7 +104,7 @@ def _examined(reader: Reader, settings: Settings, now: datetime, *, quick: bool)
     return Growth(**told["growth"]), list(told["faults"]), int(told["rows"])
 
 
-def _of_channels(settings: Settings, last: dict[str, tuple[str, str, int]]) -> Iterator[Finding]:
+def _of_channels(settings: Settings, last: _Last) -> Iterator[Finding]:
     from alerts.channels import open_channel
     from alerts.errors import ChannelUnusable
     from monitor.service.checkup import channel_finding, no_channel_finding
@@ -117,7 +122,7 @@ def _of_channels(settings: Settings, last: dict[str, tuple[str, str, int]]) -> I
 
 
 def _of_the_machine(settings: Settings, now: datetime, *, running: bool) -> Iterator[Finding]:
-    from monitor.service.checkup import backup_finding, files_finding, port_finding
+    from monitor.service.checkup import Finding, Verdict, backup_finding, files_finding, port_finding
     from monitor.storage.backup import manifest_file
 
     yield port_finding(
@@ -129,14 +134,18 @@ def _of_the_machine(settings: Settings, now: datetime, *, running: bool) -> Iter
         )
     store = settings.store.path
     private = [store, Path(f"{store}.wal"), Path(f"{store}.service.json"), *_secret_files(settings)]
-    yield files_finding({path: path.stat().st_mode for path in private if path.exists()})
     folder = store.parent / "backups"
-    made = [
-        datetime.fromtimestamp(file.stat().st_mtime, UTC)
-        for file in folder.glob("*.duckdb")
-        if manifest_file(file).exists()
-    ]
-    yield backup_finding(made, now, folder)
+    try:
+        yield files_finding({path: path.stat().st_mode for path in private if path.exists()})
+        made = [
+            datetime.fromtimestamp(file.stat().st_mtime, UTC)
+            for file in folder.glob("*.duckdb")
+            if manifest_file(file).exists()
+        ]
+        yield backup_finding(made, now, folder)
+    except OSError as error:
+        words = f"{error.filename} cannot be looked at: {error.strerror}"
+        yield Finding("files", Verdict.LOOK, words, "ask as the user that the daemon runs as, or check the rights")
 
 
 def _taken(host: str, port: int) -> str:

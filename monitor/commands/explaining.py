@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from datetime import UTC, datetime, timedelta
 
 import click
 
-from monitor.commands.opening import settings_of
+from monitor.commands.opening import in_json, settings_of
 from monitor.errors import InputUnusable
 
 _AFTER = timedelta(days=400)
@@ -35,9 +36,7 @@ def explain(ctx: click.Context, alert: str, as_json: bool) -> None:
         steps = reader.query("alert_changes", alert=alert)
         if as_json:
             told = [json.loads(one) for one in findings["finding"]]
-            click.echo(
-                json.dumps({"alert": alert, "findings": told, "changes": steps.to_dicts()}, indent=2, default=str)
-            )
+            click.echo(in_json({"alert": alert, "findings": told, "changes": steps.to_dicts()}))
             return
         if findings.is_empty():
             click.echo(f"{alert}: this alert is older than the keeping of findings; its steps:")
@@ -83,6 +82,8 @@ def why(ctx: click.Context, series: str, at: datetime | None, as_json: bool) -> 
     when = at.replace(tzinfo=UTC) if at else datetime.now(UTC)
     if when.year not in _YEARS:
         raise InputUnusable(f"there is no news of the year {when.year}: name a moment between 1970 and 2199 with --at")
+    if when > datetime.now(UTC):
+        raise InputUnusable(f"{when:%Y-%m-%d %H:%M} UTC is still to come: name a moment that is over with --at")
     with Reader.open(settings.store.path) as reader:
         found = look_back(reader, when, settings.rules, settings.watch.weights)
         changes = changes_back(reader, when, settings.rules)
@@ -92,7 +93,9 @@ def why(ctx: click.Context, series: str, at: datetime | None, as_json: bool) -> 
         if spike is None and series in watched:
             outlook = outlook_back(reader, series, when, settings.rules, settings.watch.weights)
     if spike is None and series not in watched and not series.startswith("story:"):
-        raise InputUnusable(f"{series} is not watched; `squall alerts why market` shows how names are written")
+        near = difflib.get_close_matches(series, watched, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "settings say what is, from the next `squall run` on"
+        raise InputUnusable(f"{series} is not watched; {hint}")
     if as_json:
         click.echo(
             finding_json(spike, settings.rules) if spike else json.dumps({"series": series, "at": when.isoformat()})

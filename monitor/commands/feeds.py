@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from monitor.commands import feed_changes
-from monitor.commands.opening import settings_of
+from monitor.commands.opening import in_json, settings_of
 from monitor.errors import InputUnusable, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def show(ctx: click.Context, feed_id: str, as_json: bool) -> None:
     found = health(feed, _states(settings).get(feed_id), datetime.now(UTC))
     past = _history(settings, feed_id)
     if as_json:
-        click.echo(json.dumps(feed.model_dump() | _told(found) | {"checks": past}, indent=2, default=str))
+        click.echo(in_json(feed.model_dump() | _told(found) | {"checks": past}))
         return
     click.echo(f"{feed.name} ({feed.id}), {feed.url}")
     click.echo(f"state       {found.state}{': ' + found.reason if found.reason else ''}")
@@ -174,12 +174,13 @@ def _from_web(ctx: click.Context, url: str) -> tuple[str, str, int, Sequence[Ent
 
     from monitor.feeds.feed import Check, Feed, unseen
     from monitor.feeds.polling import Poller
+    from monitor.settings_findings import findings
 
     now = datetime.now(UTC)
     try:
         feed = Feed(id="checked", url=url, name="the feed", publisher="checked")
     except ValidationError as error:
-        raise InputUnusable("; ".join(one["msg"] for one in error.errors())) from error
+        raise InputUnusable("; ".join(findings(error, Feed))) from error
 
     async def once() -> Check:
         async with Poller(settings_of(ctx).polling) as poller:

@@ -1,13 +1,15 @@
 """What commands share: the settings that the user named, and a log that keeps off standard output.
 
 takes  click's context
-gives  `Settings`; a mask that keeps what is written private; a folder to write into
+gives  `Settings`; a mask that keeps what is written private; a folder to write into; answers as JSON
 never  opens anything else
 """
 
 from __future__ import annotations
 
+import json
 import os
+from datetime import date
 from pathlib import Path
 
 import click
@@ -32,6 +34,29 @@ def settings_of(ctx: click.Context) -> Settings:
 def keep_private() -> None:
     """From now on, whatever this process writes is for its owner's eyes only: the store, its log, backups, archives."""
     os.umask(0o077)
+
+
+def demand_store(store: Path) -> None:
+    """See that there is a store, where a command would otherwise make an empty one.
+
+    Raises:
+        StoreUnavailable: when there is none, or it cannot be seen whether there is.
+    """
+    try:
+        there = store.exists()
+    except OSError as error:
+        raise StoreUnavailable(
+            f"the store {store} cannot be looked at: {error.strerror or error}; check the rights of its folder"
+        ) from error
+    if not there:
+        raise StoreUnavailable(f"there is no store at {store} yet: start one with `squall run`")
+
+
+def in_json(told: object) -> str:
+    """JSON for people and programs, every instant in ISO 8601."""
+    return json.dumps(
+        told, indent=2, default=lambda value: value.isoformat() if isinstance(value, date) else str(value)
+    )
 
 
 def make_folder(folder: Path) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 
 import click
 
-from monitor.commands.opening import settings_of
+from monitor.commands.opening import in_json, settings_of
 
 
 @click.command()
@@ -22,7 +21,7 @@ def status(ctx: click.Context, as_json: bool) -> None:
     with Reader.open(settings.store.path) as reader:
         state = look(reader, settings, datetime.now(UTC))
     if as_json:
-        click.echo(json.dumps(state.as_dict(), indent=2, default=lambda value: value.isoformat()))
+        click.echo(in_json(state.as_dict()))
     else:
         click.echo(f"daemon   {'running' if state.alive else 'not running'}")
         click.echo(f"store    {state.store}, schema {state.schema_version}, {state.headlines} headlines")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from monitor.commands.opening import settings_of
+from monitor.errors import InputUnusable
 
 if TYPE_CHECKING:
     from models.themes import Finding
@@ -92,8 +93,8 @@ def add(
     from pydantic import ValidationError
 
     from models.themes import Theme
-    from monitor.errors import InputUnusable
     from monitor.settings_file import FILE, find_settings
+    from monitor.settings_findings import findings
     from monitor.theme_file import add_theme
     from monitor.watched import watched_themes
 
@@ -112,7 +113,7 @@ def add(
             needs_term=needs_term,
         )
     except ValidationError as error:
-        raise InputUnusable("; ".join(str(one["msg"]) for one in error.errors())) from error
+        raise InputUnusable("; ".join(findings(error, Theme))) from error
     path = find_settings(ctx.find_root().obj) or Path(FILE)
     add_theme(path, theme)
     click.echo(f"theme {id_} is in {path}; try it with `squall themes test`, and restart the daemon to watch it")
@@ -129,7 +130,6 @@ def fit(ctx: click.Context, id_: str, labels: Path, out: Path | None) -> None:
     from models.encoder import EMBEDDED_SHA256
     from models.theme_heads import fitted, save_head
     from monitor.chosen_model import embedder_for, scorer_of
-    from monitor.errors import InputUnusable
     from monitor.settings_file import FILE, find_settings
     from monitor.theme_file import add_theme
     from monitor.watched import watched_themes
