@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import runpy
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from dashboard import choosing, headline_box, periods
+import dashboard.app
+from dashboard import choosing, periods
 from monitor.desk.actions import actions_of
 from monitor.feeds.added import changes_file, read_changes
 from monitor.service.page_actions import for_pages
@@ -34,10 +37,14 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def clock() -> datetime:
+    return datetime.now(UTC)
+
+
 @pytest.fixture
 def live(tmp_path: Path) -> Iterator[Path]:
     """The scene with a read service that takes requests, as a daemon's does."""
-    path, clock = tmp_path / "squall.duckdb", lambda: datetime.now(UTC)
+    path = tmp_path / "squall.duckdb"
     SCENE["fill"](path, clock())
     feeds = [
         {"id": name, "url": f"https://{name}.example/rss", "name": name, "publisher": name}
@@ -53,8 +60,14 @@ def live(tmp_path: Path) -> Iterator[Path]:
 
 
 def page(module: str, store: Path, **asked: str) -> AppTest:
-    words = f"from pathlib import Path\nfrom dashboard import frame, {module}\n"
-    app = AppTest.from_string(words + f"frame.show(Path({str(store)!r}), {module}.draw)", default_timeout=PATIENCE)
+    lines = (
+        "from pathlib import Path",
+        "import streamlit as st",
+        f"from dashboard import frame, {module}",
+        "if not st.session_state.get('elsewhere'):",
+        f"    frame.show(Path({str(store)!r}), {module}.draw)",
+    )
+    app = AppTest.from_string("\n".join(lines), default_timeout=PATIENCE)
     return at(app, **asked)
 
 
@@ -119,20 +132,12 @@ def test_a_link_that_names_no_words_shows_all_of_them(scene: Path) -> None:
 
 def test_links_of_pages_name_all_that_they_mean(scene: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A page keeps what was chosen on it last: a link to it says what is to hold instead."""
-    from dashboard import frame
-
-    asked: list[tuple[str, dict[str, str]]] = []
-
-    def noted(self: object, page: str, label: str, icon: str = "", *, fill: bool = False, **told: str) -> None:
-        asked.append((page, told))
-
-    monkeypatch.setattr(frame.Moment, "link", noted)
-    page("overview", scene)
-    page("series_page", scene, series="theme:bank-stress", range="28 days")
-    of_series = [told for to, told in asked if to == "series"]
-    of_stories = [told for to, told in asked if to == "stories"]
-    assert of_series[0] == {"series": "market", "range": "7 days"}
-    assert of_stories[0] == {"tone": "negative", "series": "market", "range": "7 days", "q": "", "publisher": ""}
+    monkeypatch.setattr(sys, "argv", ["app.py", "--store", str(scene)])
+    app = AppTest.from_file(str(Path(dashboard.app.__file__)), default_timeout=PATIENCE).run()
+    links = {one.proto.label: dict(parse_qsl(one.proto.query_string, True)) for one in app.get("page_link")}
+    assert links["Open the series"] == {"series": "market", "range": "7 days"}
+    everything = {"tone": "negative", "series": "market", "range": "7 days", "q": "", "publisher": ""}
+    assert links["All headlines"] == everything
 
 
 # Zones
@@ -224,18 +229,26 @@ def _watched(path: Path) -> list[dict[str, Any]]:
 # What the model says
 
 
-def test_a_company_is_asked_about_in_the_headline_that_was_answered(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[dict[str, object]] = []
+def test_a_headline_and_its_answer_are_there_after_a_look_at_another_page(tmp_path: Path) -> None:
+    path, asked = tmp_path / "squall.duckdb", list[dict[str, object]]()
+    shares = {"negative": 0.9, "neutral": 0.05, "positive": 0.05}
 
-    def answer(moment: object, action: str, **body: object) -> dict[str, object]:
+    def explain(body: dict[str, object]) -> object:
         asked.append(body)
-        return {}
+        goldman = {"name": "Goldman", "ticker": "GS", **shares}
+        told = {"label": "negative", "probability": 0.9, "words": [], "without_words": 0.4, "delta": 0.0}
+        return {**told, "company": body["company"], "sentiment": shares, "companies": [goldman]}
 
-    monkeypatch.setattr(headline_box.acting, "answer", answer)
-    state: dict[str, object] = {"model_headline": "Goldman falls"}
-    monkeypatch.setattr(headline_box.st, "session_state", state)
-    ask: Callable[..., None] = headline_box._ask
-    ask(None)
-    state["model_headline"] = "something else"
-    ask(None, "Goldman")
-    assert [one["headline"] for one in asked] == ["Goldman falls", "Goldman falls"]
+    SCENE["fill"](path, datetime.now(UTC))
+    with Store.open(path, datetime.now(UTC)) as store, ReadService(store, {"explain": explain}):
+        app = page("model_page", path)
+        app.text_input(key="model_headline").input("Goldman falls")
+        next(one for one in app.button if one.label == "Ask the model").click().run()
+        app.session_state["elsewhere"] = True
+        app.run()
+        app.session_state["elsewhere"] = False
+        app.run()
+        assert app.text_input(key="model_headline").value == "Goldman falls"
+        app.button(key="model_why_GS").click().run()
+        assert not app.exception
+    assert [(one["headline"], one["company"]) for one in asked] == [("Goldman falls", ""), ("Goldman falls", "Goldman")]
