@@ -40,7 +40,7 @@ _NAMED = "($publisher::VARCHAR = '' OR lower(h.publisher) = lower($publisher::VA
 
 # A title as it is held against what there is no slot for: its words with a blank around each, and signs of companies.
 _TOLD = r"""
-    concat(' ', array_to_string(regexp_split_to_array(lower(strip_accents(h.title)), '[^\pL\pN]+'), ' '), ' ',
+    concat(' ', regexp_replace(lower(strip_accents(h.title)), '[^\pL\pN]+', ' ', 'g'), ' ',
         array_to_string(list_transform(h.companies, lambda ticker: '$' || lower(ticker)), ' '), ' ')"""
 
 _FURTHER = "list_bool_and(list_transform(string_split($further::VARCHAR, chr(10)), lambda one: contains(told, one)))"
