@@ -18,6 +18,8 @@ from dashboard.roles import Role, Visitor
 from monitor.errors import MonitorError
 
 _TOLD = "acting_told"
+_NOT_RUNNING = "The monitor is not running, so nothing can be done from here."
+_ONLY_SHOWN = "This monitor takes no requests: it is only shown."
 
 
 class Acts(Protocol):
@@ -55,12 +57,13 @@ def leave(moment: frame.Moment) -> Leave:
     """Whether this visitor may act here and now: the daemon decides."""
     who: Visitor = moment.visitor
     if not moment.live:
-        return Leave(False, "The monitor is not running, so nothing can be done from here.")
+        return Leave(False, _NOT_RUNNING)
     if who.role is not Role.ACTS:
         return Leave(False, who.reason or "Sign in to act.")
     told = answer(moment, "access")
     if isinstance(told, str):
-        return Leave(False, "This monitor takes no requests: it is only shown.")
+        # It may have ended since the head of the page was drawn.
+        return Leave(False, _ONLY_SHOWN if moment.reader.live else _NOT_RUNNING)
     return Leave(bool(told.get("acts")), texts.sentence(str(told.get("reason", ""))))
 
 

@@ -8,7 +8,7 @@ never  changes anything itself: the daemon does
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import streamlit as st
@@ -55,7 +55,9 @@ def _take_on(moment: frame.Moment, alert: dict[str, Any]) -> None:
         "Reminders of it are sent again." if taken else "It is yours: no more reminders. That it grows is still told."
     )
     icon = ":material/undo:" if taken else ":material/front_hand:"
-    acting.button(moment, label, _remark(moment, alert, what, done), "alert_take_on", icon=icon)
+    # Keys of their own: the second click of two would take back what the first did.
+    key = "alert_give_back" if taken else "alert_take_on"
+    acting.button(moment, label, _remark(moment, alert, what, done), key, icon=icon)
 
 
 def _judge(moment: frame.Moment, alert: dict[str, Any]) -> None:
@@ -101,6 +103,7 @@ def _silence(moment: frame.Moment, alert: dict[str, Any]) -> None:
 def _until(moment: frame.Moment) -> Callable[[], object]:
     def end() -> str:
         hours = _SILENCES[st.session_state.get("alert_silence_for") or "8 hours"]
-        return (moment.now + timedelta(hours=hours)).isoformat()
+        # From the press on: the page may have been drawn before the machine slept.
+        return (max(moment.now, datetime.now(UTC)) + timedelta(hours=hours)).isoformat()
 
     return end

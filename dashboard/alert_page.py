@@ -7,6 +7,7 @@ never  shows a title as anything but text
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -17,7 +18,7 @@ from dashboard import acting, alert_detail, frame, reads, texts
 from dashboard.zones import Zone
 
 _PARAMETER, _TURN, _SHOWN = "alert", "alerts_turn", "alerts_shown"
-_OPEN = ("pending", "firing", "recovering", "no_data", "error")
+_MOST = 500
 _RANGES = {"Open now": None, "30 days": 30, "1 year": 365, "All": 36500}
 _JUDGED = {"true": "True alert", "false": "False alert"}
 _UNJUDGED = "Not judged"
@@ -49,14 +50,22 @@ def _back() -> None:
 def _list(moment: frame.Moment) -> None:
     st.subheader("Alerts", anchor=False)
     chosen = st.segmented_control(
-        "Show", list(_RANGES), default="30 days", required=True, key=_SHOWN, label_visibility="collapsed"
+        "Show",
+        list(_RANGES),
+        default="30 days",
+        required=True,
+        key=_SHOWN,
+        label_visibility="collapsed",
+        persist_state="session",
     )
     days = _RANGES[chosen or "30 days"]
     now = moment.now
-    since = datetime(1970, 1, 1, tzinfo=UTC) if days is None or days > 10000 else now - timedelta(days=days)
-    every = reads.alerts(moment.reader, since, now + timedelta(days=1))
     if days is None:
-        every = gravest_first(every.filter(pl.col("state").is_in(_OPEN)))
+        # However old they are: a list of the latest would lose one that stays open for months.
+        every = moment.reader.query("open_alerts")
+    else:
+        since = datetime(1970, 1, 1, tzinfo=UTC) if days > 10000 else now - timedelta(days=days)
+        every = reads.alerts(moment.reader, since, now + timedelta(days=1), limit=_MOST)
     if every.is_empty():
         words = "No alert is open." if days is None else "There was no alert in this time."
         st.success(
@@ -79,20 +88,15 @@ def _list(moment: frame.Moment) -> None:
     st.dataframe(
         table(found, now),
         hide_index=True,
-        column_config=_columns(moment.zone, now),
+        column_config=_columns(moment.zone, found["opened_at"]),
         selection_mode="single-row",
         on_select=opened,
         key=key,
         height="content" if found.height <= 12 else 460,
         alt="Alerts",
     )
-    st.caption("Choose a row (the box at its left) to see the evidence.")
-
-
-def gravest_first(opened: pl.DataFrame) -> pl.DataFrame:
-    """As the overview has open alerts: by severity, the least probable first among equals, then the latest."""
-    rank = pl.col("severity").replace_strict({name: at for at, name in enumerate(texts.SEVERITIES)}, default=9)
-    return opened.sort(rank, "p_value", "opened_at", "id", descending=[False, False, True, False])
+    some = "" if days is None or every.height < _MOST else f" The latest {_MOST} of this time are listed."
+    st.caption(f"Choose a row (the box at its left) to see the evidence.{some}")
 
 
 def _filters(every: pl.DataFrame) -> tuple[list[str], list[str], list[str], list[str]]:
@@ -105,7 +109,14 @@ def _filters(every: pl.DataFrame) -> tuple[list[str], list[str], list[str], list
             # What was chosen stays an option, or a refresh that takes the last such alert away would forget it.
             kept = st.session_state.get(f"alerts_{column}", [])
             asked.append(
-                st.multiselect(label, sorted({*options, *kept}), key=f"alerts_{column}", placeholder="All", width=172)
+                st.multiselect(
+                    label,
+                    sorted({*options, *kept}),
+                    key=f"alerts_{column}",
+                    placeholder="All",
+                    width=172,
+                    persist_state="session",
+                )
             )
     severity, state, kind, judged = asked
     return severity, state, kind, judged
@@ -163,9 +174,9 @@ def table(found: pl.DataFrame, now: datetime) -> pl.DataFrame:
     )
 
 
-def _columns(zone: Zone, now: datetime) -> dict[str, ColumnConfig]:
+def _columns(zone: Zone, times: Iterable[datetime]) -> dict[str, ColumnConfig]:
     column = st.column_config
-    since = f"Open since ({zone.mark(now)})"
+    since = f"Open since ({zone.marks(times)})"
     return {
         "state": _chips("State", texts.STATES, 110),
         "severity": _chips("Severity", texts.SEVERITIES, 95),

@@ -8,6 +8,7 @@ never  forgets a choice at a refresh or on the way to another page
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import streamlit as st
@@ -15,6 +16,17 @@ import streamlit as st
 from dashboard import frame, links, reads, texts
 
 CUSTOM = "Custom"
+# As far as `reads.told_time` goes, in every zone.
+_EARLIEST, _LATEST = datetime(1969, 12, 31), datetime(2200, 1, 2)  # noqa: DTZ001 - times of a clock
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What a box for a time shows, on the clock of which zone, and the instant that it means."""
+
+    zone: str
+    wall: datetime
+    at: datetime
 
 
 def series(moment: frame.Moment, key: str, label: str = "Series") -> str:
@@ -63,18 +75,10 @@ def period(
 
 def _custom(moment: frame.Moment, key: str) -> reads.Period:
     shown = reads.period(reads.Choice.WEEK, moment.status, moment.now, live=moment.live, zone=moment.zone)
-    zone = moment.zone
-    for end, at in (("since", shown.since), ("until", shown.until)):
-        st.session_state.setdefault(f"{key}_{end}", zone.there(at).replace(tzinfo=None))
     with st.container(horizontal=True, gap="small"):
-        mark = zone.mark(moment.now)
-        since = st.datetime_input(
-            f"From ({mark})", key=f"{key}_since", step=3600, width=220, required=True, persist_state="session"
-        )
-        until = st.datetime_input(
-            f"To ({mark})", key=f"{key}_until", step=3600, width=220, required=True, persist_state="session"
-        )
-    begun, ended = whole_hours(zone.instant(since), zone.instant(until))
+        since = _instant(moment, f"{key}_since", "From", shown.since)
+        until = _instant(moment, f"{key}_until", "To", shown.until)
+    begun, ended = whole_hours(since, until)
     if begun >= ended:
         st.warning("The range ends before it begins: the last seven days are shown.", icon=":material/schedule:")
         return shown
@@ -82,7 +86,39 @@ def _custom(moment: frame.Moment, key: str) -> reads.Period:
     links.tell("from", _iso(begun))
     links.tell("to", _iso(ended))
     st.session_state[f"{key}_span"] = (_iso(begun), _iso(ended))
-    return reads.between(begun, ended, zone)
+    return reads.between(begun, ended, moment.zone)
+
+
+def _instant(moment: frame.Moment, key: str, label: str, default: datetime) -> datetime:
+    """A box for a time on the clock of the zone, and the instant that it means, UTC.
+
+    The instant is kept beside what the box shows: in another zone it is another time of the clock, and in the hour that
+    comes twice a year the clock alone does not tell it.
+    """
+    zone, kept = moment.zone, st.session_state.get(f"{key}_at")
+    if kept is None or kept.zone != zone.name or key not in st.session_state:
+        at = kept.at if kept is not None else default
+        kept = _put(moment, key, at)
+    wall = st.datetime_input(
+        f"{label} ({zone.name})",
+        key=key,
+        min_value=_EARLIEST,
+        max_value=_LATEST,
+        step=3600,
+        width=220,
+        required=True,
+        persist_state="session",
+    )
+    if wall != kept.wall:
+        kept = st.session_state[f"{key}_at"] = _Kept(zone.name, wall, zone.instant(wall))
+    return kept.at
+
+
+def _put(moment: frame.Moment, key: str, at: datetime) -> _Kept:
+    """Let a box show an instant; before the box is drawn."""
+    kept = _Kept(moment.zone.name, moment.zone.there(at).replace(tzinfo=None, fold=0), at)
+    st.session_state[key], st.session_state[f"{key}_at"] = kept.wall, kept
+    return kept
 
 
 def whole_hours(begun: datetime, ended: datetime) -> tuple[datetime, datetime]:
@@ -95,14 +131,14 @@ def whole_hours(begun: datetime, ended: datetime) -> tuple[datetime, datetime]:
 def set_span(moment: frame.Moment, key: str, begun: datetime, ended: datetime) -> None:
     """Choose the range between two instants, as if it had been typed; in a callback."""
     st.session_state[key] = CUSTOM
-    for end, at in (("since", begun), ("until", ended)):
-        st.session_state[f"{key}_{end}"] = moment.zone.there(at).replace(tzinfo=None)
+    _put(moment, f"{key}_since", begun)
+    _put(moment, f"{key}_until", ended)
 
 
 def _heed_span(moment: frame.Moment, key: str) -> None:
     begun, ended = _told("from"), _told("to")
     if begun is not None and _news(key, begun, ended):
-        set_span(moment, key, begun, ended if ended is not None and ended > begun else moment.now)
+        set_span(moment, key, *whole_hours(begun, ended if ended is not None and ended > begun else moment.now))
 
 
 def _told(parameter: str) -> datetime | None:

@@ -16,7 +16,7 @@ import streamlit as st
 from dashboard import acting, frame, links, texts
 
 _STATES = {"All": "", "Waiting": "pending", "Delivered": "delivered", "Given up": "dead"}
-_MOST = 200
+_MOST, _MOST_DEAD = 200, 20
 _CONDITION = "channel:"
 _HEALTH = {
     "well": texts.Look("Works", "green", "check_circle"),
@@ -139,7 +139,7 @@ def _dead(moment: frame.Moment, allowed: acting.Leave) -> None:
         st.success("No message was given up.", icon=":material/check_circle:")
         return
     st.caption("Tried for days without success, or the receiver wants nothing more. When it works again, send again.")
-    for row in found.head(20).iter_rows(named=True):
+    for row in found.head(_MOST_DEAD).iter_rows(named=True):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.markdown(
                 f"**{texts.literal(row['channel'])}** · {_what(row)} · {moment.zone.clock(row['created_at'])} · "
@@ -149,8 +149,8 @@ def _dead(moment: frame.Moment, allowed: acting.Leave) -> None:
             if allowed.given:
                 request = acting.Request("redeliver", {"delivery": row["id"], "channel": ""}, "It is sent again.")
                 acting.button(moment, "Send again", request, f"dead_{row['id']}", icon=":material/replay:")
-    if found.height > 20:
-        st.caption(f"And {found.height - 20} more: the list below, *Given up*, has them.")
+    if (more := max(moment.status.deliveries_dead, found.height) - _MOST_DEAD) > 0:
+        st.caption(f"And {more:,} more: the list below, *Given up*, has the latest.")
 
 
 def _what(row: Mapping[str, Any]) -> str:
@@ -162,8 +162,12 @@ def _messages(moment: frame.Moment, names: list[str]) -> None:
     st.subheader("Latest messages", anchor=False)
     links.heed("channel", "deliveries_channel", lambda text: text if text in names else None)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        shown = st.segmented_control("State", list(_STATES), default="All", required=True, key="deliveries_state")
-        channel = st.selectbox("Channel", ["", *names], key="deliveries_channel", width=260, format_func=_or_all)
+        shown = st.segmented_control(
+            "State", list(_STATES), default="All", required=True, key="deliveries_state", persist_state="session"
+        )
+        channel = st.selectbox(
+            "Channel", ["", *names], key="deliveries_channel", width=260, format_func=_or_all, persist_state="session"
+        )
     links.tell("channel", channel or "", key="deliveries_channel")
     found = moment.reader.query("outbox", state=_STATES[shown or "All"], channel=channel or "", limit=_MOST)
     if found.is_empty():
@@ -186,7 +190,7 @@ def _messages(moment: frame.Moment, names: list[str]) -> None:
         height="content" if found.height <= 12 else 460,
         column_config={
             "at": st.column_config.DatetimeColumn(
-                f"Written ({moment.zone.mark(moment.now)})", format="D MMM, HH:mm", timezone=moment.zone.name
+                f"Written ({moment.zone.marks(found['created_at'])})", format="D MMM, HH:mm", timezone=moment.zone.name
             )
         },
         alt="Latest messages",

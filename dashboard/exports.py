@@ -19,6 +19,8 @@ _COLUMNS = (
 )  # fmt: skip
 # What a spreadsheet takes for a formula at the start of a cell, full-width forms among them; after blanks too.
 _FORMULA = r"^[\s\x00-\x1f]*[=+\-@\t\r\uFF1D\uFF0B\uFF0D\uFF20]"
+# Half of the world's spreadsheets part cells at semicolons, whatever the file says.
+_INNER_FORMULA = r"(;\s*)([=+\-@\uFF1D\uFF0B\uFF0D\uFF20])"
 _SEPARATOR = "; "
 
 
@@ -44,12 +46,17 @@ def csv(found: pl.DataFrame) -> bytes:
         *(pl.col(name).cast(pl.List(pl.String)).list.join(_SEPARATOR) for name in lists),
     )
     words = [name for name, kind in flat.schema.items() if kind == pl.String]
-    return harmless(flat, words).write_csv(include_bom=True).encode()
+    return harmless(flat, words).write_csv(include_bom=True, quote_style="non_numeric").encode()
 
 
 def harmless(frame: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
-    """Cells that a spreadsheet would run as a formula, begun with an apostrophe; NUL characters taken out."""
-    bare = frame.with_columns(pl.col(*columns).str.replace_all("\x00", "", literal=True))
+    """Cells that a spreadsheet would run as a formula, begun with an apostrophe; NUL characters taken out.
+
+    So is what stands behind a semicolon within a cell: it may become a cell of its own.
+    """
+    bare = frame.with_columns(
+        pl.col(*columns).str.replace_all("\x00", "", literal=True).str.replace_all(_INNER_FORMULA, "${1}'${2}")
+    )
     return bare.with_columns(
         pl.when(pl.col(name).str.contains(_FORMULA)).then("'" + pl.col(name)).otherwise(pl.col(name)).alias(name)
         for name in columns

@@ -50,18 +50,21 @@ def _added(told: dict[str, Any]) -> str:
 
 def one(moment: frame.Moment, feed: Feed) -> None:
     """The buttons of one feed."""
+    # Keys of their own: the second click of two would undo the first, or meet the feed that is shown next.
     with st.container(horizontal=True, gap="small"):
         if feed.enabled:
             request = acting.Request(
                 "check_feed", {"feed": feed.id}, lambda told: f"It is checked within {told['within_seconds']} s."
             )
-            acting.button(moment, "Check now", request, "feed_check", icon=":material/sync:")
+            acting.button(moment, "Check now", request, f"feed_check_{feed.id}", icon=":material/sync:")
             request = acting.Request("mute_feed", {"feed": feed.id, "muted": True}, f"{feed.name} is muted.")
-            acting.button(moment, "Mute", request, "feed_mute", icon=":material/notifications_off:")
+            acting.button(moment, "Mute", request, f"feed_mute_{feed.id}", icon=":material/notifications_off:")
         else:
             request = acting.Request("mute_feed", {"feed": feed.id, "muted": False}, f"{feed.name} is heard again.")
-            acting.button(moment, "Hear it again", request, "feed_mute", icon=":material/notifications_active:")
-        with st.popover("Remove", icon=":material/delete:"):
-            st.markdown("It is no longer watched; what it brought stays.")
+            acting.button(
+                moment, "Hear it again", request, f"feed_hear_{feed.id}", icon=":material/notifications_active:"
+            )
+        with st.popover("Remove", icon=":material/delete:", key=f"feed_removal_{feed.id}"):
+            st.markdown(f"**{texts.literal(feed.name)}** is no longer watched; what it brought stays.")
             request = acting.Request("remove_feed", {"feed": feed.id}, f"{feed.name} is no longer watched.")
-            acting.button(moment, "Remove it", request, "feed_remove", type="primary")
+            acting.button(moment, "Remove it", request, f"feed_remove_{feed.id}", type="primary")

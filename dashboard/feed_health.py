@@ -156,12 +156,20 @@ def _one(moment: frame.Moment, found: list[Watched], allowed: acting.Leave) -> N
     st.markdown("##### One feed")
     by_id = {one.feed.id: one for one in found}
     links.heed("feed", "feeds_chosen", lambda text: text if text in by_id else None)
+    names = [one.feed.name for one in found]
+
+    def called(feed_id: str) -> str:
+        """Its name; beside its id where others have that name too: the box knows its options by their words."""
+        name = by_id[feed_id].feed.name if feed_id in by_id else feed_id
+        return name if names.count(name) < 2 else f"{name} ({feed_id})"
+
     chosen = st.selectbox(
         "Feed",
-        sorted(by_id, key=lambda one: by_id[one].feed.name.lower()),
-        format_func=lambda one: by_id[one].feed.name if one in by_id else one,
+        sorted(by_id, key=lambda one: called(one).lower()),
+        format_func=called,
         key="feeds_chosen",
         label_visibility="collapsed",
+        persist_state="session",
     )
     links.tell("feed", chosen, key="feeds_chosen")
     one = by_id[chosen]
@@ -184,7 +192,7 @@ def _one(moment: frame.Moment, found: list[Watched], allowed: acting.Leave) -> N
         height="content" if checks.height <= 10 else 390,
         column_config={
             "at": st.column_config.DatetimeColumn(
-                f"Time ({moment.zone.mark(moment.now)})", format="D MMM, HH:mm:ss", timezone=moment.zone.name
+                f"Time ({moment.zone.marks(checks['at'])})", format="D MMM, HH:mm:ss", timezone=moment.zone.name
             )
         },
         alt="Latest checks",

@@ -24,7 +24,7 @@ from monitor.storage.reading import Reader
 
 FIGURE, WIDE_FIGURE = 160, 260
 REFRESH = timedelta(seconds=15)
-_STALE = timedelta(hours=1)
+STALE = timedelta(hours=1)
 _ZONE, _ZONE_SWITCH = "zone", "zone_switch"
 _LOCAL = "Local"
 _LOG = logging.getLogger(__name__)
@@ -64,13 +64,14 @@ class Moment:
             label: our own words, or `texts.literal` of others'.
             icon: a Material icon's name.
             fill: as wide as its container.
+            asked: what the page is to begin with; "" takes back what was chosen there before.
         """
         if page in self.pages:
             st.page_link(
                 self.pages[page],
                 label=label,
                 icon=f":material/{icon}:" if icon else None,
-                query_params={name: value for name, value in asked.items() if value},
+                query_params=asked,
                 width="stretch" if fill else "content",
             )
 
@@ -180,6 +181,8 @@ def _zone_switch(zone: Zone) -> None:
         st.session_state[_ZONE] = "local" if st.session_state[_ZONE_SWITCH] == _LOCAL else "utc"
         links.tell("tz", "local" if st.session_state[_ZONE] == "local" else "")
 
+    # The way to another page leaves the address bare.
+    links.tell("tz", "" if zone.utc else "local")
     st.session_state[_ZONE_SWITCH] = "UTC" if zone.utc else _LOCAL
     st.segmented_control(
         "Time zone",
@@ -210,7 +213,7 @@ def _head(moment: Moment) -> None:
             "The monitor is not running: no feed is checked and no alert is sent. Start it with `squall run`.",
             icon=":material/sensors_off:",
         )
-    elif known.as_of is not None and now - known.as_of > _STALE:
+    elif known.as_of is not None and now - known.as_of > STALE:
         st.warning(
             f"No feed has answered for {texts.span(now - known.as_of)}. The page **Feeds** says why.",
             icon=":material/cloud_off:",

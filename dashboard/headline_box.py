@@ -14,8 +14,9 @@ import streamlit as st
 
 from dashboard import acting, frame, texts
 
-_LONGEST = 5_000
-_TYPED, _ANSWER = "model_headline", "model_headline_answer"
+# As the monitor takes them.
+_LONGEST = 2_000
+_TYPED, _ASKED, _ANSWER = "model_headline", "model_headline_asked", "model_headline_answer"
 _LABELS = {
     "negative": texts.Look("Negative", "red", "trending_down"),
     "neutral": texts.Look("Neutral", "gray", "trending_flat"),
@@ -38,6 +39,7 @@ def draw(moment: frame.Moment) -> None:
             max_chars=_LONGEST,
             placeholder="for example: Goldman Sachs profit falls as JPMorgan gains",
             label_visibility="collapsed",
+            persist_state="session",
         )
         st.form_submit_button("Ask the model", type="primary", on_click=_ask, args=(moment,))
     told = st.session_state.get(_ANSWER)
@@ -48,7 +50,9 @@ def draw(moment: frame.Moment) -> None:
 
 
 def _ask(moment: frame.Moment, company: str = "") -> None:
-    text = str(st.session_state.get(_TYPED, "")).strip()
+    """Ask of what is typed; towards a company, of what was answered last."""
+    text = str(st.session_state.get(_ASKED if company else _TYPED) or "").strip()
+    st.session_state[_ASKED] = text
     if not text:
         st.session_state.pop(_ANSWER, None)
         return

@@ -7,6 +7,7 @@ never  shows a title as anything but text
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 import polars as pl
@@ -20,12 +21,12 @@ _COLOURS = {**{look.word: look.colour for look in texts.TONES.values()}, "Unknow
 _SENTIMENTS = {name: look.word for name, look in texts.TONES.items() if name != "unsure"}
 
 
-def draw(found: pl.DataFrame, zone: Zone, now: datetime, series: str = "market") -> None:
+def draw(found: pl.DataFrame, zone: Zone, series: str = "market") -> None:
     """Draw the table."""
     st.dataframe(
         table(found, series),
         hide_index=True,
-        column_config=_columns(zone, now, series),
+        column_config=_columns(zone, found["effective"], series),
         height="content" if found.height <= 12 else 520,
         placeholder="",
         alt="Headlines",
@@ -83,11 +84,11 @@ def _opinion(ticker: str, negative: float, positive: float) -> str:
     return f"{ticker} {share:.0%} {side}"
 
 
-def _columns(zone: Zone, now: datetime, series: str) -> dict[str, ColumnConfig]:
+def _columns(zone: Zone, times: Iterable[datetime], series: str) -> dict[str, ColumnConfig]:
     column = st.column_config
     return {
         "effective": column.DatetimeColumn(
-            f"Time ({zone.mark(now)})", format="D MMM YYYY, HH:mm", timezone=zone.name, width=140
+            f"Time ({zone.marks(times)})", format="D MMM YYYY, HH:mm", timezone=zone.name, width=140
         ),
         "sentiment": column.MultiselectColumn("Tone", options=[*_COLOURS], color=[*_COLOURS.values()], width=95),
         "title": column.TextColumn("Headline", width=430),

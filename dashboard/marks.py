@@ -34,7 +34,6 @@ _YEARLY = {
     True: "utcFormat(datum.value, utcmonth(datum.value) ? '%b' : '%Y')",
     False: "timeFormat(datum.value, month(datum.value) ? '%b' : '%Y')",
 }
-_STEPS = {"hour": "1h", "day": "1d", "month": "1mo"}
 _SMOOTH = {"hour": "6h", "day": "3d", "month": "1mo"}
 _TIME_FORMATS = {"hour": "%a %-d %b %Y, %H:%M", "day": "%a %-d %b %Y", "month": "%B %Y"}
 
@@ -73,24 +72,24 @@ def band(usual: pl.DataFrame, over: Period, low: str, high: str, middle: str) ->
 
 def targets(points: pl.DataFrame, over: Period) -> alt.Chart:
     """Invisible columns over the whole height: what the pointer touches, also where no negative story is."""
-    edges = over.steps
-    columns = pl.DataFrame(
-        {"at": edges[:-1], "end": edges[1:]}, schema={"at": pl.Datetime("us", "UTC"), "end": pl.Datetime("us", "UTC")}
-    )
     known = points.select("at", "negative", "stories", "expected", "low", "high")
-    shown = columns.join(known, on="at", how="left").with_columns(
-        pl.col("negative", "stories").fill_null(0),
-        when=when("at", over),
-        usual=pl.when(pl.col("expected").is_not_null())
-        .then(
-            pl.format(
-                "{} ({} to {})",
-                pl.col("expected").map_elements(texts.amount, return_dtype=pl.String),
-                pl.col("low").cast(pl.Int64),
-                pl.col("high").cast(pl.Int64),
+    shown = (
+        _columns(over)
+        .join(known, on="at", how="left")
+        .with_columns(
+            pl.col("negative", "stories").fill_null(0),
+            when=when("at", over),
+            usual=pl.when(pl.col("expected").is_not_null())
+            .then(
+                pl.format(
+                    "{} ({} to {})",
+                    pl.col("expected").map_elements(texts.amount, return_dtype=pl.String),
+                    pl.col("low").cast(pl.Int64),
+                    pl.col("high").cast(pl.Int64),
+                )
             )
+            .otherwise(pl.lit("not known")),
         )
-        .otherwise(pl.lit("not known")),
     )
     tooltip = [
         alt.Tooltip("when:N", title="Time"),
@@ -114,6 +113,12 @@ def targets(points: pl.DataFrame, over: Period) -> alt.Chart:
     return drawn
 
 
+def _columns(over: Period) -> pl.DataFrame:
+    """Where each step begins (`at`) and ends."""
+    edges, instant = over.steps, pl.Datetime("us", "UTC")
+    return pl.DataFrame({"at": edges[:-1], "end": edges[1:]}, schema={"at": instant, "end": instant})
+
+
 def when(field: str, over: Period, step: str = "") -> pl.Expr:
     """A time in words, in the period's zone, which it names."""
     there = pl.col(field).dt.convert_time_zone(over.zone.name)
@@ -123,16 +128,19 @@ def when(field: str, over: Period, step: str = "") -> pl.Expr:
 
 def timed(trend: pl.DataFrame, over: Period) -> pl.DataFrame:
     """The trend with the end and middle of each step, its time in words and the share of negatives."""
-    end = pl.min_horizontal(pl.col("at").dt.offset_by(_STEPS[over.step]), pl.lit(over.until))
-    return trend.with_columns(
-        end=end,
-        when=when("at", over),
-        zero=pl.lit(0),
-        share=pl.when(pl.col("stories") > 0).then(pl.col("negative") / pl.col("stories")),
-    ).with_columns(
-        middle=pl.col("at") + (pl.col("end") - pl.col("at")) / 2,
-        # A little short of the next step, so that bars stay apart.
-        edge=pl.col("at") + (pl.col("end") - pl.col("at")) * 0.86,
+    # Steps of a zone are not all of one length: the first may be a part of a day, and a day may have 23 hours.
+    return (
+        trend.join(_columns(over), on="at", how="left")
+        .with_columns(
+            when=when("at", over),
+            zero=pl.lit(0),
+            share=pl.when(pl.col("stories") > 0).then(pl.col("negative") / pl.col("stories")),
+        )
+        .with_columns(
+            middle=pl.col("at") + (pl.col("end") - pl.col("at")) / 2,
+            # A little short of the next step, so that bars stay apart.
+            edge=pl.col("at") + (pl.col("end") - pl.col("at")) * 0.86,
+        )
     )
 
 
@@ -206,7 +214,7 @@ def time_axis(field: str, over: Period) -> alt.X:
     domain = [_wall(at, over) for at in (over.since, over.until)]
     scale = alt.Scale(type="utc" if utc else "time", domain=domain, nice=False)
     axis = alt.Axis(
-        title=over.zone.mark(over.until),
+        title=over.mark,
         titleAnchor="end",
         titleFontSize=10,
         titlePadding=2,

@@ -37,7 +37,9 @@ def draw(moment: frame.Moment) -> None:
     _which(moment, told)
     headline_box.draw(moment)
     st.divider()
-    chosen = st.segmented_control("Range", list(_DAYS), default="30 days", required=True, key="model_range")
+    chosen = st.segmented_control(
+        "Range", list(_DAYS), default="30 days", required=True, key="model_range", persist_state="session"
+    )
     until = _midnight(moment.now) + timedelta(days=1)
     since = until - timedelta(days=_DAYS[chosen or "30 days"])
     _drift(moment, since, until)
@@ -162,7 +164,7 @@ def _abstained(moment: frame.Moment, since: datetime, until: datetime) -> None:
             hide_index=True,
             column_config={
                 "at": st.column_config.DatetimeColumn(
-                    f"Time ({moment.zone.mark(moment.now)})", format="D MMM, HH:mm", timezone=moment.zone.name
+                    f"Time ({moment.zone.marks(found['effective'])})", format="D MMM, HH:mm", timezone=moment.zone.name
                 ),
                 "Headline": st.column_config.TextColumn(width=460),
                 "Link": st.column_config.LinkColumn(display_text=":material/open_in_new:", width=45),

@@ -15,11 +15,14 @@ import polars as pl
 import streamlit as st
 
 from dashboard import charts, choosing, frame, reads, texts
+from monitor.service.stages import stages_of
 
 _RANGE = "overview_range"
 _MOST_CARDS = 4
 _MOST_STORIES = 8
 _STATES = ("firing", "pending", "recovering", "no_data", "error")
+# Without any of these stages of the monitor no surge is seen.
+_STAGES = {"poll": "feeds are not checked", "score": "headlines are not scored", "detect": "detection fails"}
 _CHOICES = (reads.Choice.DAY, reads.Choice.WEEK, reads.Choice.MONTH)
 
 
@@ -101,10 +104,21 @@ def _quiet(moment: frame.Moment) -> None:
             f"possible in {texts.span(left)}; trends and headlines are complete already.",
             icon=":material/school:",
         )
+    elif moment.live and (blind := _blind(moment)):
+        st.warning(f"**No alert is open, and none can open at the moment:** {blind}.", icon=":material/visibility_off:")
     elif moment.live:
         st.success(f"**All quiet.** No surge of negative news in {watched}.", icon=":material/check_circle:")
     else:
         st.info("No open alert when the monitor last ran.", icon=":material/history:")
+
+
+def _blind(moment: frame.Moment) -> str:
+    """Why nobody would see a surge now; "" while all that it takes goes well."""
+    as_of = moment.status.as_of
+    if as_of is not None and moment.now - as_of > frame.STALE:
+        return f"no feed has answered for {texts.span(moment.now - as_of)}"
+    failing = {stage.name for stage in stages_of(moment.notes) if stage.reason}
+    return ", ".join(words for name, words in _STAGES.items() if name in failing)
 
 
 def _nothing_counted(moment: frame.Moment) -> None:
@@ -120,7 +134,7 @@ def _nothing_counted(moment: frame.Moment) -> None:
 def _market(moment: frame.Moment, over: reads.Period) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown("##### Market", width="content")
-        moment.link("series", "Open the series", "arrow_forward", range=_asked(over))
+        moment.link("series", "Open the series", "arrow_forward", series="market", range=_asked(over))
     points = reads.trend(moment.reader, "market", over)
     usual = reads.usual(moment.reader, "market", over, reads.rules(moment.notes))
     _figures(points, usual, over)
@@ -204,7 +218,14 @@ def _heat(moment: frame.Moment, over: reads.Period, counted: pl.DataFrame, kind:
 def _latest(moment: frame.Moment, over: reads.Period) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown("##### Latest negative stories", width="content")
-        moment.link("stories", "All headlines", "arrow_forward", tone="negative")
+        asked: dict[str, Any] = {
+            "tone": "negative",
+            "series": "market",
+            "range": _asked(over),
+            "q": "",
+            "publisher": "",
+        }
+        moment.link("stories", "All headlines", "arrow_forward", **asked)
     found = reads.headlines(moment.reader, "market", over, reads.Sift(negative_only=True), limit=_MOST_STORIES * 5)
     stories = reads.distinct(found).head(_MOST_STORIES)
     if stories.is_empty():

@@ -16,6 +16,8 @@ from dashboard.zones import UTC_ZONE, Zone
 
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
+# What an address may ask for; calendars end a little beyond.
+_FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 
 class Extent(Protocol):
@@ -65,6 +67,12 @@ class Period:
             at = self._next(at)
         return [*found, self.until]
 
+    @property
+    def mark(self) -> str:
+        """What stands once for all times of the range, see `Zone.marks`."""
+        weeks = (self.until - self.since) // (7 * _DAY)
+        return self.zone.marks([*(self.since + n * 7 * _DAY for n in range(weeks + 1)), self.until])
+
     def _floored(self, at: datetime) -> datetime:
         if self.step == "hour":
             return _floor_hour(at)
@@ -96,6 +104,15 @@ def period(choice: Choice, known: Extent, now: datetime, *, live: bool, zone: Zo
     return between(since if choice in {Choice.DAY, Choice.WEEK} else _floor_day(since, zone), until, zone)
 
 
+def counted(over: Period) -> Period:
+    """The hours that are counted for a range, as times: an hour belongs to the range that it begins in.
+
+    Days of a zone may begin within an hour (India's at 18:30 UTC), and counts are kept by the hour.
+    """
+    since, until = _next_hour(over.since), _next_hour(over.until)
+    return Period(since, until, over.step, over.zone) if since < until else over
+
+
 def between(since: datetime, until: datetime, zone: Zone = UTC_ZONE) -> Period:
     """A range of whole hours, in steps that a chart has room for.
 
@@ -108,16 +125,25 @@ def between(since: datetime, until: datetime, zone: Zone = UTC_ZONE) -> Period:
 
 
 def told_time(text: str) -> datetime | None:
-    """The whole hour, UTC, that an address names in ISO 8601 (UTC where it names no zone); None when it names none."""
+    """The time, UTC, that an address names in ISO 8601 (UTC where it names no zone); None when it names none.
+
+    Of times that no news can have the nearest that a page can draw is taken.
+    """
     try:
-        at = datetime.fromisoformat(text)
-        return _floor_hour(at if at.tzinfo else at.replace(tzinfo=UTC))
-    except (ValueError, OverflowError):
+        told = datetime.fromisoformat(text)
+    except ValueError:
         return None
+    return min(max(told if told.tzinfo else told.replace(tzinfo=UTC), _FIRST), _LAST).astimezone(UTC)
 
 
 def _floor_hour(at: datetime) -> datetime:
     return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def _next_hour(at: datetime) -> datetime:
+    """The first whole hour that begins at or after an instant."""
+    floor = _floor_hour(at)
+    return floor if floor == at else floor + _HOUR
 
 
 def _floor_day(at: datetime, zone: Zone) -> datetime:

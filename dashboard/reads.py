@@ -18,17 +18,17 @@ from pydantic import ValidationError
 
 from alerts.bands import BAND, band
 from alerts.rules import Rules
-from dashboard.periods import Choice, Period, between, period, told_time
+from dashboard.periods import Choice, Period, between, counted, period, told_time
 from monitor.storage.words import wanted
 
-__all__ = ["Choice", "Period", "between", "period", "told_time"]
+__all__ = ["Choice", "Period", "between", "counted", "period", "told_time"]
 
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
 _BASELINE = timedelta(days=28)
 _MOST_SERIES = 2000
-# A band is learned from a year at most.
-_LONGEST_BASELINE = timedelta(days=364)
+# A band is learned from a year at most: as long as the choice of one, which begins with a day.
+_LONGEST_BASELINE = timedelta(days=367)
 # Of a range the last part is asked first; then as much as would hold enough at that pace, and half as much again.
 _FIRST_PART, _SPARE, _NEARLY_ALL = 1 / 64, 1.5, 0.8
 
@@ -105,8 +105,15 @@ def series(reader: Reader, over: Period) -> pl.DataFrame:
 
 
 def trend(reader: Reader, name: str, over: Period) -> pl.DataFrame:
-    """One series over the period, a row for each step that saw a story."""
-    return reader.query("trend", series=name, step=over.step, zone=over.zone.name, since=over.since, until=over.until)
+    """One series over the period, a row for each step (`Period.steps`) that saw a story."""
+    found = reader.query("trend", series=name, step=over.step, zone=over.zone.name, since=over.since, until=over.until)
+    if over.step == "hour" or found.is_empty():
+        return found
+    # The store tells whole days and months, by its own almanac of zones. The first step may be a part of one, and days
+    # may begin an hour apart where two almanacs differ, or where a midnight comes twice.
+    steps = pl.DataFrame({"step": over.steps[:-1]}, schema={"step": found.schema["at"]})
+    placed = found.join_asof(steps, left_on="at", right_on="step", strategy="nearest")
+    return placed.with_columns(at="step").drop("step")
 
 
 def usual(reader: Reader, name: str, over: Period, known: Rules) -> pl.DataFrame:
@@ -139,10 +146,12 @@ def headlines(reader: Reader, name: str, over: Period, sift: Sift = _ANY, *, lim
     how much of the rest to ask for: all of it only where that is too little as well.
     """
     words = wanted(" ".join([sift.text, *([f"${ticker}"] if (ticker := _ticker(name)) else [])]))
+    # What is negative in a company's series is so towards the company.
+    towards = bool(ticker) and sift.tone == "negative"
     asked: dict[str, object] = {
         "series": name,
-        "negative_only": sift.negative_only,
-        "tone": sift.tone,
+        "negative_only": sift.negative_only or towards,
+        "tone": "" if towards else sift.tone,
         "publisher": sift.publisher,
         "limit": limit,
     }

@@ -103,6 +103,7 @@ def _number(name: str, value: float) -> None:
         format="%d" if whole else "%.2f",
         min_value=0 if whole else 0.0,
         key=f"rules_{name}",
+        persist_state="session",
         help=texts.literal(about),
     )
 

@@ -39,7 +39,7 @@ def draw(moment: frame.Moment) -> None:
         over = choosing.period(moment, _RANGE, reads.Choice.WEEK, custom=True)
     points = reads.trend(moment.reader, name, over)
     usual = reads.usual(moment.reader, name, over, reads.rules(moment.notes))
-    _title(moment, name, points, usual)
+    _title(name, points, usual, over)
     if points.is_empty():
         st.info(
             f"No story between {moment.zone.full(over.since)} and {moment.zone.full(over.until)}. "
@@ -53,7 +53,7 @@ def draw(moment: frame.Moment) -> None:
     _stories(moment, name, over)
 
 
-def _title(moment: frame.Moment, name: str, points: pl.DataFrame, usual: pl.DataFrame) -> None:
+def _title(name: str, points: pl.DataFrame, usual: pl.DataFrame, over: reads.Period) -> None:
     st.subheader(texts.literal(texts.series_title(name)), anchor=False)
     stories, negative = int(points["stories"].sum()), int(points["negative"].sum())
     weighed = points.select((pl.col("tone") * pl.col("stories")).sum()).item() or 0.0
@@ -61,7 +61,7 @@ def _title(moment: frame.Moment, name: str, points: pl.DataFrame, usual: pl.Data
         st.metric(
             "Negative stories",
             f"{negative:,}",
-            delta=f"usual: {texts.amount(float(usual['expected'].sum()))}" if usual.height else None,
+            delta=expected(usual, over),
             delta_arrow="off",
             delta_color="off",
             help="Distinct stories; for a company those that are negative towards it.",
@@ -78,6 +78,14 @@ def _title(moment: frame.Moment, name: str, points: pl.DataFrame, usual: pl.Data
             help="From −1 to +1; for a company, towards it.",
             width=frame.FIGURE,
         )
+
+
+def expected(usual: pl.DataFrame, over: reads.Period) -> str | None:
+    """How many negative stories are usual, and since when where that is known of a part of the range only."""
+    if usual.is_empty():
+        return None
+    words, first = f"usual: {texts.amount(float(usual['expected'].sum()))}", usual["at"].item(0)
+    return words if first <= over.since else f"{words} since {over.zone.there(first):%-d %b %Y}"
 
 
 def _charts(
@@ -148,6 +156,7 @@ def _stories(moment: frame.Moment, name: str, over: reads.Period) -> None:
     narrow = over
     if picked and picked[0] == name and over.since <= picked[1] < picked[2] <= over.until:
         narrow = reads.Period(picked[1], picked[2], over.step, over.zone)
+    listed = reads.counted(narrow)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(f"##### Stories, {_span(moment, narrow)}", width="content")
         if narrow is not over:
@@ -156,14 +165,15 @@ def _stories(moment: frame.Moment, name: str, over: reads.Period) -> None:
                 st.button(
                     "Zoom in",
                     icon=":material/zoom_in:",
-                    on_click=lambda: choosing.set_span(moment, _RANGE, narrow.since, narrow.until),
+                    on_click=lambda: choosing.set_span(moment, _RANGE, listed.since, listed.until),
                     type="tertiary",
                     key="series_zoom",
                 )
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         negative_only = st.toggle("Only negative", value=True, key=_NEGATIVE, persist_state="session", width="content")
         sift = reads.Sift(negative_only=negative_only)
-        stories = reads.distinct(reads.headlines(moment.reader, name, narrow, sift, limit=_LIMIT))
+        found = reads.headlines(moment.reader, name, listed, sift, limit=_LIMIT)
+        stories = reads.distinct(found)
         # "24 hours" moves on with the hour and is the same question; two times that were picked are themselves.
         chosen = st.session_state.get(_RANGE)
         times = (narrow.since, narrow.until) if narrow is not over or chosen == choosing.CUSTOM else None
@@ -175,17 +185,23 @@ def _stories(moment: frame.Moment, name: str, over: reads.Period) -> None:
         return
     story_list.draw(moment, shown.rows, name, "series_story")
     if stories.height > _MOST_STORIES:
-        words = f"All {stories.height} stories" if stories.height < _LIMIT else "All stories of this time"
-        link: dict[str, Any] = {"series": name, "from": _iso(narrow.since), "to": _iso(narrow.until)}
-        moment.link("stories", words, "arrow_forward", **link, tone="negative" if negative_only else "")
+        words = all_stories(found, stories.height)
+        link: dict[str, Any] = {"series": name, "from": _iso(listed.since), "to": _iso(listed.until)}
+        tone = "negative" if negative_only else ""
+        moment.link("stories", words, "arrow_forward", **link, tone=tone, q="", publisher="")
+
+
+def all_stories(found: pl.DataFrame, stories: int) -> str:
+    """What a link to all of them says: their number, unless the headlines found were only the latest."""
+    return f"All {stories} stories" if found.height < _LIMIT else "All stories of this time"
 
 
 def _span(moment: frame.Moment, over: reads.Period) -> str:
     begun, ended = moment.zone.there(over.since), moment.zone.there(over.until)
-    mark = moment.zone.mark(over.until)
-    if begun.date() == ended.date():
-        return f"{begun:%-d %b %Y, %H:%M} to {ended:%H:%M} {mark}"
-    return f"{begun:%-d %b %Y, %H:%M} to {ended:%-d %b %Y, %H:%M} {mark}"
+    first, mark = moment.zone.mark(over.since), moment.zone.mark(over.until)
+    begins = f"{begun:%-d %b %Y, %H:%M}" + ("" if first == mark else f" {first}")
+    ends = f"{ended:%H:%M}" if begun.date() == ended.date() else f"{ended:%-d %b %Y, %H:%M}"
+    return f"{begins} to {ends} {mark}"
 
 
 def _iso(at: datetime) -> str:

@@ -7,7 +7,8 @@ never  shows a title as anything but text, nor writes a cell that a spreadsheet 
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import streamlit as st
@@ -19,7 +20,7 @@ _TEXT, _SERIES, _RANGE, _TONE, _PUBLISHER = (
     "stories_text", "stories_series", "stories_range", "stories_tone", "stories_publisher"
 )  # fmt: skip
 _LIMIT, _MOST_EXPORTED = 200, 20_000
-_PUBLISHERS = 300
+_LONGEST, _PUBLISHERS, _EVERY = 200, 300, 100_000
 _ANY = "Any"
 
 
@@ -32,33 +33,36 @@ def draw(moment: frame.Moment) -> None:
             "search",
         )
         return
-    sift = _sift(moment)
+    above = st.container()
     left, right = st.columns([2, 3], gap="large", vertical_alignment="bottom")
     with left:
         name = choosing.series(moment, _SERIES)
     with right:
         over = choosing.period(moment, _RANGE, reads.Choice.MONTH, custom=True)
+    with above:
+        sift = _sift(moment, over)
     found = reads.headlines(moment.reader, name, over, sift, limit=_LIMIT)
     if found.is_empty():
         _nothing(sift)
         return
     _count(moment, found)
-    headline_table.draw(found, moment.zone, moment.now, name)
+    headline_table.draw(found, moment.zone, name)
     _take_away(moment, name, over, sift)
 
 
-def _sift(moment: frame.Moment) -> reads.Sift:
+def _sift(moment: frame.Moment, over: reads.Period) -> reads.Sift:
     """What is typed and chosen above the table."""
-    links.heed("q", _TEXT, lambda told: told[:200])
-    links.heed("tone", _TONE, lambda told: told if told in texts.TONES else None)
-    heard = moment.reader.query("publishers", since=moment.now - timedelta(days=90), limit=_PUBLISHERS)
-    publishers = sorted(heard["publisher"].to_list(), key=str.lower)
-    links.heed("publisher", _PUBLISHER, lambda told: told if told in publishers else None)
+    links.heed("q", _TEXT, lambda told: told[:_LONGEST])
+    links.heed("tone", _TONE, lambda told: told if told in texts.TONES else None if told else _ANY)
+    heard = set(_publishers(moment, min(over.since, moment.now - timedelta(days=90)), _PUBLISHERS))
+    links.heed("publisher", _PUBLISHER, lambda told: _publisher(moment, told, heard))
+    # What was chosen stays an option, or another range would forget it.
+    publishers = sorted((heard | {st.session_state.get(_PUBLISHER) or _ANY}) - {_ANY}, key=str.lower)
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         text = st.text_input(
             "Search headlines",
             key=_TEXT,
-            max_chars=200,
+            max_chars=_LONGEST,
             placeholder='bank deposit "credit suisse" $JPM',
             icon=":material/search:",
             help="Words are found by their beginning: `bank` finds banks. In quotation marks: as they stand, side by "
@@ -72,6 +76,7 @@ def _sift(moment: frame.Moment) -> reads.Sift:
             format_func=lambda one: one if one == _ANY else texts.TONES[one].word,
             key=_TONE,
             width=140,
+            help="In a company's series *Negative* is what is negative towards the company.",
             persist_state="session",
         )
         publisher = st.selectbox("Publisher", [_ANY, *publishers], key=_PUBLISHER, width=210, persist_state="session")
@@ -80,6 +85,19 @@ def _sift(moment: frame.Moment) -> reads.Sift:
     links.tell("tone", chosen.tone, _TONE)
     links.tell("publisher", chosen.publisher, _PUBLISHER)
     return chosen
+
+
+def _publishers(moment: frame.Moment, since: datetime, most: int) -> list[str]:
+    """Those heard since an instant, those with the most headlines first."""
+    names: list[str] = moment.reader.query("publishers", since=since, limit=most)["publisher"].to_list()
+    return names
+
+
+def _publisher(moment: frame.Moment, told: str, heard: Collection[str]) -> str | None:
+    """The publisher that an address names, however long ago it was heard last."""
+    if not told or told in heard:
+        return told or _ANY
+    return told if told in _publishers(moment, datetime(1970, 1, 1, tzinfo=UTC), _EVERY) else None
 
 
 def _nothing(sift: reads.Sift) -> None:

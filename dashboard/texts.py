@@ -21,6 +21,8 @@ _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 # between the characters stops it.
 _JOINED = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)|(?<=[^\s])(?=@)|(?<=[<>-])(?=[<>-])", re.IGNORECASE)
 _WORD_JOINER = "\u2060"
+# Where a spreadsheet would begin a formula: some part cells at semicolons, some take full-width signs.
+_FORMULA = re.compile(r"(^|;\s*)(?=[=+\-@\uFF1D\uFF0B\uFF0D\uFF20])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +178,7 @@ def literal(text: str) -> str:
 
 def cell(text: str) -> str:
     """`text` for a table's cell: shown as it stands, and no formula when the table is saved and opened elsewhere."""
-    flat = " ".join(text.split())
-    return _WORD_JOINER + flat if flat.startswith(("=", "+", "-", "@")) else flat
+    return _FORMULA.sub(rf"\1{_WORD_JOINER}", " ".join(text.split()))
 
 
 def web_link(url: str) -> str | None:

@@ -7,6 +7,7 @@ never  shows a time without its zone, nor changes the zone by itself
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -45,6 +46,16 @@ class Zone:
         """What stands behind a time: `UTC`, `CET`, or `UTC+05:45` where the zone has no letters of its own."""
         short = f"{self.there(at):%Z}"
         return short if short.isalpha() else self._offset(at)
+
+    def marks(self, times: Iterable[datetime]) -> str:
+        """What stands once for many times: the mark that all of them bear, else the zone's name.
+
+        Where summer time begins or ends between them, neither `CET` nor `CEST` is true of all.
+        """
+        if self.utc:
+            return self.name
+        found = {self.mark(at) for at in times}
+        return found.pop() if len(found) == 1 else self.name
 
     def full(self, at: datetime | None) -> str:
         """`Fri 10 Mar 2023, 14:05 UTC`; `never` for None."""

@@ -367,11 +367,11 @@ def test_feeds_are_listed_worst_first_and_can_be_muted(house: Callable[..., Stor
     table = page.dataframe[0].value
     assert table["Feed"].to_list() == ["Sick Post", "Calm Wire"]
     assert "404: correct the url of sick-post" in table["Reason"][0]
-    page.button(key="feed_mute").click().run()
+    page.button(key="feed_mute_calm-wire").click().run()
     assert "Calm Wire is muted" in said(page)
     assert read_changes(changes_file(store.database.path)).muted == {"calm-wire"}
     assert list(page.dataframe[0].value["State"][1]) == ["Muted"]
-    page.button(key="feed_mute").click().run()
+    page.button(key="feed_hear_calm-wire").click().run()
     assert read_changes(changes_file(store.database.path)).muted == set()
 
 
@@ -379,7 +379,7 @@ def test_a_feed_is_checked_soon_but_not_against_its_servers_wish(house: Callable
     store = house()
     before = store.feed_states()["calm-wire"].next_check_at
     page = opened(store, "feed_health", feed="calm-wire")
-    page.button(key="feed_check").click().run()
+    page.button(key="feed_check_calm-wire").click().run()
     after = store.feed_states()["calm-wire"].next_check_at
     assert "It is checked within" in said(page)
     assert before is not None

@@ -308,7 +308,7 @@ def test_a_csv_file_holds_text_times_and_lists() -> None:
     assert row["title"] == 'A "quoted", title\nin two lines'
     assert row["effective"] == "2026-03-10T12:00:00Z"
     assert row["story"] == "18446744073709551615"
-    assert row["companies"] == "GS; =1"
+    assert row["companies"] == "GS; '=1"
     assert row["towards_negative"] == "0.5"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -71,10 +72,34 @@ def found(store: Store, text: str, **asked: object) -> list[int]:
         ("$CS bank", [1]),
         ("nothing", []),
         ("credit suisse shares plunge deposits", [1]),  # more words than are looked up
+        ("credit suisse shares plunge deposits as", [1]),
+        ("credit suisse shares plunge deposits zoo", []),  # the sixth word counts as well
+        ("credit suisse shares plunge deposits fe", []),  # two letters are a word of their own
+        ('credit suisse shares plunge deposits "banks fear"', [1]),
+        ('"societe generale"', [4]),  # accents make no difference between quotation marks either
+        ('"Société Générale"', [4]),
+        ('"generale fined deposit"', [4]),  # signs between words are none
+        ("“credit suisse”", [1]),  # as telephones write quotation marks
+        ('"bank of" "holds rates"', [2]),
+        ('"bank of" "rates holds"', []),  # each of two stands side by side
+        ("($CS), bank", [1]),
+        ('""', []),
     ],
 )
 def test_all_words_must_occur_each_at_the_beginning_of_a_word(store: Store, text: str, ids: list[int]) -> None:
     assert found(store, text) == ids
+
+
+def test_what_is_said_of_a_company_is_found_among_more_of_the_same_words() -> None:
+    title = "Shareholder alert: class action lawsuit, deadline reminder"
+    others = [replace(headline(1, title), id=number, story=number) for number in range(10, 1300)]
+    every = [headline(2, title, "CS"), *others]
+    with Store.open(":memory:", NOW) as store:
+        store.append(Batch(headlines=every, scores={one.id: scored(0.9) for one in every}), NOW)
+        typed = "shareholder lawsuit deadline reminder $CS"
+        assert found(store, typed, series="company:CS") == [2]
+        assert found(store, "action " + typed, series="company:CS") == [2]
+        assert found(store, "zoo " + typed, series="company:CS") == []
 
 
 def test_filters_narrow_what_is_found(store: Store) -> None:

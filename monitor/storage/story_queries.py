@@ -38,6 +38,13 @@ _ALL = "$series::VARCHAR = 'market' AND $tone::VARCHAR = '' AND NOT $negative_on
 
 _NAMED = "($publisher::VARCHAR = '' OR lower(h.publisher) = lower($publisher::VARCHAR))"
 
+# A title as it is held against what there is no slot for: its words with a blank around each, and signs of companies.
+_TOLD = r"""
+    concat(' ', regexp_replace(lower(strip_accents(h.title)), '[^\pL\pN]+', ' ', 'g'), ' ',
+        array_to_string(list_transform(h.companies, lambda ticker: '$' || lower(ticker)), ' '), ' ')"""
+
+_FURTHER = "list_bool_and(list_transform(string_split($further::VARCHAR, chr(10)), lambda one: contains(told, one)))"
+
 _SLOT = """
     SELECT headline, effective, {bit} AS slot FROM every
     WHERE word >= $word_{number}::VARCHAR AND word < $end_{number}::VARCHAR AND {within}"""
@@ -57,7 +64,7 @@ _SIFT: dict[str, type] = {
 
 _WORDS: dict[str, type] = {
     "slots": int,
-    "phrase": str,
+    "further": str,
     **{f"{part}_{number}": str for number in range(1, SLOTS + 1) for part in ("word", "end")},
 }
 
@@ -156,7 +163,7 @@ STORY_QUERIES: dict[str, Query] = {
                 GROUP BY headline, effective HAVING bit_or(slot) = (1 << $slots::INTEGER) - 1
             ), newest AS (
                 SELECT * FROM hits ORDER BY effective DESC, headline
-                LIMIT CASE WHEN $tone::VARCHAR <> '' OR $publisher::VARCHAR <> '' OR $phrase::VARCHAR <> ''
+                LIMIT CASE WHEN $tone::VARCHAR <> '' OR $publisher::VARCHAR <> '' OR $further::VARCHAR <> ''
                         OR $negative_only::BOOLEAN THEN 10000000
                     WHEN $series::VARCHAR = 'market' THEN $limit::BIGINT
                     -- All that are found by a company's sign count in its series once they are scored.
@@ -175,16 +182,17 @@ STORY_QUERIES: dict[str, Query] = {
                     FROM newest n JOIN scores s ON s.headline = n.headline AND s.effective = n.effective WHERE {_ALL}
                 )
                 ORDER BY effective DESC, headline
-                LIMIT CASE WHEN $publisher::VARCHAR = '' AND $phrase::VARCHAR = '' THEN $limit::BIGINT
+                LIMIT CASE WHEN $publisher::VARCHAR = '' AND $further::VARCHAR = '' THEN $limit::BIGINT
                     ELSE 10000000 END
             ), named AS (
-                SELECT n.headline, n.effective, n.score, h.rowid AS row, h.title
+                SELECT n.headline, n.effective, n.score, h.rowid AS row,
+                    CASE WHEN $further::VARCHAR = '' THEN '' ELSE {_TOLD} END AS told
                 FROM sifted n JOIN headlines h ON h.id = n.headline AND h.effective = n.effective
-                -- A limit between the join and the phrase: else every title of the store is searched for it.
+                -- A limit between the join and what follows: else every title of the store is searched for it.
                 WHERE {_NAMED} LIMIT 10000000
             ), titled AS (
                 SELECT headline, effective, score, row FROM named
-                WHERE $phrase::VARCHAR = '' OR contains(lower(title), $phrase::VARCHAR)
+                WHERE $further::VARCHAR = '' OR {_FURTHER}
                 ORDER BY effective DESC, headline LIMIT $limit::BIGINT
             )
             -- Wide columns are read of the few rows that are left.

@@ -7,7 +7,7 @@ never  misses a stored headline: a title's words are written with it
 Rows are not changed, so upkeep is one thing only: `recent_words` is moved over to `words` in sorted runs. A word of
 three letters or more is looked for as the beginning of a word, a shorter one as a whole word; in quotation marks words
 are looked for as they stand, side by side. Where nobody parts words by blanks (Chinese, Japanese), a run of characters
-is one word.
+is one word. A few words are looked up; whatever else is asked for is held against the titles that hold those.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ _RUN = 2_000_000
 _LAST, _WHOLE = "\U0010ffff", "!"
 _NO_WORD = re.compile(r"[\W_]+")
 _QUOTED = re.compile(r'"([^"]*)"')
+# What telephones and word processors make of quotation marks.
+_MARKS = str.maketrans(dict.fromkeys("“”„‟«»＂", '"'))
+_AROUND = "()[]{}<>,;:!?.'…"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +39,12 @@ class Wanted:
     """What a search looks for.
 
     Attributes:
-        ranges: (first, end) of the words that must occur, end left out; the rarest to look for first, `SLOTS` at most.
-        phrase: what the title must contain, in small letters; empty when nothing was quoted.
+        ranges: (first, end) of the words that must occur, end left out; those that are looked up, `SLOTS` at most.
+        further: what `told` of the title must contain as well: phrases, and words for which there is no slot.
     """
 
     ranges: tuple[tuple[str, str], ...]
-    phrase: str = ""
+    further: tuple[str, ...] = ()
 
     @property
     def empty(self) -> bool:
@@ -51,7 +54,7 @@ class Wanted:
     def params(self) -> dict[str, object]:
         """Parameters of the query `search`."""
         slots = [*self.ranges, *[("", "")] * (SLOTS - len(self.ranges))]
-        named: dict[str, object] = {"slots": len(self.ranges), "phrase": self.phrase}
+        named: dict[str, object] = {"slots": len(self.ranges), "further": "\n".join(self.further)}
         for number, (first, end) in enumerate(slots, 1):
             named[f"word_{number}"], named[f"end_{number}"] = first, end
         return named
@@ -59,20 +62,22 @@ class Wanted:
 
 def wanted(text: str) -> Wanted:
     """What a typed text looks for: `bank dep` words that begin so, `"credit suisse"` a phrase, `$jpm` a company."""
-    phrases = [" ".join(one.lower().split()) for one in _QUOTED.findall(text)]
-    whole = [word for phrase in phrases for word in words_of(phrase)]
-    typed = [word for part in _QUOTED.sub(" ", text).split() for word in _typed(part)]
-    ranges = [(word, word + _WHOLE) for word in whole]
-    ranges += [(word, word + (_LAST if len(word) >= _LEAST_PREFIX and word[0] != "$" else _WHOLE)) for word in typed]
-    # Long words are rare ones, as a rule; what is a beginning of another word is found by that already.
-    longest = sorted(dict.fromkeys(ranges), key=lambda one: (-len(one[0]), one[0]))
-    return Wanted(tuple(longest[:SLOTS]), max(phrases, key=len, default=""))
+    plain = text.translate(_MARKS)
+    phrases = [words for one in _QUOTED.findall(plain) if (words := _parted(one))]
+    typed = [word for part in _QUOTED.sub(" ", plain).split() for word in _typed(part)]
+    asked = [(word, True) for phrase in phrases for word in phrase]
+    asked += [(word, len(word) < _LEAST_PREFIX or word[0] == "$") for word in typed]
+    # Companies first: a series of one is found by its sign alone. Long words are rare ones, as a rule.
+    sought = sorted(dict.fromkeys(asked), key=lambda one: (one[0][0] != "$", -len(one[0]), one))
+    ranges = tuple((cut := word[:_LONGEST_WORD], cut + (_WHOLE if whole else _LAST)) for word, whole in sought[:SLOTS])
+    rest = [f" {word} " if whole else f" {word}" for word, whole in sought[SLOTS:]]
+    beside = [f" {' '.join(phrase)} " for phrase in phrases if len(phrase) > 1]
+    return Wanted(ranges, tuple(dict.fromkeys([*beside, *rest])))
 
 
 def words_of(title: str) -> list[str]:
     """Words of a title, each once, as the macro of the same name in the store has them."""
-    bare = "".join(one for one in unicodedata.normalize("NFD", title) if not unicodedata.combining(one)).lower()
-    return list(dict.fromkeys(word[:_LONGEST_WORD] for word in _NO_WORD.split(bare) if word))
+    return list(dict.fromkeys(word[:_LONGEST_WORD] for word in _parted(title)))
 
 
 def keep_words(connection: duckdb.DuckDBPyConnection, headlines: set[int]) -> None:
@@ -96,7 +101,14 @@ def fold_words(connection: duckdb.DuckDBPyConnection, least: int = _RUN) -> bool
     return True
 
 
+def _parted(text: str) -> list[str]:
+    """Words in their order, whole, in small letters without accents."""
+    bare = "".join(one for one in unicodedata.normalize("NFD", text) if not unicodedata.combining(one)).lower()
+    return [word for word in _NO_WORD.split(bare) if word]
+
+
 def _typed(part: str) -> list[str]:
-    if part.startswith("$") and len(part) > 1:
-        return [part.lower()]
-    return words_of(part)
+    sign = part.strip(_AROUND)
+    if sign.startswith("$") and len(sign) > 1:
+        return [sign.lower()]
+    return _parted(part)

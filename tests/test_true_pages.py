@@ -1,0 +1,297 @@
+"""What a page says is so: its numbers are the store's, also at the edges of ranges, lists and zones."""
+
+from __future__ import annotations
+
+import io
+import json
+import runpy
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from alerts.bands import BAND
+from alerts.delivery import Delivery, DeliveryState
+from alerts.lifecycle import Change, ChangeReason, State
+from dashboard import charts, exports, marks, periods, reads, series_page, texts
+from dashboard.zones import UTC_ZONE, Zone
+from models.score import CompanyScore, Score
+from monitor.storage.alert_store import AlertStore
+from monitor.storage.reading import Reader
+from monitor.storage.readservice import ReadService
+from monitor.storage.store import Batch, Scored, Store
+
+SCENE = runpy.run_path(str(Path(__file__).with_name("dashboard_scene.py")))
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
+BERLIN, KOLKATA, HAVANA = Zone("Europe/Berlin"), Zone("Asia/Kolkata"), Zone("America/Havana")
+NONE = pl.DataFrame(schema={"series": pl.String})
+
+
+def page(module: str, store: Path, now: datetime = NOW, **asked: str) -> AppTest:
+    lines = (
+        "from datetime import datetime",
+        "from pathlib import Path",
+        f"from dashboard import frame, {module}",
+        f"frame.show(Path({str(store)!r}), {module}.draw, datetime.fromisoformat({now.isoformat()!r}))",
+    )
+    app = AppTest.from_string("\n".join(lines), default_timeout=120)
+    for name, value in asked.items():
+        app.query_params[name.rstrip("_")] = value
+    return app.run()
+
+
+def said(app: AppTest) -> str:
+    kinds = ("markdown", "text", "caption", "success", "info", "warning", "error", "subheader")
+    return "\n".join(str(each.value) for kind in kinds for each in app.get(kind) if hasattr(each, "value"))
+
+
+def filled(path: Path, ages: list[timedelta], copies: int = 1) -> None:
+    """A store with a negative story of each of these ages, in so many headlines."""
+    made = [
+        replace(SCENE["headline"](1 + n * copies + copy, NOW - age, f"Bank {n} fails, {copy}", "wire"), story=n)
+        for n, age in enumerate(ages)
+        for copy in range(copies)
+    ]
+    with Store.open(path, NOW - 600 * DAY) as store:
+        store.append(Batch(headlines=made, scores={one.id: SCENE["scored"](0.9) for one in made}), NOW)
+        store.watch(["market"], NOW - 600 * DAY)
+
+
+# Steps of a chart
+
+
+@pytest.mark.parametrize("zone", [UTC_ZONE, BERLIN, KOLKATA, HAVANA, Zone("Africa/Casablanca")])
+@pytest.mark.parametrize("step", ["day", "month"])
+def test_every_count_stands_in_a_step_of_the_chart(tmp_path: Path, zone: Zone, step: str) -> None:
+    path = tmp_path / "squall.duckdb"
+    # A range that begins in the middle of a day and of a month, and holds every change of the clock of a year.
+    since, until = NOW - 200 * DAY + 5 * HOUR, NOW
+    filled(path, [n * 5 * HOUR for n in range(1, 960)])
+    over = periods.Period(since, until, step, zone)
+    with Reader.open(path) as reader:
+        hours = reads.trend(reader, "market", periods.Period(since, until, "hour", zone))
+        points = reads.trend(reader, "market", over)
+    assert set(points["at"]) <= set(over.steps[:-1])
+    assert points["at"].n_unique() == points.height
+    columns = marks.targets(points.with_columns(expected=1.0, low=0.0, high=2.0), over).to_dict()
+    rows = [row for data in columns["datasets"].values() for row in data]
+    assert sum(row["negative"] for row in rows) == hours["negative"].sum() == points["negative"].sum()
+    assert rows[0]["negative"] > 0, "the part of a step at the beginning counts as well"
+
+
+def test_bars_end_where_the_next_step_begins() -> None:
+    # The night to the 29th has 23 hours in Berlin.
+    over = periods.Period(BERLIN.instant(datetime(2026, 3, 28)), BERLIN.instant(datetime(2026, 3, 31)), "day", BERLIN)  # noqa: DTZ001 - wall times of the zone
+    trend = pl.DataFrame(
+        {"at": over.steps[:-1], "stories": [2] * 3, "negative": [1] * 3, "tone": [0.0] * 3},
+        schema_overrides={"at": pl.Datetime("us", "UTC")},
+    )
+    assert marks.timed(trend, over)["end"].to_list() == over.steps[1:]
+
+
+def test_what_is_usual_is_told_of_the_time_that_it_is_known_of() -> None:
+    over = periods.between(NOW - 500 * DAY, NOW)
+    part = [at for at in over.steps[:-1] if at >= NOW - 300 * DAY]
+    usual = pl.DataFrame({name: part if name == "at" else [2.0] * len(part) for name in BAND}, schema=BAND)
+    assert series_page.expected(usual, over) == f"usual: {2 * len(part)} since 15 May 2025"
+    whole = pl.DataFrame({name: over.steps[:-1] if name == "at" else [2.0] * 501 for name in BAND}, schema=BAND)
+    assert series_page.expected(whole, over) == "usual: 1,002"
+    assert series_page.expected(usual.head(0), over) is None
+
+
+def test_a_year_has_a_band_from_its_first_day_on(tmp_path: Path) -> None:
+    path = tmp_path / "squall.duckdb"
+    filled(path, [n * 7 * HOUR for n in range(1, 1400)])
+    with Reader.open(path) as reader:
+        over = reads.period(reads.Choice.YEAR, reads.status(reader), NOW, live=True)
+        usual = reads.usual(reader, "market", over, reads.rules({}))
+    assert usual["at"].to_list() == over.steps[:-1]
+
+
+def test_a_day_that_begins_within_an_hour_lists_what_its_bar_counts() -> None:
+    day = periods.Period(
+        datetime(2026, 3, 9, 18, 30, tzinfo=UTC), datetime(2026, 3, 10, 18, 30, tzinfo=UTC), "day", KOLKATA
+    )
+    listed = reads.counted(day)
+    assert (listed.since, listed.until) == (datetime(2026, 3, 9, 19, tzinfo=UTC), datetime(2026, 3, 10, 19, tzinfo=UTC))
+    whole = periods.Period(NOW - DAY, NOW, "day")
+    assert reads.counted(whole) == whole
+
+
+# Marks of zones
+
+
+def test_a_mark_stands_once_only_where_it_is_true_of_all() -> None:
+    winter, summer = datetime(2026, 1, 10, tzinfo=UTC), datetime(2026, 7, 10, tzinfo=UTC)
+    assert BERLIN.marks([winter, winter]) == "CET"
+    assert BERLIN.marks([winter, summer]) == "Europe/Berlin"
+    assert UTC_ZONE.marks([winter, summer]) == "UTC"
+    assert BERLIN.marks([]) == "Europe/Berlin"
+    assert periods.Period(winter, summer, "day", BERLIN).mark == "Europe/Berlin"
+    assert periods.Period(winter, datetime(2027, 1, 9, tzinfo=UTC), "day", BERLIN).mark == "Europe/Berlin"
+    assert periods.Period(summer, summer + DAY, "hour", BERLIN).mark == "CEST"
+
+
+def test_the_axis_of_a_year_is_not_marked_as_winter() -> None:
+    over = periods.Period(NOW - 300 * DAY, NOW, "day", BERLIN)
+    trend = pl.DataFrame(
+        {"at": over.steps[:1], "stories": [5], "negative": [2], "tone": [0.1]},
+        schema_overrides={"at": pl.Datetime("us", "UTC")},
+    )
+    drawn = charts.tone(trend, NONE, over).to_dict()
+    titles = {layer["encoding"]["x"]["axis"]["title"] for layer in drawn["layer"] if "x" in layer["encoding"]}
+    assert titles == {"Europe/Berlin"}
+
+
+# Numbers of lists
+
+
+def test_a_list_that_was_cut_off_does_not_say_that_it_is_all(tmp_path: Path) -> None:
+    path = tmp_path / "squall.duckdb"
+    filled(path, [HOUR * (1 + n / 5) for n in range(250)], copies=2)
+    with Reader.open(path) as reader:
+        over = reads.period(reads.Choice.WEEK, reads.status(reader), NOW, live=True)
+        found = reads.headlines(reader, "market", over, limit=series_page._LIMIT)
+    assert (found.height, reads.distinct(found).height) == (400, 200), "of 500 headlines in 250 stories"
+    assert series_page.all_stories(found, 200) == "All stories of this time"
+    assert series_page.all_stories(found.head(60), 30) == "All 30 stories"
+
+
+def _alerts(store: Store, number: int, opened: datetime) -> None:
+    """One alert that is open since then, and so many later ones that are over."""
+    (base,) = [one for one in AlertStore(store).open_alerts() if one.id == SCENE["ALERT"]]
+    old = replace(base, opened_at=opened)
+    over = [
+        replace(
+            base,
+            id=f"alert_1{n:015x}",
+            state=State.RESOLVED,
+            opened_at=opened + n * HOUR,
+            resolved_at=opened + n * HOUR,
+        )
+        for n in range(1, number + 1)
+    ]
+    changes = [Change(one, State.FIRING, ChangeReason.RESOLVED, one.opened_at) for one in over]
+    AlertStore(store).commit([Change(old, State.PENDING, ChangeReason.FIRED, opened), *changes], [])
+
+
+def test_an_alert_that_stays_open_for_long_is_listed(tmp_path: Path) -> None:
+    path = tmp_path / "squall.duckdb"
+    SCENE["fill"](path, NOW)
+    with Store.open(path, NOW) as store:
+        _alerts(store, 510, NOW - 40 * DAY)
+    app = page("alert_page", path)
+    app.button_group(key="alerts_shown").set_value("Open now").run()
+    assert not app.error, app.error[0].value
+    assert [list(one) for one in app.dataframe[0].value["state"]] == [["Firing"]]
+    app.button_group(key="alerts_shown").set_value("1 year").run()
+    assert "The latest 500 of this time are listed" in said(app)
+
+
+def test_dead_letters_beyond_the_list_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "squall.duckdb"
+    SCENE["fill"](path, NOW)
+    with Store.open(path, NOW) as store:
+        letters = [
+            Delivery(
+                f"msg_{n}",
+                SCENE["ALERT"],
+                "fired",
+                "chat",
+                DeliveryState.DEAD,
+                NOW - n * HOUR,
+                1,
+                None,
+                NOW,
+                "gone",
+                "{}",
+            )
+            for n in range(1, 260)
+        ]
+        AlertStore(store).commit([], letters)
+    assert "And 240 more" in said(page("delivery_page", path))
+
+
+# Which headlines
+
+
+def test_negative_in_a_companys_series_is_negative_towards_it(tmp_path: Path) -> None:
+    path = tmp_path / "squall.duckdb"
+    at = NOW - HOUR
+    towards = Scored(
+        Score(0.1, 0.1, 0.8, (("Macro", 0.9),), "m"), (), (("JPM", CompanyScore("JPMorgan", 0.9, 0.05, 0.05)),)
+    )
+    against = Scored(
+        Score(0.9, 0.05, 0.05, (("Macro", 0.9),), "m"), (), (("JPM", CompanyScore("JPMorgan", 0.05, 0.05, 0.9)),)
+    )
+    made = [SCENE["headline"](n, at, f"JPMorgan {n}", "wire") for n in (5, 10)]
+    with Store.open(path, NOW) as store:
+        store.append(Batch(headlines=made, scores={5: towards, 10: against}), NOW)
+    over = periods.between(NOW - DAY, NOW)
+    with Reader.open(path) as reader:
+        for name, ids in (("company:JPM", [5]), ("market", [10])):
+            listed = reads.headlines(reader, name, over, reads.Sift(negative_only=True))
+            filtered = reads.headlines(reader, name, over, reads.Sift(tone="negative"))
+            assert listed["id"].to_list() == filtered["id"].to_list() == ids
+
+
+def test_publishers_of_the_range_are_offered_however_old_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "squall.duckdb"
+    filled(path, [200 * DAY])
+    app = page("stories_page", path, range="All", publisher="wire")
+    assert not app.error
+    assert app.selectbox(key="stories_publisher").value == "wire"
+    assert app.dataframe[0].value["publisher"].to_list() == ["wire"]
+    assert page("stories_page", path, publisher="wire").selectbox(key="stories_publisher").value == "wire"
+
+
+# Files
+
+
+def test_a_cell_that_is_parted_at_semicolons_holds_no_formula_either() -> None:
+    frame = pl.DataFrame({"title": ["Bank fails;=1+1", "a; +1", "calm; -2 % slump", "plain; text - more"]})
+    safe = exports.harmless(frame, ["title"])["title"].to_list()
+    assert safe == ["Bank fails;'=1+1", "a; '+1", "calm; '-2 % slump", "plain; text - more"]
+    text = frame.write_csv(quote_style="non_numeric")
+    assert pl.read_csv(io.StringIO(text))["title"].to_list() == frame["title"].to_list()
+    for title in ("\uff1d1+1", "Bank fails;=1+1", "a; +1"):
+        shown = texts.cell(title)
+        assert shown.replace("\u2060", "") == title
+        assert not any(part.strip(" ")[:1] in tuple("=+-@\uff1d") for part in shown.split(";"))
+
+
+# Quiet
+
+
+def test_nobody_says_that_all_is_quiet_while_nobody_sees(tmp_path: Path) -> None:
+    path = tmp_path / "squall.duckdb"
+    with Store.open(path, NOW) as store, ReadService(store):
+        store.watch(["market"], NOW - 30 * DAY)
+        store.append(Batch([SCENE["_check"]("calm", NOW - HOUR / 2, SCENE["Outcome"].UNCHANGED, "")]), NOW)
+        assert "All quiet" in said(page("overview", path))
+        words = said(page("overview", path, NOW + 7 * HOUR))
+        assert "All quiet" not in words
+        assert "no feed has answered for 7 h" in words.lower()
+        failed = {"name": "detect", "ok_at": "", "failed_at": NOW.isoformat(), "reason": "disk full"}
+        store.note("stage:detect", json.dumps(failed))
+        words = said(page("overview", path))
+        assert "All quiet" not in words
+        assert "none can open at the moment:** detection fails" in words
+
+
+# Feeds
+
+
+def test_feeds_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    path = tmp_path / "squall.duckdb"
+    with Store.open(path, NOW) as store:
+        for name in ("one", "two"):
+            check = SCENE["_check"](name, NOW, SCENE["Outcome"].UNCHANGED, "")
+            store.append(Batch([replace(check, state=replace(check.state, name="Markets"))]), NOW)
+    app = page("feed_health", path, feed="two")
+    assert app.selectbox(key="feeds_chosen").options == ["Markets (one)", "Markets (two)"]
+    assert app.selectbox(key="feeds_chosen").value == "two"
