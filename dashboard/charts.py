@@ -104,13 +104,13 @@ def tone(
         alt.Tooltip("stories:Q", title="Stories"),
     ]
     zero = marks.rows(pl.DataFrame({"tone": [0.0]})).mark_rule(strokeDash=[3, 3], opacity=0.5, color=OTHER).encode(y=y)
-    points = (
-        marks.rows(dots)
-        .mark_circle(color=TONE, opacity=0.35)
-        .encode(x=x, y=y, size=alt.Size("stories:Q", legend=None, scale=alt.Scale(range=[8, 90])), tooltip=tooltip)
+    keyed = marks.rows(dots)
+    points = keyed.mark_circle(color=TONE, opacity=0.35).encode(
+        x=x, y=y, size=alt.Size("stories:Q", legend=None, scale=alt.Scale(range=[8, 90])), tooltip=tooltip
     )
     line = (
-        alt.Chart(dots)
+        # The same rows are sent once.
+        alt.Chart(keyed.data)
         .mark_line(color=TONE, strokeWidth=2, interpolate="monotone")
         .encode(x=x, y=alt.Y("smooth:Q", title=None))
     )
