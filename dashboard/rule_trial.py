@@ -19,6 +19,8 @@ from dashboard import reads
 from monitor.backtesting.tuning import Tried, Weeks, tried
 from monitor.errors import MonitorError
 
+# Of the thread that a comparison runs in.
+THREAD = "rule-trial"
 _LOG = logging.getLogger(__name__)
 _SECONDS_A_RUN = 20.0
 # Detection takes a core: one visitor's trial at a time.
@@ -145,5 +147,5 @@ def begin(
         until, days: the range, see `monitor.backtesting.tuning.Weeks`.
     """
     trial = Trial(rules)
-    threading.Thread(target=trial.run, args=(reader, weights, until, days), name="rule-trial", daemon=True).start()
+    threading.Thread(target=trial.run, args=(reader, weights, until, days), name=THREAD, daemon=True).start()
     return trial
