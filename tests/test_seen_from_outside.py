@@ -7,6 +7,7 @@ import http.client
 import json
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -151,9 +152,24 @@ def test_numbers_and_health_are_answered_on_loopback_alone(metrics: Metrics) -> 
             Probes(probes.port, metrics, sick, sick)
 
 
-def test_a_caller_who_says_nothing_keeps_nobody_waiting(metrics: Metrics) -> None:
-    import socket
+@pytest.mark.parametrize("path", ["/metrics", "/healthz", "/readyz", "/elsewhere"])
+def test_head_is_answered_as_get_without_a_body(path: str, metrics: Metrics) -> None:
+    """Load balancers and monitors of uptime ask by HEAD."""
+    with Probes(0, metrics, list, lambda: ["detect: no baseline"]) as probes:
+        status, page = asked(probes.port, path)
+        with socket.create_connection(("127.0.0.1", probes.port), timeout=10) as line:
+            line.sendall(f"HEAD {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
+            answer = line.makefile("rb").read().decode()
+        head, _, body = answer.partition("\r\n\r\n")
+        assert head.startswith(f"HTTP/1.0 {status} ")
+        assert body == ""
+        length = int(dict(one.split(": ", 1) for one in head.splitlines()[1:])["Content-Length"])
+        assert length > 1
+        # The numbers of the process, such as its memory, change from one scrape to the next.
+        assert path == "/metrics" or length == len(page)
 
+
+def test_a_caller_who_says_nothing_keeps_nobody_waiting(metrics: Metrics) -> None:
     with Probes(0, metrics, list, list) as probes:
         silent = socket.create_connection(("127.0.0.1", probes.port))
         assert asked(probes.port, "/readyz") == (200, "ok\n")

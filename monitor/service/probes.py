@@ -1,6 +1,6 @@
 """What other programs ask of a running daemon, over HTTP on loopback.
 
-takes  GET /metrics, /healthz, /readyz
+takes  GET and HEAD of /metrics, /healthz, /readyz
 gives  numbers for Prometheus; 200, or 503 with a reason a line
 never  listens beyond 127.0.0.1, asks the store, or keeps a slow caller for long
 
@@ -93,13 +93,18 @@ class _Answers(BaseHTTPRequestHandler):
         else:
             self._say(HTTPStatus.NOT_FOUND, b"there are /metrics, /healthz and /readyz\n", _TEXT)
 
+    def do_HEAD(self) -> None:
+        """Answer as to GET, without the body: load balancers and monitors of uptime ask so."""
+        self.do_GET()
+
     def _say(self, status: HTTPStatus, body: bytes, kind: str) -> None:
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Cache-Control", "no-store")
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the name is http.server's
         """A scrape every few seconds is no event."""
