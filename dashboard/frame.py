@@ -18,12 +18,14 @@ import streamlit as st
 
 from dashboard import links, reads, roles, texts
 from dashboard.zones import UTC_ZONE, Zone, zone_named
-from monitor.errors import MonitorError, StoreDamaged, StoreLocked, StoreTooNew
+from monitor.errors import MonitorError, ServiceSilent, StoreDamaged, StoreLocked, StoreTooNew
 from monitor.service.stages import stages_of
 from monitor.storage.reading import Reader
 
 FIGURE, WIDE_FIGURE = 160, 260
 REFRESH = timedelta(seconds=15)
+# A monitor that has not answered by then has not at the next drawing either.
+_PATIENCE_SECONDS = REFRESH.total_seconds()
 STALE = timedelta(hours=1)
 _ZONE, _ZONE_SWITCH = "zone", "zone_switch"
 _LOCAL = "Local"
@@ -123,7 +125,8 @@ def show(
 @st.cache_resource(show_spinner=False)
 def _reader(store: Path) -> reads.Reader:
     """One reader for all visitors: it is made for many threads, and finds a restarted daemon by itself."""
-    return Reader.open(store)
+    # Without a first question: what it learns of a monitor that does not answer must outlast this drawing.
+    return Reader(store, _PATIENCE_SECONDS)
 
 
 def figures() -> AbstractContextManager[object]:
@@ -152,6 +155,9 @@ def _first_run(store: Path) -> None:
 
 def _trouble(error: MonitorError) -> None:
     """The error's own words, and what else may help."""
+    if isinstance(error, ServiceSilent):
+        _silent(error)
+        return
     ways_out: dict[type[MonitorError], str] = {
         StoreLocked: "Another process holds the store but answers no questions. It may be starting or stopping: this "
         "page tries again by itself. If it stays, look for a second `squall` process.",
@@ -162,6 +168,17 @@ def _trouble(error: MonitorError) -> None:
     st.error("The store cannot be read at the moment.", icon=":material/error:")
     st.text(str(error))
     st.markdown(words)
+
+
+def _silent(error: ServiceSilent) -> None:
+    st.error(
+        f"**The monitor does not answer since {_zone().full(error.since)}.**", icon=":material/hourglass_disabled:"
+    )
+    st.markdown(
+        "Its process holds the store, so nothing can be shown meanwhile, and it may be that no feed is checked and no "
+        "alert is sent. This page asks again by itself. If it stays so, look at the log of `squall run`, end that "
+        "process, and start it again."
+    )
 
 
 def _zone() -> Zone:

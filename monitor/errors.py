@@ -13,11 +13,14 @@
     ├── DiskNearlyFull       there is no room for what would be fetched
     ├── ModelLost            the model's process died, or did not answer in time
     └── ServiceError         the read service refuses or does not answer
+        └── ServiceSilent    it takes connections, and has not answered since a time
 
 A dead feed is no error: it is a `Check` with an outcome and a reason.
 """
 
 from __future__ import annotations
+
+from datetime import datetime
 
 
 class MonitorError(Exception):
@@ -70,3 +73,15 @@ class DiskNearlyFull(MonitorError):
 
 class ServiceError(MonitorError):
     """The read service refuses, or does not answer."""
+
+
+class ServiceSilent(ServiceError):
+    """A daemon takes connections, and has not answered since then.
+
+    Attributes:
+        since: when the first question without an answer was asked; aware UTC.
+    """
+
+    def __init__(self, words: str, since: datetime) -> None:
+        super().__init__(words)
+        self.since = since

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from polars.testing import assert_frame_equal
 from pyarrow import flight
 
 from models.score import Score
-from monitor.errors import ServiceError, StoreLocked, StoreUnavailable
+from monitor.errors import ServiceError, ServiceSilent, StoreLocked, StoreUnavailable
 from monitor.feeds.feed import Check, Feed, Outcome, unseen
 from monitor.news.headlines import Headline, Standing
 from monitor.storage.queries import QUERIES, Query
@@ -466,6 +467,43 @@ def test_a_reader_in_another_process_outlives_a_killed_daemon(path: Path) -> Non
         running.communicate("")
         assert running.returncode == 0
         assert not address_file(path).exists()
+
+
+def test_a_daemon_that_hangs_is_waited_for_once(path: Path) -> None:
+    running = daemon(path)
+    patience = 2.0
+    with Reader(path, patience) as reader:
+        assert (reader.query("status").height, reader.live) == (1, True)
+        running.send_signal(signal.SIGSTOP)  # the kernel still takes connections for it
+        began = datetime.now(UTC)
+        with pytest.raises(ServiceSilent, match=r"does not answer since .*: look at its log") as first:
+            reader.query("status")
+        waited = datetime.now(UTC) - began
+        assert timedelta(seconds=patience) <= waited < timedelta(seconds=3 * patience)
+        assert began <= first.value.since <= began + timedelta(seconds=1)
+        with pytest.raises(ServiceSilent) as second:
+            reader.act("wait")
+        assert second.value.since == first.value.since
+        running.send_signal(signal.SIGCONT)
+        assert reader.act("pid") == running.pid, "and nothing was asked of it meanwhile: it would wait"
+        assert (reader.query("status").height, reader.live) == (1, True)
+        running.send_signal(signal.SIGSTOP)
+        with pytest.raises(ServiceSilent) as third:
+            reader.query("status")
+        assert third.value.since > first.value.since, "it answered in between"
+        running.kill()
+        running.communicate()
+        assert (reader.query("status").height, reader.live) == (1, False)
+
+
+def test_a_stranger_at_the_address_of_a_killed_daemon_does_not_hide_the_file(path: Path) -> None:
+    Store.open(path, NOON).close()
+    with socket.socket() as stranger, Reader(path, 0.5) as reader:
+        stranger.bind(("127.0.0.1", 0))
+        stranger.listen()
+        told = Address(f"grpc://127.0.0.1:{stranger.getsockname()[1]}", "t", 1)
+        address_file(path).write_text(json.dumps(asdict(told)), encoding="utf-8")
+        assert (reader.query("status").height, reader.live) == (1, False)
 
 
 def test_a_daemon_without_its_service_is_told_from_no_daemon(path: Path) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import json
 import runpy
-from dataclasses import replace
+import socket
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,12 +17,12 @@ from streamlit.testing.v1 import AppTest
 from alerts.bands import BAND
 from alerts.delivery import Delivery, DeliveryState
 from alerts.lifecycle import Change, ChangeReason, State
-from dashboard import charts, exports, marks, periods, reads, series_page, texts
+from dashboard import charts, exports, frame, marks, periods, reads, series_page, texts
 from dashboard.zones import UTC_ZONE, Zone
 from models.score import CompanyScore, Score
 from monitor.storage.alert_store import AlertStore
 from monitor.storage.reading import Reader
-from monitor.storage.readservice import ReadService
+from monitor.storage.readservice import Address, ReadService, address_file
 from monitor.storage.store import Batch, Scored, Store
 
 SCENE = runpy.run_path(str(Path(__file__).with_name("dashboard_scene.py")))
@@ -284,6 +285,24 @@ def test_nobody_says_that_all_is_quiet_while_nobody_sees(tmp_path: Path) -> None
 
 
 # Feeds
+
+
+def test_a_monitor_that_hangs_is_named_with_the_time_since_when(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "squall.duckdb"
+    monkeypatch.setattr(frame, "_PATIENCE_SECONDS", 0.5)
+    with Store.open(path, NOW), socket.socket() as mute:
+        mute.bind(("127.0.0.1", 0))
+        mute.listen()
+        told = Address(f"grpc://127.0.0.1:{mute.getsockname()[1]}", "t", 1)
+        address_file(path).write_text(json.dumps(asdict(told)), encoding="utf-8")
+        first = datetime.now(UTC)
+        words = [one.value for one in page("overview", path).error]
+        again = [one.value for one in page("series_page", path, NOW + HOUR).error]
+    minutes = (first, first + timedelta(minutes=1))
+    assert words in [[f"**The monitor does not answer since {texts.utc(at)}.**"] for at in minutes]
+    assert again == words
 
 
 def test_feeds_of_one_name_are_told_apart(tmp_path: Path) -> None:

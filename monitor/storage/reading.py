@@ -5,7 +5,8 @@ gives  polars frames: from the daemon's read service when one answers, else from
 never  writes, and never keeps the file open: a daemon that starts must find it free
 
 After a restart of the daemon the next query finds the new one by itself. An action is asked for a second time only
-when the first one cannot have reached a daemon.
+when the first one cannot have reached a daemon. A daemon that takes a question and gives no answer is waited for once;
+from then on it is asked shortly whether it hears again, before anything else is asked.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import polars as pl
 import pyarrow as pa
 from pyarrow import flight
 
-from monitor.errors import ServiceError, StoreLocked
+from monitor.errors import ServiceError, ServiceSilent, StoreLocked
 from monitor.storage.database import Database
 from monitor.storage.migrating import known_migrations, migrate
 from monitor.storage.queries import QUERIES
@@ -31,6 +32,9 @@ from monitor.storage.readservice import Address, answer, read_address
 T = TypeVar("T")
 
 _TIMEOUT_SECONDS = 30.0
+# For the smallest of questions.
+_KNOCK_SECONDS = 5.0
+_KNOCK = flight.Ticket(json.dumps({"query": "meta", "params": {}}).encode())
 # A daemon that just starts or stops holds the file before or after its service answers.
 _PATIENCE = timedelta(seconds=2)
 _GONE = (flight.FlightUnavailableError, flight.FlightUnauthenticatedError, flight.FlightTimedOutError)
@@ -39,13 +43,18 @@ _GONE = (flight.FlightUnavailableError, flight.FlightUnauthenticatedError, fligh
 class Reader:
     """A way to the store's content that survives restarts of the daemon. Safe for many threads.
 
+    Args:
+        patience_seconds: how long a query may take.
+
     Attributes:
         live: whether the last answer came from a running daemon.
     """
 
-    def __init__(self, store: Path | str) -> None:
+    def __init__(self, store: Path | str, patience_seconds: float = _TIMEOUT_SECONDS) -> None:
         self._store = str(store)
+        self._patience_seconds = patience_seconds
         self._lock = threading.Lock()
+        self._silent_since: datetime | None = None
         self._address: Address | None = None
         self._client: flight.FlightClient | None = None
         self._refusal = ""
@@ -83,7 +92,8 @@ class Reader:
         """The answer to one of `monitor.storage.queries.QUERIES`; instants are `Datetime("us", "UTC")`.
 
         Raises:
-            ServiceError: unknown query, wrong parameters, too many rows, or a daemon that does not answer.
+            ServiceSilent: a daemon holds the store and does not answer.
+            ServiceError: unknown query, wrong parameters, or too many rows.
             StoreError: when the file cannot be read.
         """
         if name not in QUERIES:
@@ -93,12 +103,19 @@ class Reader:
         ticket = flight.Ticket(json.dumps({"query": name, "params": params}, default=_as_text).encode())
 
         def ask() -> pa.Table | None:
-            return self._ask(lambda client, options: client.do_get(ticket, options).read_all())
+            return self._ask(lambda client, options: client.do_get(ticket, options).read_all(), self._patience_seconds)
 
-        table = ask()
+        try:
+            table = ask()
+        except ServiceSilent as silent:
+            # Who took the connection need not be the daemon that left its address: the file is free then.
+            try:
+                table = self._from_file(name, params, timedelta(0))
+            except StoreLocked:
+                raise silent from None
         if table is None:
             try:
-                table = self._from_file(name, params)
+                table = self._from_file(name, params, _PATIENCE)
             except StoreLocked as error:
                 table = ask()  # a daemon that was starting may answer by now
                 if table is None:
@@ -123,6 +140,7 @@ class Reader:
         """Ask the daemon to do something that may take so long; None when none runs.
 
         Raises:
+            ServiceSilent: a daemon runs and does not answer; nothing was asked of it.
             ServiceError: there is no such action, it was refused, or no answer came: it may have been done then.
         """
         action = flight.Action(name, json.dumps(body, default=_as_text).encode())
@@ -134,13 +152,16 @@ class Reader:
     def _ask(
         self,
         call: Callable[[flight.FlightClient, flight.FlightCallOptions], T],
-        patience_seconds: float = _TIMEOUT_SECONDS,
+        patience_seconds: float,
         *,
         acts: bool = False,
     ) -> T | None:
         """What the daemon answers; None when none runs. A daemon that was restarted is found at the second try.
 
         Who `acts` is heard once at most, and told when it may have happened without an answer.
+
+        Raises:
+            ServiceSilent: it was reached, and did not answer in time.
         """
         self._refusal = ""
         for _ in range(2):
@@ -149,21 +170,39 @@ class Reader:
             if reached is None:
                 break
             client, address = reached
+            asked_at = datetime.now(UTC)
             try:
+                if self._silent_since is not None:
+                    client.do_get(_KNOCK, _options(address.token, _KNOCK_SECONDS)).read_all()
+                    self._silent_since = None
                 answered = call(client, _options(address.token, patience_seconds))
             except _GONE as error:
                 self._refusal = _words(error)
                 with self._lock:
                     self._drop()
-                if acts and (doubt := _doubt(error, patience_seconds)):
+                knocked = self._silent_since is not None
+                if acts and not knocked and (doubt := _doubt(error, patience_seconds)):
                     raise ServiceError(f"{doubt}: look before you ask again ({self._refusal})") from error
+                if _unanswered(error):
+                    raise self._silence(asked_at) from error
             except (flight.FlightError, pa.ArrowException) as error:
                 raise ServiceError(_words(error)) from error
             else:
                 self.live = True
                 return answered
         self.live = False
+        self._silent_since = None
         return None
+
+    def _silence(self, asked_at: datetime) -> ServiceSilent:
+        """What is raised when a question, asked then, had no answer."""
+        self.live = False
+        since = self._silent_since = self._silent_since or asked_at
+        return ServiceSilent(
+            f"the squall that holds the store {self._store} does not answer since {since:%d %b %Y, %H:%M} UTC: look at "
+            f"its log, or stop it and start it again ({self._refusal})",
+            since,
+        )
 
     def _connected(self) -> tuple[flight.FlightClient, Address] | None:
         address = read_address(self._store)
@@ -181,8 +220,8 @@ class Reader:
         self._client = None
         self._address = None
 
-    def _from_file(self, name: str, params: Mapping[str, object]) -> pa.Table:
-        database = Database(self._store, read_only=True, patience=_PATIENCE)
+    def _from_file(self, name: str, params: Mapping[str, object], patience: timedelta) -> pa.Table:
+        database = Database(self._store, read_only=True, patience=patience)
         try:
             with database.reading() as cursor:
                 migrate(cursor, self._store, datetime.now(UTC), known_migrations(), read_only=True)
@@ -218,6 +257,11 @@ def _doubt(error: Exception, patience_seconds: float) -> str:
     if unreached or isinstance(error, flight.FlightUnauthenticatedError):
         return ""
     return "the daemon ended before it answered; it may have done it"
+
+
+def _unanswered(error: Exception) -> bool:
+    """Whether somebody took the connection and said nothing, or nothing more."""
+    return isinstance(error, flight.FlightTimedOutError) or "timed out" in str(error).lower()
 
 
 def _words(error: Exception) -> str:
