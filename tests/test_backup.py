@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import runpy
 import stat
 import subprocess
@@ -15,9 +16,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
-from monitor.errors import InputUnusable, StoreDamaged, StoreLocked, StoreUnavailable
+from monitor.errors import InputUnusable, StoreDamaged, StoreLocked, StoreTooNew, StoreUnavailable
 from monitor.feeds.added import changes_file
 from monitor.storage.backup import copy_store, look_into, manifest_file, read_manifest, restore
 from monitor.storage.integrity import examine, tables
@@ -197,6 +199,45 @@ def test_a_damaged_backup_is_refused_and_the_store_is_as_it_was(path: Path, back
         restore(backup, path, NOON)
     assert path.read_bytes() == before
     assert sorted(file.name for file in path.parent.iterdir()) == ["backup.duckdb", "squall.duckdb"]
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "",  # an empty database: no store was ever in it
+        "CREATE TABLE prices (day DATE)",
+        "CREATE TABLE meta (a INTEGER); CREATE TABLE headlines (b INTEGER)",
+        "CREATE VIEW meta AS SELECT 1 AS key, 2 AS value",
+        None,  # no database at all
+    ],
+    ids=["empty", "tables", "meta", "view", "text"],
+)
+@pytest.mark.usefixtures("backup")
+def test_what_is_no_store_is_refused_by_its_own_name(path: Path, made: str | None) -> None:
+    """Not by that of the draft, which is gone again; and the way out is not to restore."""
+    before = path.read_bytes()
+    other = path.with_name("other.duckdb")
+    if made is None:
+        other.write_text("# Notes\n")
+    else:
+        with duckdb.connect(str(other)) as connection:
+            connection.execute(made or "SELECT 1")
+    with pytest.raises(
+        StoreDamaged, match=f"^{re.escape(str(other))} is no backup of a store, or a damaged"
+    ) as refused:
+        restore(other, path, NOON)
+    assert "restoring" not in str(refused.value)
+    assert "as the store" not in str(refused.value)
+    assert path.read_bytes() == before
+    assert not list(path.parent.glob("*restoring*"))
+
+
+def test_a_backup_of_a_newer_squall_is_refused_by_its_own_name(path: Path, backup: Path) -> None:
+    manifest_file(backup).unlink()
+    with duckdb.connect(str(backup)) as connection:
+        connection.execute("UPDATE meta SET value = '9999' WHERE key = 'schema_version'")
+    with pytest.raises(StoreTooNew, match=f"{re.escape(str(backup))} has schema version 9999.*upgrade squall"):
+        restore(backup, path, NOON)
 
 
 def test_a_backup_without_its_manifest_or_with_a_foreign_one(path: Path, backup: Path) -> None:

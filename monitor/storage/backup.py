@@ -21,10 +21,11 @@ from datetime import datetime
 from pathlib import Path
 
 from monitor import __version__
-from monitor.errors import InputUnusable, StoreDamaged, StoreUnavailable
+from monitor.errors import InputUnusable, StoreDamaged, StoreError, StoreTooNew, StoreUnavailable
 from monitor.feeds.added import changes_file
 from monitor.storage.database import Database
 from monitor.storage.integrity import Table, tables
+from monitor.storage.migrating import schema_version
 from monitor.storage.replacing import kept_free, log_of, sync, take_place
 from monitor.storage.store import Store
 
@@ -138,12 +139,13 @@ def restore(backup: Path, store: Path, now: datetime) -> Restored:
     Raises:
         InputUnusable: when there is no such backup, or it is the store itself.
         StoreLocked: when a squall holds the store. None can begin on it until the backup has taken its place.
-        StoreDamaged: when the backup is damaged; the store is as it was.
+        StoreDamaged: when the backup is damaged, or none of a store; the store is as it was.
+        StoreTooNew: when a newer Squall made it; the store is as it was.
         StoreError: when it cannot be written; the store is as it was.
     """
     with _told(backup):
         if not backup.is_file():
-            raise InputUnusable(f"there is no backup {backup}")
+            raise InputUnusable(f"there is no backup {backup}: name a file that `squall backup` made")
         if store.exists() and backup.samefile(store):
             raise InputUnusable(f"{backup} is the store itself: name a backup")
     manifest = read_manifest(backup)
@@ -166,21 +168,47 @@ def _prepared(backup: Path, draft: Path, manifest: Manifest | None, now: datetim
         raise StoreDamaged(f"the backup {backup} is not as it was made (its sha256 is another): take an older one")
     if (log := log_of(backup)).exists():
         _copy(log, log_of(draft), lambda: None)
-    database = Database(draft)
-    try:
-        held = tables(database)
-    except StoreDamaged as error:
-        raise StoreDamaged(f"the backup {backup} is damaged: take an older one ({error})") from error
-    finally:
-        database.close()
+    with _blamed_on(backup, draft):
+        held = _held(draft)
     noted = manifest.tables if manifest is not None else {}
     if wrong := sorted(name for name, table in noted.items() if held.get(name) != table):
         raise StoreDamaged(f"the backup {backup} lacks rows of {', '.join(wrong)}: take an older one")
-    with Store.open(draft, now) as opened:
+    with _blamed_on(backup, draft), Store.open(draft, now) as opened:
         _mark(opened, now, manifest.made_at if manifest else "")
         headlines = opened.counts().headlines
         opened.database.checkpoint()
     return headlines
+
+
+def _held(draft: Path) -> dict[str, Table]:
+    database = Database(draft)
+    try:
+        with database.reading() as cursor:
+            # An empty file would become a store that holds nothing, in the place of the one that is there.
+            if schema_version(cursor, database.path) == 0:
+                raise StoreDamaged("it holds no table")
+        return tables(database)
+    finally:
+        database.close()
+
+
+@contextmanager
+def _blamed_on(backup: Path, draft: Path) -> Iterator[None]:
+    """What is wrong with the draft is wrong with the backup: the draft is gone when somebody reads of it."""
+
+    def told(error: StoreError) -> str:
+        words = str(error.__cause__ or error).strip().split("\n")[0]
+        return words.partition(": name another")[0].replace(str(draft), str(backup))
+
+    try:
+        yield
+    except StoreDamaged as error:
+        raise StoreDamaged(
+            f"{backup} is no backup of a store, or a damaged one: take an older one that `squall backup` made; the "
+            f"store stays as it is ({told(error)})"
+        ) from error
+    except StoreTooNew as error:
+        raise StoreTooNew(str(error).replace(str(draft), str(backup))) from error
 
 
 def _mark(store: Store, now: datetime, made_at: str) -> None:

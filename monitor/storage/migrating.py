@@ -64,12 +64,14 @@ def schema_version(connection: duckdb.DuckDBPyConnection, path: str) -> int:
     Raises:
         StoreDamaged: the file is a DuckDB file of something else.
     """
-    tables = {name for (name,) in connection.sql("SELECT table_name FROM duckdb_tables()").fetchall()}
-    if not tables:
+    columns = "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE NOT internal"
+    held = set(connection.sql(columns).fetchall())
+    if not held:
         return 0
-    if "meta" in tables:
+    # Other programs have a table of this name too.
+    if {("meta", "key", "VARCHAR"), ("meta", "value", "VARCHAR")} <= held:
         told = _noted(connection, "schema_version")
-        if told.isdigit():
+        if told.isdecimal():
             return int(told)
     raise StoreDamaged(f"{path} is a DuckDB file, but no Squall store: name another file as the store")
 
