@@ -1,7 +1,7 @@
 """Charts of the model: how far its confidence can be believed, and what it said day by day.
 
 takes  what was measured of an adapter; query `drift` with the share of odd words
-gives  Altair charts, days in UTC
+gives  Altair charts, days of the period's zone
 never  draws text that came from a feed
 """
 
@@ -34,8 +34,8 @@ def calibration(measured: Mapping[str, Sequence[Mapping[str, float]]], names: Ma
     ]
     diagonal = pl.DataFrame({"confidence": [0.0, 1.0], "accuracy": [0.0, 1.0]})
     axis = alt.Axis(format=".0%", tickCount=5)
-    x = alt.X("confidence:Q", title="Says so with", axis=axis, scale=alt.Scale(domain=[0, 1]))
-    y = alt.Y("accuracy:Q", title="Is right", axis=axis, scale=alt.Scale(domain=[0, 1]))
+    x = alt.X("confidence:Q", title="Confidence", axis=axis, scale=alt.Scale(domain=[0, 1]))
+    y = alt.Y("accuracy:Q", title="Accuracy", axis=axis, scale=alt.Scale(domain=[0, 1]))
     ideal = alt.Chart(diagonal).mark_line(strokeDash=[4, 4], color="#8fa6b8").encode(x=x, y=y)
     drawn = (
         alt.Chart(pl.DataFrame(rows))
@@ -47,7 +47,7 @@ def calibration(measured: Mapping[str, Sequence[Mapping[str, float]]], names: Ma
             tooltip=[
                 alt.Tooltip("set:N", title="Set"),
                 alt.Tooltip("confidence:Q", title="Confidence", format=".1%"),
-                alt.Tooltip("accuracy:Q", title="Right", format=".1%"),
+                alt.Tooltip("accuracy:Q", title="Accuracy", format=".1%"),
                 alt.Tooltip("n:Q", title="Texts", format=",.0f"),
             ],
         )
@@ -56,14 +56,21 @@ def calibration(measured: Mapping[str, Sequence[Mapping[str, float]]], names: Ma
     return alt.LayerChart(layer=[ideal, drawn], height=300 + 30 * len(measured))
 
 
-def mix(drift: pl.DataFrame) -> alt.LayerChart:
-    """The share of each sentiment by day; several models of a day are added up by how much each scored."""
-    days = by_day(drift).unpivot(["Negative", "Neutral", "Positive"], index="day", variable_name="kind")
+def mix(drift: pl.DataFrame, over: Period) -> alt.LayerChart:
+    """The share of each sentiment by day; several models of a day are added up by how much each scored.
+
+    Args:
+        drift: query `drift`.
+        over: the period that it is of.
+    """
+    days = _dated(by_day(drift)).unpivot(
+        ["Negative", "Neutral", "Positive"], index=["day", "when"], variable_name="kind"
+    )
     drawn = (
         alt.Chart(days)
         .mark_bar(width={"band": 0.85})
         .encode(
-            x=_day(band=True),
+            x=_day(over, band=True),
             y=alt.Y("value:Q", stack="normalize", title=None, axis=alt.Axis(format=".0%", tickCount=4)),
             color=alt.Color(
                 "kind:N",
@@ -71,7 +78,7 @@ def mix(drift: pl.DataFrame) -> alt.LayerChart:
                 legend=alt.Legend(title=None, orient="top", direction="horizontal", offset=4),
             ),
             tooltip=[
-                alt.Tooltip("day:T", title="Day (UTC)", format="%a %-d %b %Y"),
+                alt.Tooltip("when:N", title="Day"),
                 alt.Tooltip("kind:N", title="Tone"),
                 alt.Tooltip("value:Q", title="Share", format=".1%"),
             ],
@@ -80,13 +87,14 @@ def mix(drift: pl.DataFrame) -> alt.LayerChart:
     return alt.LayerChart(layer=[drawn], height=220)
 
 
-def share(days: pl.DataFrame, column: str, title: str, colour: str) -> alt.LayerChart:
+def share(days: pl.DataFrame, column: str, title: str, colour: str, over: Period) -> alt.LayerChart:
     """One share by day as a line, on an axis of its own: a few points of change matter.
 
     Args:
         days: `day` and the column, which holds shares of 1.
+        over: the period that they are of.
     """
-    known = days.drop_nulls(column)
+    known = _dated(days.drop_nulls(column))
     # A share that does not move would stand on an axis without a second tick.
     most: float = known.select(pl.col(column).max()).item() or 0.0
     still = known[column].n_unique() < 2
@@ -96,10 +104,10 @@ def share(days: pl.DataFrame, column: str, title: str, colour: str) -> alt.Layer
         alt.Chart(known)
         .mark_line(point=alt.OverlayMarkDef(color=colour), color=colour)
         .encode(
-            x=_day(),
+            x=_day(over),
             y=y,
             tooltip=[
-                alt.Tooltip("day:T", title="Day (UTC)", format="%a %-d %b %Y"),
+                alt.Tooltip("when:N", title="Day"),
                 alt.Tooltip(f"{column}:Q", title=title, format=".2%"),
             ],
         )
@@ -159,8 +167,17 @@ def tried(found: Mapping[str, list[Any]], over: Period) -> alt.LayerChart:
     return alt.LayerChart(layer=[drawn], height=150)
 
 
-def _day(*, band: bool = False) -> alt.X:
-    axis = alt.Axis(format="%-d %b", grid=False, labelOverlap=True, tickCount=8)
+def _dated(days: pl.DataFrame) -> pl.DataFrame:
+    """Adds `when`: each date in words. A tooltip would tell the browser's date of its midnight in UTC."""
+    return days.with_columns(when=pl.col("day").dt.strftime("%a %-d %b %Y"))
+
+
+def _day(over: Period, *, band: bool = False) -> alt.X:
+    """The axis of days. Each is a date of the period's zone, told by its midnight in UTC, and so drawn in UTC."""
+    axis = alt.Axis(
+        title=over.mark, titleAnchor="end", titleFontSize=10, titlePadding=2, format="%-d %b", grid=False,
+        labelOverlap=True, tickCount=8,
+    )  # fmt: skip
     if band:
-        return alt.X("utcyearmonthdate(day):T", title=None, axis=axis)
-    return alt.X("day:T", title=None, scale=alt.Scale(type="utc"), axis=axis)
+        return alt.X("utcyearmonthdate(day):T", axis=axis)
+    return alt.X("day:T", scale=alt.Scale(type="utc"), axis=axis)

@@ -14,6 +14,7 @@ import polars as pl
 import streamlit as st
 
 from dashboard import acting, frame, headline_box, model_charts, reads, texts
+from dashboard.zones import Zone
 
 _DAYS = {"30 days": 30, "90 days": 90, "1 year": 365}
 _MOST_ABSTAINED = 50
@@ -40,14 +41,20 @@ def draw(moment: frame.Moment) -> None:
     chosen = st.segmented_control(
         "Range", list(_DAYS), default="30 days", required=True, key="model_range", persist_state="session"
     )
-    until = _midnight(moment.now) + timedelta(days=1)
-    since = until - timedelta(days=_DAYS[chosen or "30 days"])
-    _drift(moment, since, until)
-    _scored(moment, since, until)
-    _abstained(moment, since, until)
+    over = days(moment.now, _DAYS[chosen or "30 days"], moment.zone)
+    _drift(moment, over)
+    _scored(moment, over)
+    _abstained(moment, over)
     if not isinstance(told, str):
         st.divider()
         _measured(told)
+
+
+def days(now: datetime, number: int, zone: Zone) -> reads.Period:
+    """So many days of a zone, of which the last is today."""
+    midnight = zone.there(now).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+    since, until = (zone.instant(midnight + timedelta(days=1 - back)) for back in (number, 0))
+    return reads.Period(since, until, "day", zone)
 
 
 def _which(moment: frame.Moment, told: dict[str, Any] | str) -> None:
@@ -67,26 +74,34 @@ def _which(moment: frame.Moment, told: dict[str, Any] | str) -> None:
         st.caption(f"Also at hand: {listed}. `squall models compare` and `promote` choose among them.")
 
 
-def _drift(moment: frame.Moment, since: datetime, until: datetime) -> None:
+def _drift(moment: frame.Moment, over: reads.Period) -> None:
     st.markdown("##### What it said, day by day")
-    drift = _asked("drift", moment.reader, str(moment.store), since, until, _slot(moment.now))
+    drift = _asked(
+        "drift",
+        moment.reader,
+        str(moment.store),
+        _slot(moment.now),
+        since=over.since,
+        until=over.until,
+        zone=over.zone.name,
+    )
     if drift.is_empty():
         st.info("Nothing was scored in this time.", icon=":material/hourglass_empty:")
         return
-    st.altair_chart(model_charts.mix(drift), alt="Share of negative, neutral and positive headlines by day")
-    days = model_charts.by_day(drift)
+    st.altair_chart(model_charts.mix(drift, over), alt="Share of negative, neutral and positive headlines by day")
+    by_day = model_charts.by_day(drift)
     left, middle, right = st.columns(3, gap="medium")
     with left:
         st.markdown("**Confidence**, mean")
-        chart = model_charts.share(days, "confidence", "Confidence", model_charts.SURE)
+        chart = model_charts.share(by_day, "confidence", "Confidence", model_charts.SURE, over)
         st.altair_chart(chart, alt="Mean confidence by day")
     with middle:
         st.markdown("**Abstentions**")
-        chart = model_charts.share(days, "abstained", "Abstained", model_charts.LINE)
+        chart = model_charts.share(by_day, "abstained", "Abstained", model_charts.LINE, over)
         st.altair_chart(chart, alt="Share of abstentions by day")
     with right:
         st.markdown("**Unknown words**")
-        _odd_words(moment, since, until)
+        _odd_words(moment, over)
     st.caption(
         "A mix that shifts for weeks, confidence that sinks, or more unknown words say that the news has moved away "
         "from what the model learned. Unknown are words that its vocabulary lacks or spells in four pieces or more, "
@@ -94,16 +109,16 @@ def _drift(moment: frame.Moment, since: datetime, until: datetime) -> None:
     )
 
 
-def _odd_words(moment: frame.Moment, since: datetime, until: datetime) -> None:
+def _odd_words(moment: frame.Moment, over: reads.Period) -> None:
     if not moment.live:
         st.caption("Counted by a running monitor.")
         return
-    begin = max(since, until - timedelta(days=_MOST_ODD_DAYS))
-    found = _odd_of(moment, str(moment.store), begin, until, _slot(moment.now))
+    begin = max(over.since, over.until - timedelta(days=_MOST_ODD_DAYS))
+    found = _odd_of(moment, str(moment.store), reads.Period(begin, over.until, "day", over.zone), _slot(moment.now))
     if isinstance(found, str):
         st.caption(texts.literal(texts.sentence(found)))
         return
-    chart = model_charts.share(found, "odd", "Unknown words", model_charts.ODD)
+    chart = model_charts.share(found, "odd", "Unknown words", model_charts.ODD, over)
     st.altair_chart(chart, alt="Share of unknown words by day")
 
 
@@ -113,32 +128,32 @@ def _slot(now: datetime) -> datetime:
 
 
 @st.cache_data(max_entries=16, show_spinner="Counting")
-def _asked(
-    query: str, _reader: reads.Reader, store: str, since: datetime, until: datetime, slot: datetime
-) -> pl.DataFrame:
-    return _reader.query(query, since=since, until=until)
+def _asked(query: str, _reader: reads.Reader, store: str, slot: datetime, **params: datetime | str) -> pl.DataFrame:
+    return _reader.query(query, **params)
 
 
-def _odd_of(moment: frame.Moment, store: str, since: datetime, until: datetime, slot: datetime) -> pl.DataFrame | str:
+def _odd_of(moment: frame.Moment, store: str, over: reads.Period, slot: datetime) -> pl.DataFrame | str:
     try:
-        return _odd_frame(moment, store, since, until, slot)
+        return _odd_frame(moment, store, over.since, over.until, over.zone.name, slot)
     except ValueError as error:
         return str(error)
 
 
 @st.cache_data(max_entries=8, show_spinner="Counting")
-def _odd_frame(_moment: frame.Moment, store: str, since: datetime, until: datetime, slot: datetime) -> pl.DataFrame:
+def _odd_frame(
+    _moment: frame.Moment, store: str, since: datetime, until: datetime, zone: str, slot: datetime
+) -> pl.DataFrame:
     """The shares; raises ValueError with the daemon's words, so that a refusal is not kept."""
-    told = acting.answer(_moment, "odd_words", since=since.isoformat(), until=until.isoformat())
+    told = acting.answer(_moment, "odd_words", since=since.isoformat(), until=until.isoformat(), zone=zone)
     if isinstance(told, str):
         raise ValueError(told)
     rows = [(datetime.fromisoformat(one["day"]), one["odd"]) for one in told["rows"]]
     return pl.DataFrame(rows, schema={"day": pl.Datetime("us", "UTC"), "odd": pl.Float64}, orient="row")
 
 
-def _scored(moment: frame.Moment, since: datetime, until: datetime) -> None:
+def _scored(moment: frame.Moment, over: reads.Period) -> None:
     st.markdown("##### Which model scored what")
-    found = _asked("models", moment.reader, str(moment.store), since, until, _slot(moment.now))
+    found = _asked("models", moment.reader, str(moment.store), _slot(moment.now), since=over.since, until=over.until)
     zone = moment.zone
     st.dataframe(
         found.select(
@@ -153,8 +168,8 @@ def _scored(moment: frame.Moment, since: datetime, until: datetime) -> None:
     )
 
 
-def _abstained(moment: frame.Moment, since: datetime, until: datetime) -> None:
-    found = moment.reader.query("abstained", since=since, until=until, limit=_MOST_ABSTAINED)
+def _abstained(moment: frame.Moment, over: reads.Period) -> None:
+    found = moment.reader.query("abstained", since=over.since, until=over.until, limit=_MOST_ABSTAINED)
     with st.expander(f"Without an opinion: {texts.count(found.height, 'headline')}, the latest first"):
         if found.is_empty():
             st.caption("The model had an opinion of every headline.")
@@ -186,8 +201,8 @@ def abstained(found: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-# As wide as keeps six columns beside the chart of 1280 pixels.
-_FIGURE = 76
+# As wide as their names, so that six columns stand whole beside the chart of 1280 pixels.
+_FIGURES = {"Texts": 64, "Accuracy": 80, "Macro-F1": 84, "Negative recall": 120, "Calibration error": 128}
 
 
 def _measured(told: dict[str, Any]) -> None:
@@ -199,12 +214,17 @@ def _measured(told: dict[str, Any]) -> None:
         )
     else:
         left, right = (
-            st.columns([3, 2], gap="large") if metrics.get("calibration") else (st.container(), st.container())
+            st.columns([2, 1], gap="medium") if metrics.get("calibration") else (st.container(), st.container())
         )
         with left:
             found = held_out(metrics["test"])
-            widths = {name: st.column_config.NumberColumn(width=_FIGURE) for name in found.columns[1:]}
-            st.dataframe(found, hide_index=True, alt="Held-out figures", column_config=widths)
+            columns = {
+                name: st.column_config.NumberColumn(
+                    width=width, format="%.3f" if found[name].dtype.is_float() else "%,d"
+                )
+                for name, width in _FIGURES.items()
+            }
+            st.dataframe(found, hide_index=True, alt="Held-out figures", column_config=columns, placeholder="")
             st.caption("Calibration error is how far confidence and accuracy lie apart, on average; 0 is perfect.")
         with right:
             if metrics.get("calibration"):
@@ -231,7 +251,3 @@ def held_out(test: dict[str, Any]) -> pl.DataFrame:
         for name, one in test.items()
     ]
     return pl.DataFrame(rows, infer_schema_length=None)
-
-
-def _midnight(at: datetime) -> datetime:
-    return at.replace(hour=0, minute=0, second=0, microsecond=0)

@@ -47,6 +47,9 @@ def test_the_share_of_odd_words_by_day(tokens: Tokens, tmp_path: Path) -> None:
     with Reader.open(path) as reader:
         found = odd_words(reader, tokens, MIDNIGHT, MIDNIGHT + 2 * DAY)
         assert odd_words(reader, tokens, MIDNIGHT - DAY, MIDNIGHT) == {}
+        # There the second day begins thirteen hours earlier.
+        elsewhere = odd_words(reader, tokens, MIDNIGHT, MIDNIGHT + 2 * DAY, "Pacific/Auckland")
+    assert elsewhere == {MIDNIGHT + DAY: pytest.approx(3 / 13)}
     assert found == {MIDNIGHT: 0.0, MIDNIGHT + DAY: pytest.approx(3 / 5)}, "numbers and addresses are no words"
 
 

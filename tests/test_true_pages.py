@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 from alerts.bands import BAND
 from alerts.delivery import Delivery, DeliveryState
 from alerts.lifecycle import Change, ChangeReason, State
-from dashboard import charts, exports, frame, marks, periods, reads, series_page, texts
+from dashboard import charts, exports, frame, marks, model_charts, model_page, periods, reads, series_page, texts
 from dashboard.zones import UTC_ZONE, Zone
 from models.score import CompanyScore, Score
 from monitor.storage.alert_store import AlertStore
@@ -124,6 +124,35 @@ def test_a_day_that_begins_within_an_hour_lists_what_its_bar_counts() -> None:
 
 
 # Marks of zones
+
+
+def test_days_of_the_model_page_are_those_of_the_zone(tmp_path: Path) -> None:
+    path = tmp_path / "squall.duckdb"
+    filled(path, [12 * HOUR + HOUR / 2, HOUR])  # half past eleven in the night of the 9th, UTC
+    with Reader.open(path) as reader:
+        for zone, days in ((UTC_ZONE, ["Mon 9 Mar 2026", "Tue 10 Mar 2026"]), (BERLIN, ["Tue 10 Mar 2026"])):
+            over = model_page.days(NOW, 10, zone)
+            drift = reader.query("drift", since=over.since, until=over.until, zone=zone.name)
+            titles = reader.query("titles_by_day", since=over.since, until=over.until, zone=zone.name, most=9)
+            assert titles["day"].unique().sort().to_list() == drift["day"].to_list()
+            charted = (
+                model_charts.mix(drift, over),
+                model_charts.share(model_charts.by_day(drift), "confidence", "Confidence", model_charts.SURE, over),
+            )
+            for chart in charted:
+                drawn = chart.to_dict()
+                rows = [row for data in drawn["datasets"].values() for row in data]
+                assert sorted({row["when"] for row in rows}) == days
+                assert drawn["layer"][0]["encoding"]["x"]["axis"]["title"] == ("UTC" if zone.utc else "CET")
+
+
+@pytest.mark.parametrize("zone", [UTC_ZONE, BERLIN, KOLKATA, HAVANA], ids=lambda zone: zone.name)
+def test_the_days_of_the_model_page_end_with_today(zone: Zone) -> None:
+    for now in (NOW, datetime(2026, 3, 29, 23, 30, tzinfo=UTC), datetime(2026, 11, 1, 4, 30, tzinfo=UTC)):
+        over = model_page.days(now, 30, zone)
+        assert over.since < now < over.until
+        dates = [zone.there(at).date() for at in over.steps[:-1]]
+        assert dates == [zone.there(now).date() - n * DAY for n in range(29, -1, -1)]
 
 
 def test_a_mark_stands_once_only_where_it_is_true_of_all() -> None:

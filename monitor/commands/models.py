@@ -156,7 +156,7 @@ def drift(ctx: click.Context, days: int, as_json: bool) -> None:
     adapter = chosen_adapter(settings.model)
     tokens = tokens_of(adapter.settings.encoder, adapter.settings.longest)
     with Reader.open(settings.store.path) as reader:
-        found = reader.query("drift", since=since, until=now)
+        found = reader.query("drift", since=since, until=now, zone="UTC")
         odd = odd_words(reader, tokens, since, now)
     found = found.with_columns(unknown=pl.Series([odd.get(day, 0.0) for day in found["day"]], dtype=pl.Float64))
     if as_json:

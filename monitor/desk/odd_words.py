@@ -35,13 +35,16 @@ class Tokeniser(Protocol):
         """Of each word whether it is strange."""
 
 
-def odd_words(reader: Asked, tokens: Tokeniser, since: datetime, until: datetime) -> dict[datetime, float]:
-    """The share of odd words by day (UTC midnights); days without a headline lack.
+def odd_words(
+    reader: Asked, tokens: Tokeniser, since: datetime, until: datetime, zone: str = "UTC"
+) -> dict[datetime, float]:
+    """The share of odd words by day of a zone, told by the midnight, UTC, of its date; days without a headline lack.
 
     Args:
         since, until: aware, `until` left out.
+        zone: by its IANA name.
     """
-    titles = reader.query("titles_by_day", since=since, until=until, most=_TITLES_A_DAY)
+    titles = reader.query("titles_by_day", since=since, until=until, zone=zone, most=_TITLES_A_DAY)
     counts: dict[datetime, Counter[str]] = defaultdict(Counter)
     for day, title in titles.iter_rows():
         counts[day].update(_WORD.findall(readable(title)))

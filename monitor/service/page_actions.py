@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from datetime import datetime
 from functools import lru_cache, partial
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import polars as pl
 
@@ -151,7 +152,7 @@ class _PageActions:
         }
 
     def odd_words(self, body: Body) -> object:
-        """By day in [`since`, `until`) the share of words that the encoder does not know."""
+        """By day of `zone` in [`since`, `until`) the share of words that the encoder does not know."""
         since, until = _time(body, "since"), _time(body, "until")
         if not 0 < (until - since).days <= _LONGEST_RANGE_DAYS:
             raise InputUnusable(f"the range must hold 1 to {_LONGEST_RANGE_DAYS} days")
@@ -160,7 +161,7 @@ class _PageActions:
             tokens = tokens_of(adapter.settings.encoder, adapter.settings.longest)
         except ModelError as error:
             raise ServiceError(str(error)) from error
-        shares = odd_words(self, tokens, since, until)
+        shares = odd_words(self, tokens, since, until, _zone(body))
         return [{"day": day.isoformat(), "odd": share} for day, share in shares.items()]
 
 
@@ -168,6 +169,14 @@ class _PageActions:
 def tokens_of(encoder: str, longest: int) -> Tokens:
     """The tokeniser of an encoder, loaded once."""
     return Tokens(find_encoder(encoder).folder, longest)
+
+
+def _zone(body: Body) -> str:
+    name = _text(body, "zone", "UTC")
+    try:
+        return ZoneInfo(name).key
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise InputUnusable(f"there is no time zone {name!r}") from error
 
 
 def _settle(promise: Future[Attempt], work: Callable[[], Attempt]) -> None:

@@ -14,7 +14,7 @@ from datetime import datetime
 
 from monitor.storage.alert_queries import ALERT_QUERIES
 from monitor.storage.detection_queries import DETECTION
-from monitor.storage.page_queries import PAGE_QUERIES
+from monitor.storage.page_queries import PAGE_QUERIES, ZONE_DAY
 from monitor.storage.query import RANGE, Query
 from monitor.storage.story_queries import HEADLINE_COLUMNS, STORY_QUERIES
 
@@ -98,16 +98,17 @@ QUERIES: dict[str, Query] = {
         params={"series": str, **RANGE, "negative_only": bool, "limit": int},
     ),
     "drift": Query(
-        about="What each model said by day: headlines, shares of the sentiments and abstentions, mean confidence.",
-        sql="""
-            SELECT date_trunc('day', effective) AS day, model, count(*) AS headlines,
+        about="What each model said by day of a time zone: headlines, shares of the sentiments and abstentions, mean "
+        "confidence. A day is told by the midnight, UTC, of its date.",
+        sql=f"""
+            SELECT {ZONE_DAY} AS day, model, count(*) AS headlines,
                 avg((sentiment = 'negative')::INTEGER) AS negative, avg((sentiment = 'neutral')::INTEGER) AS neutral,
                 avg((sentiment = 'positive')::INTEGER) AS positive, avg((abstention <> 'none')::INTEGER) AS abstained,
                 avg(greatest(s.negative, s.neutral, s.positive)) AS confidence
             FROM scores s WHERE effective >= $since::TIMESTAMPTZ AND effective < $until::TIMESTAMPTZ
             GROUP BY ALL ORDER BY day, model
-        """,
-        params=RANGE,
+        """,  # noqa: S608 - a constant of this room, not a caller's value
+        params={**RANGE, "zone": str},
     ),
     "feeds": Query(
         about="Every feed with its state, and its checks, new headlines and mean answer time since an instant.",
