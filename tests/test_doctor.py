@@ -82,6 +82,8 @@ def test_the_other_verdicts() -> None:
     assert port_finding("metrics", 1, "Address already in use", running=False).verdict is Verdict.BAD
     assert port_finding("metrics", 1, "Address already in use", running=True).verdict is Verdict.WELL
     assert port_finding("metrics", 1, "", running=False).verdict is Verdict.WELL
+    # An address that is none of this machine's is held by no Squall.
+    assert port_finding("dashboard", 1, "Cannot assign requested address", running=True).verdict is Verdict.BAD
     assert channel_finding("desk", "env:KEY is not set", "", 0).verdict is Verdict.BAD
     assert channel_finding("desk", "", "timed out", 0).verdict is Verdict.LOOK
     assert channel_finding("desk", "", "", 2).verdict is Verdict.LOOK

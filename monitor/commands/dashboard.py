@@ -13,10 +13,11 @@ from monitor.commands.opening import settings_of
 def dashboard(ctx: click.Context, port: int | None) -> None:
     """Serve the dashboard until Ctrl-C; it reads beside a running daemon, or the store alone."""
     from monitor.service.dashboarding import dashboard_process, wait
+    from monitor.service.ports import web_address
 
     settings = settings_of(ctx)
     if port:
         settings = settings.model_copy(update={"dashboard": settings.dashboard.model_copy(update={"port": port})})
-    click.echo(f"the dashboard is on http://{settings.dashboard.host}:{settings.dashboard.port}", err=True)
     with dashboard_process(settings) as process:
+        click.echo(f"the dashboard is on {web_address(settings.dashboard.host, settings.dashboard.port)}", err=True)
         ctx.exit(wait(process))

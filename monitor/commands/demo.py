@@ -41,7 +41,11 @@ def demo(ctx: click.Context, headless: bool, as_json: bool, seed: int, keep: Pat
     and delivering are the daemon's own. Near the end an invented bank fails. Exits 0 when exactly that raised an
     alert, and both a signed webhook and a mail told of it once.
     """
+    from monitor.service.dashboarding import demand_port
+
     settings = settings_of(ctx)
+    if not headless:
+        demand_port(settings)  # said before minutes of playing, not after them
     # Only what goes wrong: the bar shows the rest.
     set_up_logs(LogSettings(level="warning", format=settings.log.format))
     console = Console(stderr=as_json)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import asdict
@@ -123,14 +122,15 @@ def _of_channels(settings: Settings, last: _Last) -> Iterator[Finding]:
 
 def _of_the_machine(settings: Settings, now: datetime, *, running: bool) -> Iterator[Finding]:
     from monitor.service.checkup import Finding, Verdict, backup_finding, files_finding, port_finding
+    from monitor.service.ports import refusal
     from monitor.storage.backup import manifest_file
 
     yield port_finding(
-        "dashboard", settings.dashboard.port, _taken(settings.dashboard.host, settings.dashboard.port), running=True
+        "dashboard", settings.dashboard.port, refusal(settings.dashboard.host, settings.dashboard.port), running=True
     )
     if settings.metrics.port:
         yield port_finding(
-            "metrics", settings.metrics.port, _taken("127.0.0.1", settings.metrics.port), running=running
+            "metrics", settings.metrics.port, refusal("127.0.0.1", settings.metrics.port), running=running
         )
     store = settings.store.path
     private = [store, Path(f"{store}.wal"), Path(f"{store}.service.json"), *_secret_files(settings)]
@@ -146,15 +146,6 @@ def _of_the_machine(settings: Settings, now: datetime, *, running: bool) -> Iter
     except OSError as error:
         words = f"{error.filename} cannot be looked at: {error.strerror}"
         yield Finding("files", Verdict.LOOK, words, "ask as the user that the daemon runs as, or check the rights")
-
-
-def _taken(host: str, port: int) -> str:
-    """Why nothing can listen there; empty when it can."""
-    try:
-        with socket.create_server((host, port)):
-            return ""
-    except OSError as error:
-        return error.strerror or str(error)
 
 
 def _secret_files(settings: Settings) -> Iterator[Path]:

@@ -12,14 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import structlog
 
 from monitor.commands.opening import keep_private, make_folder, settings_of
+from monitor.errors import ServiceError
 from monitor.settings import Settings
 from monitor.settings_file import find_settings, load_settings
 
 if TYPE_CHECKING:
     from monitor.service.pipeline import Pipeline
     from monitor.storage.store import Store
+
+log = structlog.get_logger(__name__)
 
 
 @click.command()
@@ -44,7 +48,11 @@ def run(ctx: click.Context, with_dashboard: bool) -> None:
 
             def ready() -> None:
                 if with_dashboard:
-                    held.enter_context(dashboard_process(settings))
+                    try:
+                        held.enter_context(dashboard_process(settings))
+                    except ServiceError as error:
+                        # A port is no reason to leave the news unwatched.
+                        log.error("dashboard_unavailable", reason=str(error))
 
             await daemon.run(ready)
         if daemon.busy:

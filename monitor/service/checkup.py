@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 
+from monitor.service.ports import IN_USE
 from monitor.storage.forecast import Growth, days_until, size_after
 
 _SCARCE = 512 * 2**20  # bytes: less is told of whatever the forecast says
@@ -105,6 +106,8 @@ def clock_finding(now: datetime, latest: datetime | None, released: datetime) ->
 def port_finding(name: str, port: int, error: str, *, running: bool) -> Finding:
     """Whether a port can be had; `error` is why not, `running` whether Squall itself may hold it."""
     subject = f"port:{name}"
+    if error and error != IN_USE:
+        return Finding(subject, Verdict.BAD, f"{port}: {error}", f"change where to listen: [{name}] in the settings")
     if error and not running:
         return Finding(subject, Verdict.BAD, f"{port}: {error}", f"end what holds it, or change {name}.port")
     return Finding(subject, Verdict.WELL, f"{port}: {'in use' if error else 'free'}")

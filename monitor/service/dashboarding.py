@@ -1,7 +1,7 @@
 """The dashboard as a process of its own.
 
 takes  settings
-gives  a Streamlit process on loopback that reads this store
+gives  a Streamlit process on loopback that reads this store; in words, why it cannot listen
 never  imports streamlit: the dashboard is another room
 """
 
@@ -15,7 +15,8 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
-from monitor.errors import MonitorError
+from monitor.errors import MonitorError, ServiceError
+from monitor.service.ports import refusal
 from monitor.settings import Settings
 
 # Within the ten seconds that a daemon has to stop.
@@ -49,6 +50,21 @@ def dashboard_command(settings: Settings, as_of: datetime | None = None) -> list
     return [sys.executable, "-m", "streamlit", "run", str(page), *flags, "--", *told]
 
 
+def demand_port(settings: Settings) -> None:
+    """See that the dashboard can listen.
+
+    Raises:
+        ServiceError: when it cannot, with who may hold the port, and how to choose another.
+    """
+    host, port = settings.dashboard.host, settings.dashboard.port
+    if words := refusal(host, port):
+        raise ServiceError(
+            f"the dashboard cannot listen on {host}, port {port} ({words}): another dashboard may be open there "
+            "already, or another program; choose another port with `squall dashboard --port N`, or set dashboard.port "
+            "(and dashboard.host, an address of this machine) in the settings"
+        )
+
+
 def wait(process: subprocess.Popen[bytes]) -> int:
     """Wait for the process to end; its exit code.
 
@@ -62,7 +78,12 @@ def wait(process: subprocess.Popen[bytes]) -> int:
 
 @contextmanager
 def dashboard_process(settings: Settings, as_of: datetime | None = None) -> Iterator[subprocess.Popen[bytes]]:
-    """The running dashboard; ended with the block."""
+    """The running dashboard; ended with the block.
+
+    Raises:
+        ServiceError: see `demand_port`.
+    """
+    demand_port(settings)
     process = subprocess.Popen(dashboard_command(settings, as_of))  # noqa: S603  # our own interpreter and page
     try:
         yield process
