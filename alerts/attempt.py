@@ -60,9 +60,10 @@ class Attempt:
         reason: words that name the receiver and the way out; never a secret. Empty only when delivered.
         millis: how long it took.
         retry_after: how long the receiver asked to be left alone.
+        refused: recipients for whom the receiver did not take what it took for others, and what it said of each.
 
     Raises:
-        ValueError: on a naive time, a negative duration or a failure without words.
+        ValueError: on a naive time, a negative duration, a failure without words, or recipients left out by one.
     """
 
     at: datetime
@@ -70,6 +71,7 @@ class Attempt:
     reason: str
     millis: int
     retry_after: timedelta | None = None
+    refused: tuple[tuple[str, Answer], ...] = ()
 
     def __post_init__(self) -> None:
         if self.at.tzinfo is None:
@@ -78,12 +80,16 @@ class Attempt:
             raise ValueError(f"an attempt cannot take {self.millis} ms")
         if not self.outcome.ok and not self.reason:
             raise ValueError(f"an attempt that is {self.outcome} needs a reason")
+        if self.refused and not self.outcome.ok:
+            raise ValueError("recipients can only be left out of what others took")
 
     @classmethod
-    def answered(cls, answer: Answer, at: datetime, begun: float) -> Attempt:
+    def answered(
+        cls, answer: Answer, at: datetime, begun: float, refused: tuple[tuple[str, Answer], ...] = ()
+    ) -> Attempt:
         """The attempt that began at `at`, by the monotonic clock at `begun`, and ends now with this answer."""
         millis = max(0, round((time.monotonic() - begun) * 1000))
-        return cls(at, answer.outcome, answer.reason, millis, answer.retry_after)
+        return cls(at, answer.outcome, answer.reason, millis, answer.retry_after, refused)
 
     @property
     def ended(self) -> datetime:

@@ -1,7 +1,7 @@
 """The channels that the settings may name.
 
 takes  the [[channels]] tables
-gives  `ChannelSettings`, told apart by `type`, and the `Channel` that each opens
+gives  `ChannelSettings`, told apart by `type`, the `Channel` that each opens, and the recipients of each
 never  knows how a channel sends
 """
 
@@ -32,3 +32,8 @@ def open_channel(settings: WebhookSettings | MailSettings | ChatSettings) -> Cha
             return MailChannel(settings)
         case ChatSettings():
             return ChatChannel(settings)
+
+
+def recipients_of(settings: WebhookSettings | MailSettings | ChatSettings) -> tuple[str, ...]:
+    """The addresses of which one may take a message that another does not; none where a message goes to one place."""
+    return settings.addresses if isinstance(settings, MailSettings) else ()

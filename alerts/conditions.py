@@ -17,8 +17,10 @@ from alerts.delivery import Delivery, message_delivery
 from alerts.messages import Bulletin, Item, Section, bulletin_message
 
 CHANNEL = "channel:"
+MAILBOX = "mailbox:"
 STAGE = "stage:"
 SIGHT = "sight"
+_MOST_MAILBOXES = 10
 
 
 class Health(StrEnum):
@@ -36,7 +38,7 @@ class Condition:
     """How one thing is doing.
 
     Attributes:
-        subject: "channel:<name>", "stage:<name>" or "sight".
+        subject: "channel:<name>", "mailbox:<channel>/<address>", "stage:<name>" or "sight".
         health: how it is doing.
         since: since when.
         reason: in words, without secrets; empty when it is well.
@@ -65,6 +67,14 @@ class Condition:
         """The channel that it is about; empty when it is about something else."""
         return self.subject.removeprefix(CHANNEL) if self.subject.startswith(CHANNEL) else ""
 
+    @property
+    def mailbox(self) -> tuple[str, str] | None:
+        """The channel and the address of the recipient that it is about; None when it is about something else."""
+        if not self.subject.startswith(MAILBOX):
+            return None
+        channel, _, address = self.subject.removeprefix(MAILBOX).partition("/")
+        return channel, address
+
 
 @dataclass(frozen=True, slots=True)
 class ChannelRecord:
@@ -86,11 +96,58 @@ class ChannelRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class MailboxRecord:
+    """What the attempts for one recipient of a channel say, who once did not take what the others took.
+
+    Attributes:
+        channel, recipient: name and address.
+        failing_since: the first message that did not arrive there after the last that did; None when that one did.
+        reason: of the last that did not.
+    """
+
+    channel: str
+    recipient: str
+    failing_since: datetime | None
+    reason: str
+
+    @property
+    def subject(self) -> str:
+        """Of its condition."""
+        return mailbox_subject(self.channel, self.recipient)
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """What is to be written: conditions that changed, and deliveries about them."""
 
     conditions: tuple[Condition, ...] = ()
     deliveries: tuple[Delivery, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _News:
+    """What people are told of: how it is now, how it was, and on which channels they are told."""
+
+    now: Condition
+    before: Condition | None
+    channels: tuple[str, ...]
+
+    @property
+    def began(self) -> datetime:
+        """When the trouble did; with it, what is told of again after a crash is told under the same id."""
+        return self.now.since if self.now.health is not Health.WELL or self.before is None else self.before.since
+
+
+def mailbox_subject(channel: str, recipient: str) -> str:
+    """The subject of the condition of one recipient of a channel."""
+    return f"{MAILBOX}{channel}/{recipient}"
+
+
+def mailbox_condition(record: MailboxRecord, now: datetime) -> Condition:
+    """How one recipient of a channel is doing."""
+    if record.failing_since is None:
+        return Condition(record.subject, Health.WELL, now)
+    return Condition(record.subject, Health.FAILING, record.failing_since, record.reason or "no words were given")
 
 
 def channel_condition(record: ChannelRecord, known: Condition | None, now: datetime) -> Condition:
@@ -124,32 +181,82 @@ def turn(
     recovered = {one.channel for one in seen if one.channel and one.health is Health.WELL}
     able = [name for name in channels if name not in troubled - recovered]
     kept: list[Condition] = []
-    deliveries: list[Delivery] = []
+    news: list[_News] = []
     for one in seen:
         before = known.get(one.subject)
         same = before is not None and before.health is one.health
         current = replace(one, told_at=before.told_at, since=before.since) if before is not None and same else one
+        others = tuple(name for name in able if name != one.channel)
         if current.health is Health.WELL:
             if before is not None and not same:
                 kept.append(current)
                 if before.told_at is not None:
-                    deliveries += _told(current, before, [name for name in able if name != one.channel], now)
+                    news.append(_News(current, before, others))
             continue
         waited = one.health in (Health.DISABLED, Health.NO_DATA) or now - current.since >= patience
-        others = [name for name in able if name != one.channel]
         if current.told_at is None and waited and others:
             current = replace(current, told_at=now)
-            deliveries += _told(current, before, others, now)
+            news.append(_News(current, before, others))
         if current != before:
             kept.append(current)
-    return Turn(tuple(kept), tuple(deliveries))
+    return Turn(tuple(kept), tuple(_told(news, now)))
 
 
-def _told(one: Condition, before: Condition | None, channels: Sequence[str], now: datetime) -> list[Delivery]:
-    message = bulletin_message(f"condition.{one.health.value}", _bulletin(one, before), now)
-    # `since` and not `now`: a trouble that is told of again after a crash is told under the same id.
-    at = one.since if one.health is not Health.WELL or before is None else before.since
-    return [message_delivery(message, one.subject, at, channel, now) for channel in channels]
+def _told(news: Sequence[_News], now: datetime) -> list[Delivery]:
+    """One message for each; of recipients one for all of a channel, also where its server refuses ninety at once."""
+    deliveries: list[Delivery] = []
+    mailboxes: dict[tuple[str, Health], dict[str, _News]] = {}
+    for one in news:
+        if (mailbox := one.now.mailbox) is not None:
+            mailboxes.setdefault((mailbox[0], one.now.health), {})[mailbox[1]] = one
+            continue
+        deliveries += _messages(one.now.subject, one.began, one, _bulletin(one.now, one.before), now)
+    for (channel, _), mine in mailboxes.items():
+        # By address: those who fail later, but say so since the same moment, are other news.
+        subject, first = mailbox_subject(channel, ",".join(mine)), next(iter(mine.values()))
+        deliveries += _messages(subject, _began(mine), first, _mailboxes(channel, mine), now)
+    return deliveries
+
+
+def _messages(subject: str, at: datetime, news: _News, told: Bulletin, now: datetime) -> list[Delivery]:
+    message = bulletin_message(f"condition.{news.now.health.value}", told, now)
+    return [message_delivery(message, subject, at, channel, now) for channel in news.channels]
+
+
+def _began(mine: Mapping[str, _News]) -> datetime:
+    return min(one.began for one in mine.values())
+
+
+def _mailboxes(channel: str, mine: Mapping[str, _News]) -> Bulletin:
+    who = wording.one_line(next(iter(mine)) if len(mine) == 1 else f"{len(mine)} recipients")
+    well = all(one.now.health is Health.WELL for one in mine.values())
+    lines = list(mine) if well else [one.now.reason for one in mine.values()]
+    shown = lines[:_MOST_MAILBOXES] + ([f"and {len(lines) - _MOST_MAILBOXES} more"] if lines[_MOST_MAILBOXES:] else [])
+    items = tuple(Item(title=wording.one_line(line)) for line in shown)
+    told = Bulletin(
+        subject=f"[Squall] {who} of channel {channel}: mail arrives again",
+        title=f"Mail to {who} of channel {channel} arrives again",
+        lead="The mail server takes it again.",
+        tone="calm",
+        about="squall",
+        sections=(Section(heading="Recipients", items=items),),
+    )
+    if well:
+        return told
+    steps = (
+        "See whether the address is still right; one that is gone should leave the settings.",
+        f"What waits is tried again for about three days; after that: squall alerts redeliver --channel {channel}",
+    )
+    return told.model_copy(
+        update={
+            "subject": f"[Squall] {who} of channel {channel}: mail does not arrive",
+            "title": f"Mail to {who} of channel {channel} does not arrive",
+            "lead": "The other recipients of the channel have it.",
+            "tone": "warning",
+            "sections": (Section(heading=f"Since {wording.moment(_began(mine))}", items=items),),
+            "next_steps": steps,
+        }
+    )
 
 
 def _bulletin(one: Condition, before: Condition | None) -> Bulletin:

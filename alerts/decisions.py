@@ -26,6 +26,7 @@ class Choice(StrEnum):
     NEVER_TOLD = "never_told"  # the end of an alert that this channel never heard of
     CHANNEL_DISABLED = "channel_disabled"
     CHANNEL_REMOVED = "channel_removed"  # it was taken out of the settings while the notice waited
+    RECIPIENT_REMOVED = "recipient_removed"  # out of a channel's settings, while the notice waited for this one alone
     HELD_QUIET = "held_quiet"  # sent when the quiet hours are over
     HELD_GROUP = "held_group"  # sent with others
     SUPERSEDED = "superseded"  # it was held back, and a later notice of the same alert took its place, or it is over

@@ -25,6 +25,7 @@ from typing import Protocol
 from alerts.attempt import Answer, Attempt, AttemptOutcome
 from alerts.lifecycle import Change
 from alerts.messages import Message, Trend, alert_message, sample_message
+from alerts.retries import Schedule
 
 __all__ = [
     "Attempt",
@@ -33,10 +34,12 @@ __all__ = [
     "Delivery",
     "DeliveryState",
     "Outbox",
+    "Part",
     "Schedule",
     "after",
     "deliver",
     "delivery_id",
+    "parts",
     "plan",
     "redeliver",
     "test_delivery",
@@ -72,6 +75,8 @@ class Delivery:
         outcome: the last attempt's `AttemptOutcome` value, or why there was none; empty while nothing became of it.
         payload: versioned JSON, see alerts/messages.py.
         bundle: while it is held back: a name shared by those that will be sent together; else empty.
+        recipient: the one of the channel's that it is for, where the others have it; empty when it is for all of them.
+        part_of: id of the delivery by which the others have it; empty when it is for all.
 
     Raises:
         ValueError: when the state and the times contradict each other, or an id, channel or payload is missing.
@@ -89,6 +94,8 @@ class Delivery:
     outcome: str
     payload: str
     bundle: str = ""
+    recipient: str = ""
+    part_of: str = ""
 
     def __post_init__(self) -> None:
         if not (self.id.startswith("msg_") and self.channel and self.reason and self.payload):
@@ -103,52 +110,17 @@ class Delivery:
             raise ValueError(f"a {self.state} delivery cannot have {self.attempts} attempts, outcome {self.outcome!r}")
         if self.bundle and not (pending and not self.attempts):
             raise ValueError("only a delivery that is held back belongs to a bundle")
-
-
-def _steps(*seconds: int) -> tuple[timedelta, ...]:
-    return tuple(timedelta(seconds=s) for s in seconds)
-
-
-_HOUR = 3600
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """How long to wait after the first, second, ... failure; after the last step the delivery is dead.
-
-    Attributes:
-        steps: waits, each longer than zero. The default covers about three days, a long week-end.
-        jitter: share of a step by which a wait may be longer, so that a receiver that comes back is not met by all
-            at once; 0 to 1.
-
-    Raises:
-        ValueError: on no steps, a step of zero or less, or jitter outside [0, 1].
-    """
-
-    steps: tuple[timedelta, ...] = _steps(
-        5, 30, 120, 600, 1800, 2 * _HOUR, 6 * _HOUR, 12 * _HOUR, 24 * _HOUR, 24 * _HOUR
-    )
-    jitter: float = 0.2
-
-    def __post_init__(self) -> None:
-        if not self.steps or min(self.steps) <= timedelta(0):
-            raise ValueError("a schedule needs at least one step, each longer than zero")
-        if not 0 <= self.jitter <= 1:
-            raise ValueError(f"jitter is a share between 0 and 1, not {self.jitter}")
+        if bool(self.recipient) != bool(self.part_of):
+            raise ValueError("what is left for one recipient is part of the delivery that the others have")
 
     @property
-    def most_attempts(self) -> int:
-        """Attempts before a delivery is given up."""
-        return len(self.steps) + 1
+    def message(self) -> str:
+        """The id that receivers know the message by: all of a channel by the same one."""
+        return self.part_of or self.id
 
-    def wait(self, attempts: int, retry_after: timedelta | None, jitter: float) -> timedelta:
-        """How long to wait after `attempts` failures, at least 1 and fewer than `most_attempts`.
 
-        A receiver's wish counts when it is longer, up to the longest step: nobody may silence us for a year.
-        """
-        step = self.steps[attempts - 1] * (1 + self.jitter * jitter)
-        wish = min(retry_after or timedelta(0), max(self.steps))
-        return max(step, wish)
+# What is left for a recipient who did not take a message, and the attempt in which it did not.
+Part = tuple[Delivery, Attempt]
 
 
 class Outbox(Protocol):
@@ -160,8 +132,8 @@ class Outbox(Protocol):
     def begin(self, delivery: Delivery, at: datetime) -> None:
         """Write down that this delivery is about to be sent; raises when that cannot be, and it is not sent then."""
 
-    def record(self, delivery: Delivery, attempt: Attempt) -> None:
-        """Keep the delivery as it is after the attempt, and the attempt, in one transaction."""
+    def record(self, delivery: Delivery, attempt: Attempt, parts: Sequence[Part] = ()) -> None:
+        """Keep the delivery as it is after the attempt, the attempt, and what is left of it, in one transaction."""
 
 
 class Channel(Protocol):
@@ -276,6 +248,26 @@ def after(delivery: Delivery, attempt: Attempt, schedule: Schedule, jitter: floa
     )
 
 
+def parts(delivery: Delivery, attempt: Attempt, schedule: Schedule, jitter: float) -> tuple[Part, ...]:
+    """What is left of a delivery that some recipients took and others did not: for each of these a delivery of its own.
+
+    Each has its own retries from here on, so that those who have the message neither get it again nor wait.
+    """
+    made = []
+    for recipient, answer in attempt.refused:
+        identity = f"{delivery.id}\x1f{recipient}"
+        left = replace(
+            delivery,
+            id="msg_" + hashlib.blake2b(identity.encode(), digest_size=16).hexdigest(),
+            attempts=0,
+            recipient=recipient,
+            part_of=delivery.id,
+        )
+        tried = Attempt(attempt.at, answer.outcome, answer.reason, attempt.millis, answer.retry_after)
+        made.append((after(left, tried, schedule, jitter), tried))
+    return tuple(made)
+
+
 def redeliver(delivery: Delivery, now: datetime) -> Delivery:
     """A dead letter, due again at once with the whole schedule before it, under its old id.
 
@@ -317,7 +309,9 @@ def deliver(
         at = now + timedelta(seconds=time.monotonic() - begun)
         outbox.begin(delivery, at)
         attempt = _attempt(channel, delivery, at)
-        outbox.record(after(delivery, attempt, schedule, jitter()), attempt)
+        by_chance = jitter()
+        left = parts(delivery, attempt, schedule, by_chance)
+        outbox.record(after(delivery, attempt, schedule, by_chance), attempt, left)
         made += 1
         if attempt.outcome.final:
             break  # the channel is switched off now, and what waits for it given up

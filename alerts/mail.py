@@ -14,7 +14,6 @@ import smtplib
 import socket
 import ssl
 import time
-from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import datetime
 from email.message import EmailMessage
@@ -40,7 +39,6 @@ from alerts.settings import ChannelBase, digest
 
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_REMEMBERED = 1000
 _MOST_SAID = 200
 _MOST_THREADS = 20
 # Nothing depends on whether every relay on the way passes 8 bits. Lines may have 998 characters (RFC 5322, 2.1.1): at
@@ -87,12 +85,17 @@ class MailSettings(ChannelBase):
         """Host and port."""
         return f"{self.host}:{self.port or _PORTS[self.security]}"
 
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Of the recipients, as they are told to the mail server."""
+        return tuple(Mailbox.of(recipient).address for recipient in self.recipients)
+
 
 class MailChannel:
     """Sends deliveries as mail.
 
-    When a server takes a message for some recipients and not for others, the next attempt is for the others only.
-    That is remembered in memory: after a restart the first may get it twice, under the same Message-ID.
+    When a server takes a message for some recipients and not for others, it was delivered, and the attempt names the
+    others: what is left for each of them is a delivery of its own, with the same Message-ID.
 
     Raises:
         ChannelUnusable: when the password or ca_file cannot be read, or the login is not ASCII.
@@ -100,7 +103,6 @@ class MailChannel:
 
     def __init__(self, settings: MailSettings) -> None:
         self._settings = settings
-        self._taken: OrderedDict[str, frozenset[str]] = OrderedDict()
         _login(settings)
         try:
             self._tls = ssl.create_default_context(cafile=settings.ca_file)
@@ -121,27 +123,22 @@ class MailChannel:
         """Hand the message to the server once. Blocks."""
         begun = time.monotonic()
         mail = compose(delivery, self._settings, now)
-        addresses = [Mailbox.of(recipient).address for recipient in self._settings.recipients]
-        taken = self._taken.get(delivery.id, frozenset())
-        left = [address for address in addresses if address not in taken]
+        addresses = self._settings.addresses
+        if delivery.recipient and delivery.recipient not in addresses:
+            words = f"{self.name} does not name {delivery.recipient} as a recipient any more: name it there again"
+            return Attempt.answered(Answer(AttemptOutcome.MISCONFIGURED, words), now, begun)
         try:
-            refused = self._hand_over(mail, left)
+            refused = self._hand_over(mail, [delivery.recipient] if delivery.recipient else list(addresses))
         except ChannelUnusable as error:
             return Attempt.answered(Answer(AttemptOutcome.MISCONFIGURED, str(error)), now, begun)
         except smtplib.SMTPRecipientsRefused as error:
             return Attempt.answered(_refusals(error.recipients, self._settings.where), now, begun)
         except (smtplib.SMTPException, OSError) as error:
             return Attempt.answered(answer_of(error, self._settings), now, begun)
-        if refused:
-            self._remember(delivery.id, taken.union(left) - set(refused))
-            return Attempt.answered(_refusals(refused, self._settings.where), now, begun)
-        self._taken.pop(delivery.id, None)
-        return Attempt.answered(Answer(AttemptOutcome.DELIVERED), now, begun)
-
-    def _remember(self, delivery: str, taken: frozenset[str]) -> None:
-        self._taken[delivery] = taken
-        while len(self._taken) > _REMEMBERED:
-            self._taken.popitem(last=False)
+        where = self._settings.where
+        words = f"taken, but not for all: {_refusals(refused, where).reason}" if refused else ""
+        left = tuple((one, _answered(code, said, where, _to(one))) for one, (code, said) in refused.items())
+        return Attempt.answered(Answer(AttemptOutcome.DELIVERED, words), now, begun, left)
 
     def _hand_over(self, mail: EmailMessage, recipients: list[str]) -> dict[str, tuple[int, bytes]]:
         """Returns who was refused, when not all were."""
@@ -200,7 +197,7 @@ def compose(delivery: Delivery, settings: MailSettings, now: datetime) -> EmailM
     mail["To"] = [Mailbox.of(recipient).header for recipient in settings.recipients]
     mail["Subject"] = wording.one_line(subject(message))
     mail["Date"] = email.utils.format_datetime(now)
-    mail["Message-ID"] = f"<{delivery.id}@{domain}>"
+    mail["Message-ID"] = f"<{delivery.message}@{domain}>"
     threads = _threads(message, delivery)
     if threads:
         mail["In-Reply-To"] = f"<{threads[0]}@{domain}>"
@@ -208,10 +205,10 @@ def compose(delivery: Delivery, settings: MailSettings, now: datetime) -> EmailM
     mail["Auto-Submitted"] = "auto-generated"
     mail.set_content(plain_text(message))
     drawn = picture(message.data, colour_of(message)) if message.data is not None else None
-    mail.add_alternative(html_page(message, f"cid:trend.{delivery.id}@{domain}" if drawn else ""), subtype="html")
+    mail.add_alternative(html_page(message, f"cid:trend.{delivery.message}@{domain}" if drawn else ""), subtype="html")
     page = mail.get_body(("html",))
     if drawn and page is not None:
-        cid = f"<trend.{delivery.id}@{domain}>"
+        cid = f"<trend.{delivery.message}@{domain}>"
         page.add_related(drawn, "image", "png", cid=cid, filename="trend.png", disposition="inline")
     return mail
 
@@ -223,7 +220,7 @@ def _threads(message: Message, delivery: Delivery) -> list[str]:
         for facts in (message.data, *(member.data for member in message.members))
         if facts is not None and facts.fired_at is not None
     ]
-    return [first for first in dict.fromkeys(firsts) if first != delivery.id][:_MOST_THREADS]
+    return [first for first in dict.fromkeys(firsts) if first != delivery.message][:_MOST_THREADS]
 
 
 def answer_of(error: Exception, settings: MailSettings) -> Answer:
@@ -271,7 +268,11 @@ def _refusals(refused: Mapping[str, tuple[int, bytes]], where: str) -> Answer:
     worst = max(refused, key=lambda address: refused[address][0])
     code, said = refused[worst]
     others = f" and {len(refused) - 1} more" if len(refused) > 1 else ""
-    return _answered(code, said, where, f" to recipient {worst}{others}")
+    return _answered(code, said, where, _to(worst) + others)
+
+
+def _to(recipient: str) -> str:
+    return f" to recipient {recipient}"
 
 
 def _said(said: Any) -> str:

@@ -1,13 +1,13 @@
 """What was taken out of the settings: letters that waited for a channel, and troubles that nobody looks at any more.
 
-takes  deliveries that wait for channels that are no more, and conditions of channels and stages that are no more
+takes  deliveries that wait for channels or recipients that are no more, and conditions of what is no more
 gives  `Removal`: dead letters, each with a decision on record; and a `Turn` that ends the conditions
 never  sends a letter elsewhere than it was written for, and never says that something works which nobody looks at
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -28,12 +28,14 @@ class Removal:
     decisions: tuple[Decision, ...] = ()
 
 
-def given_up(waiting: Sequence[Delivery], now: datetime) -> Removal:
+def given_up(waiting: Sequence[Delivery], now: datetime, named: Collection[str] = ()) -> Removal:
     """Make dead letters of what waits for channels that are no more: kept, it would come when the name does, in months.
 
     Args:
-        waiting: pending deliveries of such channels, held ones among them.
+        waiting: pending deliveries of such channels, held ones among them; of a channel that is there, what waits for
+            a recipient that is no more.
         now: aware UTC.
+        named: channels that are there.
     """
     return Removal(
         letters=tuple(
@@ -42,12 +44,12 @@ def given_up(waiting: Sequence[Delivery], now: datetime) -> Removal:
                 state=DeliveryState.DEAD,
                 next_attempt_at=None,
                 finished_at=now,
-                outcome=Choice.CHANNEL_REMOVED.value,
+                outcome=_why(one, named).value,
                 bundle="",
             )
             for one in waiting
         ),
-        decisions=tuple(decision for one in waiting for decision in _decisions(one)),
+        decisions=tuple(decision for one in waiting for decision in _decisions(one, _why(one, named))),
     )
 
 
@@ -72,12 +74,18 @@ def ended(gone: Sequence[Condition], channels: Sequence[str], now: datetime) -> 
     )
 
 
-def _decisions(letter: Delivery) -> list[Decision]:
+def _why(letter: Delivery, named: Collection[str]) -> Choice:
+    return Choice.RECIPIENT_REMOVED if letter.channel in named else Choice.CHANNEL_REMOVED
+
+
+def _decisions(letter: Delivery, why: Choice) -> list[Decision]:
     """One for each notice in the letter; a digest, or news of Squall itself, is no notice of an alert."""
-    words = f"channel {letter.channel} was taken out of the settings"
+    whole = f"channel {letter.channel} was taken out of the settings"
+    one = f"recipient {letter.recipient} was taken out of channel {letter.channel}"
+    words = whole if why is Choice.CHANNEL_REMOVED else one
 
     def decision(alert: str, at: datetime, notice: str) -> Decision:
-        return Decision(alert, at, notice, letter.channel, Choice.CHANNEL_REMOVED, words)
+        return Decision(alert, at, notice, letter.channel, why, words)
 
     if letter.alert is not None:
         return [decision(letter.alert, letter.created_at, letter.reason)]
@@ -87,7 +95,8 @@ def _decisions(letter: Delivery) -> list[Decision]:
 
 def _bulletin(one: Condition, now: datetime) -> Bulletin:
     kind, _, thing = one.subject.partition(":")
-    name = wording.one_line(f"{kind.capitalize()} {thing}")
+    letters = bool(one.channel or one.mailbox)
+    name = wording.one_line(f"{kind.capitalize()} {thing.replace('/', ': ') if one.mailbox else thing}")
     lasted = wording.length(now - one.since)
     return Bulletin(
         subject=f"[Squall] {name} was taken out of the settings",
@@ -95,5 +104,5 @@ def _bulletin(one: Condition, now: datetime) -> Bulletin:
         lead=f"It had been in trouble for {lasted}. Nobody looks at it any more.",
         tone="info",
         about="squall",
-        next_steps=("See what was given up with it: squall alerts deliveries --dead",) if one.channel else (),
+        next_steps=("See what was given up with it: squall alerts deliveries --dead",) if letters else (),
     )

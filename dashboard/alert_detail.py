@@ -198,7 +198,8 @@ def _messages(moment: frame.Moment, alert: dict[str, Any]) -> None:
     for row in deliveries.iter_rows(named=True):
         state = texts.look(texts.DELIVERY_STATES, row["state"])
         with st.container(gap=None):
-            st.markdown(f"{state.badge} **{texts.literal(row['channel'])}** · {texts.change(row['reason']).lower()}")
+            whom = f"{row['recipient']} of {row['channel']}" if row.get("recipient") else row["channel"]
+            st.markdown(f"{state.badge} **{texts.literal(whom)}** · {texts.change(row['reason']).lower()}")
             tried = texts.count(row["attempts"], "attempt")
             after = f", next {texts.ago(row['next_attempt_at'], moment.now)}" if row["next_attempt_at"] else ""
             last = attempts.filter(pl.col("delivery") == row["sent_as"]).tail(1)

@@ -90,8 +90,8 @@ def _channel(
         reason = trouble.get("reason") or (
             counts.get("last_reason") if counts.get("last_outcome") not in (None, "delivered") else ""
         )
-        if reason:
-            st.markdown(f":material/info: {texts.literal(str(reason))}")
+        for words in [*([reason] if reason else []), *(counts.get("failing_recipients") or [])]:
+            st.markdown(f":material/info: {texts.literal(str(words))}")
         if allowed.given:
             _channel_buttons(moment, name, kind, counts, trouble)
 
@@ -123,6 +123,8 @@ def health(counts: Mapping[str, Any], trouble: Mapping[str, Any]) -> texts.Look:
 
 
 def _tested(told: dict[str, Any]) -> str:
+    if told["outcome"] == "delivered" and told["reason"]:
+        return f"The test message did not reach everybody on {told['channel']}: {told['reason']}"
     if told["outcome"] == "delivered":
         return f"The test message arrived on {told['channel']} in {told['millis']} ms."
     return f"The test message did not arrive on {told['channel']}: {told['reason']}"

@@ -8,6 +8,7 @@ never  reads the store, and never draws text that came from a feed
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import altair as alt
 import polars as pl
@@ -179,14 +180,9 @@ def alert_marks(marked: pl.DataFrame, over: Period) -> list[alt.Chart]:
         began_inside=pl.col("opened_at") >= over.since,
         severity="severity",
         series=pl.col("series").map_elements(texts.series_title, return_dtype=pl.String),
-        what=pl.format(
-            "{} alert, {}",
-            pl.col("severity").map_elements(lambda one: texts.look(texts.SEVERITIES, one).word, return_dtype=pl.String),
-            pl.col("state").map_elements(
-                lambda one: texts.look(texts.STATES, one).word.lower(), return_dtype=pl.String
-            ),
-        ),
+        what=pl.struct("severity", "state", "fired_at", "acknowledged_by").map_elements(_what, return_dtype=pl.String),
         since=pl.col("opened_at").map_elements(over.zone.full, return_dtype=pl.String),
+        until=pl.col("resolved_at").map_elements(over.zone.full, return_dtype=pl.String).fill_null("still open"),
     )
     colour = alt.Color(
         "severity:N",
@@ -196,7 +192,8 @@ def alert_marks(marked: pl.DataFrame, over: Period) -> list[alt.Chart]:
     tooltip = [
         alt.Tooltip("series:N", title="Series"),
         alt.Tooltip("what:N", title="Alert"),
-        alt.Tooltip("since:N", title="Open since"),
+        alt.Tooltip("since:N", title="Opened"),
+        alt.Tooltip("until:N", title="Ended"),
     ]
     x = time_axis("opened", over)
     band = rows(bands).mark_rect(opacity=0.13).encode(x=x, x2="ended:T", color=colour, tooltip=tooltip)
@@ -206,6 +203,13 @@ def alert_marks(marked: pl.DataFrame, over: Period) -> list[alt.Chart]:
         .encode(x=x, color=colour, tooltip=tooltip)
     )
     return [band, line] if marked["series"].n_unique() == 1 else [line]
+
+
+def _what(alert: dict[str, Any]) -> str:
+    """`Critical alert, firing`; also whether somebody has taken it on."""
+    state = texts.alert_look(alert["state"], fired=alert["fired_at"] is not None).word.lower()
+    taken = ", acknowledged" if alert["acknowledged_by"] else ""
+    return f"{texts.look(texts.SEVERITIES, alert['severity']).word} alert, {state}{taken}"
 
 
 def time_axis(field: str, over: Period) -> alt.X:

@@ -21,6 +21,7 @@ from alerts.delivery import (
     AttemptOutcome,
     Delivery,
     DeliveryState,
+    Part,
     Schedule,
     after,
     deliver,
@@ -84,9 +85,10 @@ class MemoryOutbox:
     def begin(self, delivery: Delivery, at: datetime) -> None:
         self.begun.append(delivery.id)
 
-    def record(self, delivery: Delivery, attempt: Attempt) -> None:
-        self.deliveries[delivery.id] = delivery
-        self.attempts.append((delivery.id, attempt))
+    def record(self, delivery: Delivery, attempt: Attempt, parts: Sequence[Part] = ()) -> None:
+        for one, tried in ((delivery, attempt), *parts):
+            self.deliveries[one.id] = one
+            self.attempts.append((one.id, tried))
 
 
 class PickyChannel:

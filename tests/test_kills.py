@@ -39,6 +39,7 @@ MANY = 100_000  # steps that no worker lives to see
 KILLS = int(os.environ.get("SQUALL_KILLS", "12"))
 SEED = int(os.environ.get("SQUALL_KILL_SEED", "4"))
 PATIENCE = 120.0
+LATE = "late@example.com"
 FAULTS = ("deciding", "committing", "posting", "posted", "mailing", "mailed", "any time")
 
 
@@ -106,16 +107,26 @@ class _Posts(BaseHTTPRequestHandler):
 
 
 class Mailbox:
-    """Takes mail, and strikes like the hook."""
+    """Takes mail, and strikes like the hook; one of the recipients takes it only when it comes for nobody else."""
 
     def __init__(self) -> None:
         self.before: Callable[[], None] = nothing
         self.after: Callable[[], None] = nothing
         self.taken: list[tuple[str, str]] = []
+        self.late: list[tuple[str, str]] = []
+
+    async def handle_RCPT(  # noqa: N802 # aiosmtpd names its hooks so
+        self, server: Any, session: Any, envelope: Any, address: str, options: list[str]
+    ) -> str:
+        if address == LATE and envelope.rcpt_tos:
+            return "451 4.7.1 Greylisted"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 # aiosmtpd names it so
         mail = email.message_from_bytes(envelope.content, policy=default)
-        self.taken.append((str(mail["Message-ID"]).strip("<>").partition("@")[0], str(mail["Subject"])))
+        taken = self.late if LATE in envelope.rcpt_tos else self.taken
+        taken.append((str(mail["Message-ID"]).strip("<>").partition("@")[0], str(mail["Subject"])))
         self.before()
         asyncio.get_running_loop().call_soon(self.after)
         return "250 OK"
@@ -163,7 +174,7 @@ def settings(folder: Path, hook: Hook, smtp: int) -> Path:
             "port": smtp,
             "security": "none",
             "sender": "squall@example.com",
-            "recipients": ["desk@example.com"],
+            "recipients": ["desk@example.com", LATE],
         },
     )
     # TOML writes these values as JSON does.
@@ -239,11 +250,12 @@ def check(store: Path, steps: int, hook: Hook, mailbox: Mailbox) -> None:
     changes = rows(store, """SELECT alert, "at", reason FROM changes WHERE reason IN ('fired', 'resolved')""")
     assert len({(one["alert"], one["reason"]) for one in changes}) == len(changes) > steps
     assert rows(store, "SELECT DISTINCT state FROM deliveries") == [{"state": "delivered"}]
-    for channel, taken in (("desk", hook.taken), ("mail", mailbox.taken)):
+    for channel, taken in (("desk", hook.taken), ("mail", mailbox.taken), ("mail", mailbox.late)):
         due = {delivery_id(one["alert"], one["reason"], one["at"], channel) for one in changes}
         assert {id_ for id_, _ in taken} == due, "every notice arrives, and nothing else"
         assert len(set(taken)) == len(due), "a repeat says what the first said"
-    repeats = sum(count - 1 for count in Counter(id_ for id_, _ in hook.taken + mailbox.taken).values())
+    counts = [Counter(id_ for id_, _ in taken) for taken in (hook.taken, mailbox.taken, mailbox.late)]
+    repeats = sum(count - 1 for one in counts for count in one.values())
     assert repeats <= 2 * KILLS, "of each channel, at most what was under way at a kill is sent again"
 
 

@@ -28,7 +28,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from alerts import delivery as delivering
 from alerts.channels import ChannelSettings, open_channel
-from alerts.delivery import Attempt, AttemptOutcome, Channel, Delivery, DeliveryState, Schedule, after, plan
+from alerts.delivery import Attempt, AttemptOutcome, Channel, Delivery, DeliveryState, Schedule, after, parts, plan
 from alerts.errors import ChannelUnusable
 from alerts.evidence import Evidence
 from alerts.grouping import sealed
@@ -493,19 +493,23 @@ def test_greylisting_is_tried_again_and_then_delivers(now: datetime) -> None:
     assert mailbox.mails()[0]["Message-ID"] == f"<{delivery.id}@example.com>"
 
 
-def test_only_the_recipients_who_were_refused_get_the_next_attempt(now: datetime) -> None:
+def test_an_attempt_that_only_some_recipients_took_names_the_others(now: datetime) -> None:
     mailbox = Mailbox()
     mailbox.to_recipient = {"bo@example.com": "450 4.2.1 Mailbox busy"}
     delivery = delivering.test_delivery("desk", now)
     with smtp_server(mailbox) as port:
         mail = channel(port)
         first = mail.send(delivery, now)
+        ((left, tried),) = parts(delivery, first, Schedule(), 0)
         mailbox.to_recipient.clear()
-        second = mail.send(delivery, now)
-    assert first.outcome is AttemptOutcome.THROTTLED
-    assert "to recipient bo@example.com: 4.2.1 Mailbox busy" in first.reason
+        second = mail.send(left, now)
+    assert first.outcome.ok
+    assert "not for all" in first.reason
+    assert tried.outcome is AttemptOutcome.THROTTLED
+    assert tried.reason.endswith("said 450 to recipient bo@example.com: 4.2.1 Mailbox busy")
     assert second.outcome.ok
     assert [envelope.rcpt_tos for envelope in mailbox.taken] == [["ann@example.com"], ["bo@example.com"]]
+    assert len({mail["Message-ID"] for mail in mailbox.mails()}) == 1
 
 
 def test_recipients_who_do_not_exist_are_a_refusal_in_words(now: datetime) -> None:

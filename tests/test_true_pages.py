@@ -20,6 +20,7 @@ from alerts.lifecycle import Change, ChangeReason, State
 from dashboard import charts, exports, frame, marks, model_charts, model_page, periods, reads, series_page, texts
 from dashboard.zones import UTC_ZONE, Zone
 from models.score import CompanyScore, Score
+from monitor.desk.actions import actions_of
 from monitor.storage.alert_store import AlertStore
 from monitor.storage.reading import Reader
 from monitor.storage.readservice import Address, ReadService, address_file
@@ -332,6 +333,32 @@ def test_a_monitor_that_hangs_is_named_with_the_time_since_when(
     minutes = (first, first + timedelta(minutes=1))
     assert words in [[f"**The monitor does not answer since {texts.utc(at)}.**"] for at in minutes]
     assert again == words
+
+
+def test_the_chart_names_the_state_of_each_alert(tmp_path: Path) -> None:
+    path = tmp_path / "squall.duckdb"
+    SCENE["fill"](path, NOW)
+    with Store.open(path, NOW) as store:
+        alerts = AlertStore(store)
+        firing = next(one for one in alerts.open_alerts() if one.id == SCENE["ALERT"])
+        for n, (state, ended) in enumerate([(State.NO_DATA, None), (State.RECOVERING, None), (State.RESOLVED, NOW)]):
+            told = replace(firing, id=f"alert_{n:016}", series="topic:Macro", state=state, resolved_at=ended)
+            alerts.commit([Change(told, State.FIRING, ChangeReason.CONTINUED, NOW)], [])
+        said = {"alert": SCENE["ALERT"], "what": "acknowledged", "who": "ana", "words": ""}
+        actions_of(store, lambda: NOW)["remark"](said)
+    with Reader.open(path) as reader:
+        found = reads.alerts(reader, NOW - DAY, NOW)
+    over = periods.Period(NOW - DAY, NOW, "hour")
+    (line,) = [one.to_dict() for one in marks.alert_marks(found, over)]
+    rows = [row for data in line["datasets"].values() for row in data]
+    assert sorted(row["what"] for row in rows) == [
+        "Critical alert, firing, acknowledged",
+        "Critical alert, no data",
+        "Critical alert, recovering",
+        "Critical alert, resolved",
+        "Warning alert, faded",
+    ]
+    assert [row["until"] for row in rows].count("still open") == 3
 
 
 def test_feeds_of_one_name_are_told_apart(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import socket
 import ssl
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -27,7 +27,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from alerts import delivery as delivering
 from alerts.addresses import Refusal, refusal
 from alerts.channels import ChannelSettings, open_channel
-from alerts.delivery import Attempt, AttemptOutcome, Channel, Delivery, DeliveryState, Schedule, after, deliver
+from alerts.delivery import Attempt, AttemptOutcome, Channel, Delivery, DeliveryState, Part, Schedule, after, deliver
 from alerts.errors import ChannelUnusable
 from alerts.webhook import answer_of, shown
 
@@ -317,7 +317,7 @@ class OneDelivery:
     def begin(self, delivery: Delivery, at: datetime) -> None:
         assert delivery.channel not in self.recorded
 
-    def record(self, delivery: Delivery, attempt: Attempt) -> None:
+    def record(self, delivery: Delivery, attempt: Attempt, parts: Sequence[Part] = ()) -> None:
         self.recorded[delivery.channel] = delivery
 
 

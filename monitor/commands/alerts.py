@@ -141,7 +141,7 @@ def _unsent(reader: Reader) -> pl.DataFrame:
 @click.argument("channel")
 @click.pass_context
 def test(ctx: click.Context, channel: str) -> None:
-    """Send a test message on CHANNEL now, and say what came of it; exit 1 when it did not arrive."""
+    """Send a test message on CHANNEL now, and say what came of it; exit 1 when it did not reach everybody there."""
     from alerts.channels import open_channel
     from alerts.delivery import test_delivery
 
@@ -152,7 +152,7 @@ def test(ctx: click.Context, channel: str) -> None:
         raise InputUnusable(f"there is no channel {channel!r}; channels: {known}")
     now = datetime.now(UTC)
     attempt = open_channel(by_name[channel]).send(test_delivery(channel, now), now)
-    if attempt.outcome.ok:
+    if attempt.outcome.ok and not attempt.refused:
         click.echo(f"{channel}: delivered in {attempt.millis} ms")
         return
     click.echo(f"{channel}: {attempt.outcome}: {attempt.reason}", err=True)

@@ -89,14 +89,16 @@ def _change(row: dict[str, Any]) -> Step:
 
 def _message(row: dict[str, Any]) -> Step:
     group = f" in {row['sent_as']}" if row["sent_as"] != row["id"] else ""
-    return Step(
-        row["created_at"], "message", f"{row['reason']} to {row['channel']}: {row['state']}{group} ({row['id']})"
-    )
+    return Step(row["created_at"], "message", f"{row['reason']} to {_whom(row)}: {row['state']}{group} ({row['id']})")
 
 
 def _attempt(row: dict[str, Any]) -> Step:
     why = f": {row['reason']}" if row["reason"] else ""
-    return Step(row["at"], "attempt", f"{row['message']} to {row['channel']}: {row['outcome']}{why}")
+    return Step(row["at"], "attempt", f"{row['message']} to {_whom(row)}: {row['outcome']}{why}")
+
+
+def _whom(row: dict[str, Any]) -> str:
+    return f"{row['recipient']} of {row['channel']}" if row["recipient"] else str(row["channel"])
 
 
 def _decision(row: dict[str, Any]) -> Step:

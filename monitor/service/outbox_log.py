@@ -12,7 +12,7 @@ from datetime import datetime
 
 import structlog
 
-from alerts.delivery import Attempt, Delivery, Outbox
+from alerts.delivery import Attempt, Delivery, Outbox, Part
 
 log = structlog.get_logger(__name__)
 
@@ -36,19 +36,24 @@ class LoggedOutbox:
         """See `Outbox.begin`."""
         self._outbox.begin(delivery, at)
 
-    def record(self, delivery: Delivery, attempt: Attempt) -> None:
-        """Record the attempt, then log it."""
-        self._outbox.record(delivery, attempt)
-        tell = log.info if attempt.outcome.ok else log.warning
-        tell(
-            "delivery_attempted",
-            channel=delivery.channel,
-            delivery=delivery.id,
-            alert=delivery.alert,
-            outcome=attempt.outcome.value,
-            reason=attempt.reason,
-            millis=attempt.millis,
-            state=delivery.state.value,
-            next_attempt_at=delivery.next_attempt_at and delivery.next_attempt_at.isoformat(),
-        )
+    def record(self, delivery: Delivery, attempt: Attempt, parts: Sequence[Part] = ()) -> None:
+        """Record the attempt, then log it, and what is left of it."""
+        self._outbox.record(delivery, attempt, parts)
+        for one, tried in ((delivery, attempt), *parts):
+            _log(one, tried)
         self._attempted(delivery, attempt)
+
+
+def _log(delivery: Delivery, attempt: Attempt) -> None:
+    tell = log.info if attempt.outcome.ok else log.warning
+    tell(
+        "delivery_attempted",
+        channel=delivery.channel,
+        delivery=delivery.id,
+        alert=delivery.alert,
+        outcome=attempt.outcome.value,
+        reason=attempt.reason,
+        millis=attempt.millis,
+        state=delivery.state.value,
+        next_attempt_at=delivery.next_attempt_at and delivery.next_attempt_at.isoformat(),
+    )

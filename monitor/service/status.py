@@ -48,7 +48,7 @@ class FeedTrouble:
 
 @dataclass(frozen=True, slots=True)
 class ChannelState:
-    """What became of a channel's messages."""
+    """What became of a channel's messages; `failing_recipients` says why some of its recipients hear nothing."""
 
     channel: str
     delivered: int
@@ -56,6 +56,7 @@ class ChannelState:
     dead: int
     last_outcome: str
     last_reason: str
+    failing_recipients: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,8 @@ def status(reader: Asked, settings: Settings, now: datetime) -> Status:
             row["dead"],
             row["last_outcome"] or "",
             row["last_reason"] or "",
+            # A daemon that was not begun anew since an upgrade knows no such column.
+            tuple(row.get("failing_recipients") or ()),
         )
         for row in written_to
         if row["channel"] in named
@@ -120,7 +123,6 @@ def status(reader: Asked, settings: Settings, now: datetime) -> Status:
     removed = {
         row["channel"]: row["removed"]
         for row in written_to
-        # A daemon that was not begun anew since an upgrade knows no such column.
         if row["channel"] not in named and row.get("removed") and row["removed_at"] > now - _REMOVED
     }
     # A daemon that cannot write, because its disk is full or hangs, still says how it is.
@@ -192,6 +194,7 @@ def _troubles(
             )
         if one.last_outcome not in ("", "delivered"):
             found.append(f"channel {one.channel}: {one.last_reason}")
+        found += [f"channel {one.channel}: {reason}" for reason in one.failing_recipients]
     return tuple(found)
 
 

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from alerts.attempt import Attempt
+from alerts.channels import recipients_of
 from alerts.conditions import (
     CHANNEL,
     SIGHT,
@@ -22,6 +23,8 @@ from alerts.conditions import (
     Condition,
     Health,
     channel_condition,
+    mailbox_condition,
+    mailbox_subject,
     turn,
 )
 from alerts.delivery import Channel, Delivery, message_delivery
@@ -62,6 +65,9 @@ class Teller:
         self._store = store
         self._channels = channels
         self._title = title
+        self._mailboxes = tuple(
+            mailbox_subject(one.name, address) for one in settings.channels for address in recipients_of(one)
+        )
         self.alerts = AlertStore(store)
         self.desk = DeskStore(store)
 
@@ -149,21 +155,25 @@ class Teller:
         return self._channels[name].send(message_delivery(message, "heartbeat", now, name, now), now)
 
     def _give_up(self, now: datetime) -> None:
-        """Make dead letters of what waits for channels that the settings do not name."""
-        waiting = self.desk.waiting_elsewhere(tuple(self._channels))
+        """Make dead letters of what waits for channels, or recipients, that the settings do not name."""
+        waiting = self.desk.waiting_elsewhere(tuple(self._channels), self._mailboxes)
         if not waiting:
             return
-        self.desk.give_up(given_up(waiting, now))
-        for name, count in Counter(one.channel for one in waiting).items():
+        self.desk.give_up(given_up(waiting, now, tuple(self._channels)))
+        for (name, recipient), count in Counter((one.channel, one.recipient) for one in waiting).items():
             way_out = f"name it in the settings again and reload; then: squall alerts redeliver --channel {name}"
-            log.warning("channel_removed", channel=name, messages=count, way_out=way_out)
+            if name in self._channels:
+                log.warning("recipient_removed", channel=name, recipient=recipient, messages=count, way_out=way_out)
+            else:
+                log.warning("channel_removed", channel=name, messages=count, way_out=way_out)
 
     def _part(self, stages: Mapping[str, str], now: datetime) -> None:
-        """End the troubles of channels and stages that are no more."""
+        """End the troubles of channels, recipients and stages that are no more."""
         known = self.desk.conditions().values()
         # A stage without a turn since the start was noted by the daemon before; of one that is gone the note is blank.
         noted = (stage.name for stage in stages_of(self._store.notes()))
         there = {SIGHT, *(CHANNEL + name for name in self._channels), *(STAGE + name for name in (*stages, *noted))}
+        there.update(self._mailboxes)
         troubled = {one.channel for one in known if one.health is not Health.WELL}
         able = [name for name in self._channels if name not in troubled]
         gone = ended([one for one in known if one.subject not in there], able, now)
@@ -216,10 +226,14 @@ class Teller:
     def _seen(self, known: Mapping[str, Condition], now: datetime) -> list[Condition]:
         records = self.desk.channel_records(now)
         unused = {name: ChannelRecord(name, None, "") for name in self._channels}
+        mailboxes = [one for one in self.desk.mailbox_records(now) if one.subject in self._mailboxes]
         return [
-            channel_condition(record, known.get(f"channel:{name}"), now)
-            for name, record in (unused | records).items()
-            if name in self._channels
+            *(
+                channel_condition(record, known.get(f"channel:{name}"), now)
+                for name, record in (unused | records).items()
+                if name in self._channels
+            ),
+            *(mailbox_condition(one, now) for one in mailboxes),
         ]
 
     def _looking(self, fault: str) -> Looking:

@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from alerts.delivery import Attempt, Delivery, Outbox
+from alerts.delivery import Attempt, Delivery, Outbox, Part
 from monitor.errors import StoreError
 
 # By channel: what became of its last message, where that is still to be recorded.
-Unrecorded = dict[str, tuple[Delivery, Attempt]]
+Unrecorded = dict[str, tuple[Delivery, Attempt, Sequence[Part]]]
 
 
 class RecordsFirst:
@@ -45,14 +45,14 @@ class RecordsFirst:
         """See `Outbox.begin`."""
         self._outbox.begin(delivery, at)
 
-    def record(self, delivery: Delivery, attempt: Attempt) -> None:
+    def record(self, delivery: Delivery, attempt: Attempt, parts: Sequence[Part] = ()) -> None:
         """See `Outbox.record`.
 
         Raises:
             StoreError: when the store does not take it; it is kept for the next turn.
         """
         try:
-            self._outbox.record(delivery, attempt)
+            self._outbox.record(delivery, attempt, parts)
         except StoreError:
-            self._unrecorded[delivery.channel] = (delivery, attempt)
+            self._unrecorded[delivery.channel] = (delivery, attempt, parts)
             raise

@@ -57,13 +57,13 @@ ALERT_QUERIES: dict[str, Query] = {
         about="The messages of one alert, oldest first, without their payload; one that went in a group has the "
         "group's state and attempts, and its id as `sent_as`.",
         sql="""
-            SELECT d.id, d.reason, d.channel, coalesce(g.state, d.state) AS state, d.created_at,
+            SELECT d.id, d.reason, d.channel, d.recipient, coalesce(g.state, d.state) AS state, d.created_at,
                 coalesce(g.attempts, d.attempts) AS attempts,
                 coalesce(g.next_attempt_at, d.next_attempt_at) AS next_attempt_at,
                 coalesce(g.finished_at, d.finished_at) AS finished_at, coalesce(g.outcome, d.outcome) AS outcome,
                 coalesce(g.id, d.id) AS sent_as
             FROM deliveries d LEFT JOIN deliveries g ON d.state = 'bundled' AND g.id = d.outcome
-            WHERE d.alert = $alert::VARCHAR ORDER BY d.created_at, d.channel, d.id
+            WHERE d.alert = $alert::VARCHAR ORDER BY d.created_at, d.channel, d.recipient, d.id
         """,
         params={"alert": str},
     ),
@@ -119,7 +119,7 @@ ALERT_QUERIES: dict[str, Query] = {
     "deliveries": Query(
         about="The latest messages in one state, or in all when it is '', newest first, with the last reason.",
         sql="""
-            SELECT d.id, d.alert, d.reason, d.channel, d.state, d.created_at, d.attempts, d.next_attempt_at,
+            SELECT d.id, d.alert, d.reason, d.channel, d.recipient, d.state, d.created_at, d.attempts, d.next_attempt_at,
                 d.finished_at, d.outcome, coalesce(l.reason, '') AS last_reason
             FROM deliveries d LEFT JOIN (
                 SELECT delivery, arg_max(reason, "at") AS reason FROM attempts GROUP BY delivery
@@ -132,16 +132,16 @@ ALERT_QUERIES: dict[str, Query] = {
     "alert_attempts": Query(
         about="Every attempt to send a message of one alert, alone or in a group, oldest first.",
         sql="""
-            SELECT t.delivery, d.channel, d.reason AS message, t."at", t.outcome, t.reason, t.millis
+            SELECT t.delivery, d.channel, d.recipient, d.reason AS message, t."at", t.outcome, t.reason, t.millis
             FROM attempts t JOIN deliveries d
                 ON d.id = t.delivery OR (d.state = 'bundled' AND d.outcome = t.delivery)
-            WHERE d.alert = $alert::VARCHAR ORDER BY t."at", d.channel
+            WHERE d.alert = $alert::VARCHAR ORDER BY t."at", d.channel, d.recipient
         """,
         params={"alert": str},
     ),
     "channels": Query(
-        about="Every channel that was ever written to: messages by state, the last attempt, and what was given up when "
-        "it was taken out of the settings.",
+        about="Every channel that was ever written to: messages by state, the last attempt to reach all of it, what is "
+        "wrong with single recipients, and what was given up when it was taken out of the settings.",
         sql="""
             SELECT d.channel, count(*) FILTER (d.state = 'delivered') AS delivered,
                 count(*) FILTER (d.state = 'pending') AS pending, count(*) FILTER (d.state = 'dead') AS dead,
@@ -149,12 +149,17 @@ ALERT_QUERIES: dict[str, Query] = {
                 max(d.finished_at) FILTER (d.state = 'dead' AND d.outcome = 'channel_removed') AS removed_at,
                 max(d.finished_at) FILTER (d.state = 'delivered') AS last_delivered_at,
                 any_value(l.attempted) AS last_attempt_at,
-                any_value(l.outcome) AS last_outcome, any_value(l.reason) AS last_reason
+                any_value(l.outcome) AS last_outcome, any_value(l.reason) AS last_reason,
+                coalesce(any_value(m.reasons), []) AS failing_recipients
             FROM deliveries d LEFT JOIN (
                 SELECT e.channel, arg_max(t."at", t.rowid) AS attempted,
                     arg_max(t.outcome, t.rowid) AS outcome, arg_max(t.reason, t.rowid) AS reason
-                FROM attempts t JOIN deliveries e ON e.id = t.delivery GROUP BY e.channel
+                FROM attempts t JOIN deliveries e ON e.id = t.delivery AND e.recipient = '' GROUP BY e.channel
             ) l ON l.channel = d.channel
+            LEFT JOIN (
+                SELECT split_part(substr(subject, 9), '/', 1) AS channel, list(reason ORDER BY subject) AS reasons
+                FROM conditions WHERE starts_with(subject, 'mailbox:') AND state <> 'well' GROUP BY 1
+            ) m ON m.channel = d.channel
             GROUP BY d.channel ORDER BY d.channel
         """,
     ),

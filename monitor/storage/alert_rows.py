@@ -71,6 +71,8 @@ DELIVERIES: Schema = {
     "outcome": _TEXT,
     "payload": _TEXT,
     "bundle": _TEXT,
+    "recipient": _TEXT,
+    "part_of": _TEXT,
 }
 
 DECISIONS: Schema = {

@@ -16,7 +16,7 @@ import duckdb
 import polars as pl
 
 from alerts.conditions import CHANNEL, Condition, Health
-from alerts.delivery import Attempt, Delivery, delivery_id
+from alerts.delivery import Attempt, Delivery, Part, delivery_id
 from alerts.evidence import Evidence
 from alerts.grouping import Sealing
 from alerts.lifecycle import Alert, Change
@@ -33,6 +33,7 @@ from monitor.storage.alert_rows import (
 from monitor.storage.database import Database
 from monitor.storage.rows import frame_of
 from monitor.storage.store import Store
+from monitor.storage.watching import WATCHED
 
 # What a channel's address was when it was last opened: a digest, under this key of the store's notes.
 ENDPOINT = "endpoint:"
@@ -70,7 +71,7 @@ class AlertStore:
 
     def watched(self) -> pl.DataFrame:
         """Every watched series and since when, as `alerts.windows.WATCHED`."""
-        return self._read("SELECT series, since FROM series ORDER BY series")
+        return self._read(f"SELECT series, since FROM series WHERE {WATCHED} ORDER BY series")  # noqa: S608 - a constant
 
     def evidence(self, series: str, stories: Sequence[int]) -> tuple[Evidence, ...]:
         """Each story's first negative headline in this series, and who carries the story, in the order asked for.
@@ -208,10 +209,13 @@ class AlertStore:
     # What sending asks (alerts.delivery.Outbox)
 
     def due(self, channel: str, now: datetime, limit: int) -> tuple[Delivery, ...]:
-        """Pending deliveries of one channel, in no bundle, whose time has come; longest due first."""
+        """Pending deliveries of one channel, in no bundle, whose time has come; longest due first.
+
+        What nobody has yet goes before what is left for single recipients.
+        """
         return self._deliveries(
             "WHERE channel = $channel AND state = 'pending' AND next_attempt_at <= $now AND bundle = '' "
-            "ORDER BY next_attempt_at, created_at, id LIMIT $limit",
+            "ORDER BY recipient <> '', next_attempt_at, created_at, id LIMIT $limit",
             {"channel": channel, "now": now, "limit": limit},
         )
 
@@ -226,8 +230,8 @@ class AlertStore:
             noted = [_SENDING + delivery.channel, f"{delivery.id} {at.isoformat()}"]
             connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", noted)
 
-    def record(self, delivery: Delivery, attempt: Attempt) -> None:
-        """Keep a delivery as it is after an attempt, and the attempt, in one transaction.
+    def record(self, delivery: Delivery, attempt: Attempt, parts: Sequence[Part] = ()) -> None:
+        """Keep a delivery as it is after an attempt, the attempt, and what is left of it, in one transaction.
 
         After an answer that says "never again" the channel is switched off, and what waits for it is given up, to be
         sent again when the channel is back.
@@ -235,11 +239,12 @@ class AlertStore:
         Raises:
             StoreUnavailable: when it cannot be written; nothing is, then, and the delivery stays due.
         """
-        with self._database.writing(delivered=frame_of([delivery], DELIVERIES)) as connection:
+        made = ((delivery, attempt), *parts)
+        with self._database.writing(delivered=frame_of([one for one, _ in made], DELIVERIES)) as connection:
             _replace(connection)
-            connection.execute(
+            connection.executemany(
                 'INSERT INTO attempts (delivery, "at", outcome, reason, millis) VALUES (?, ?, ?, ?, ?)',
-                [delivery.id, attempt.at, attempt.outcome.value, attempt.reason, attempt.millis],
+                [[one.id, tried.at, tried.outcome.value, tried.reason, tried.millis] for one, tried in made],
             )
             if attempt.outcome.final:
                 _switch_off(connection, delivery.channel, attempt)

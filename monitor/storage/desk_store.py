@@ -14,7 +14,7 @@ from enum import StrEnum
 
 import polars as pl
 
-from alerts.conditions import ChannelRecord, Condition
+from alerts.conditions import ChannelRecord, Condition, MailboxRecord
 from alerts.delivery import Delivery, delivery_id
 from alerts.digests import Period
 from alerts.messages import Trend
@@ -117,7 +117,8 @@ class DeskStore:
     def told(self, alerts: Sequence[str]) -> dict[tuple[str, str], Told]:
         """What each channel was told of these alerts, by alert and channel; what was withdrawn does not count.
 
-        A notice that went in a group arrives, or waits, as the group does.
+        A notice that went in a group arrives, or waits, as the group does. A recipient who did not take what others
+        took is waited for by nobody.
         """
         rows = self._read(
             """
@@ -125,7 +126,7 @@ class DeskStore:
                 SELECT d.alert, d.channel, d.reason, d.created_at, coalesce(g.state, d.state) AS state,
                     coalesce(g.finished_at, d.finished_at) AS finished_at
                 FROM deliveries d LEFT JOIN deliveries g ON d.state = 'bundled' AND g.id = d.outcome
-                WHERE list_contains($alerts, d.alert) AND d.state <> 'withdrawn'
+                WHERE list_contains($alerts, d.alert) AND d.state <> 'withdrawn' AND d.recipient = ''
             )
             SELECT alert, channel, max(if(state = 'delivered', finished_at, created_at)) AS last_at,
                 count(*) FILTER (reason = 'reminded') AS reminders, bool_or(state = 'pending') AS waiting
@@ -142,7 +143,7 @@ class DeskStore:
         """Ids of the deliveries that decisions kept from being written."""
         rows = self._read(
             'SELECT alert, notice, "at", channel FROM decisions '
-            "WHERE choice NOT IN ('held_quiet', 'held_group', 'superseded', 'channel_removed')"
+            "WHERE choice NOT IN ('held_quiet', 'held_group', 'superseded', 'channel_removed', 'recipient_removed')"
         )
         return frozenset(delivery_id(*row) for row in rows.iter_rows())
 
@@ -165,12 +166,17 @@ class DeskStore:
             one: Trend(since=since, hours_per_bar=_HOURS_PER_BAR, negative=tuple(bars)) for one, bars in counts.items()
         }
 
-    def waiting_elsewhere(self, channels: Sequence[str]) -> tuple[Delivery, ...]:
-        """Deliveries, held ones among them, that wait for other channels than these; oldest first."""
+    def waiting_elsewhere(self, channels: Sequence[str], mailboxes: Sequence[str] = ()) -> tuple[Delivery, ...]:
+        """Deliveries, held ones among them, that wait for other channels than these; oldest first.
+
+        Among them is what waits for single recipients, unless their conditions' subjects are among `mailboxes`.
+        """
         rows = self._read(
-            "SELECT * FROM deliveries WHERE state = 'pending' AND NOT list_contains($channels::VARCHAR[], channel) "
+            "SELECT * FROM deliveries WHERE state = 'pending' AND (NOT list_contains($channels::VARCHAR[], channel) "
+            "OR (recipient <> '' AND "
+            "NOT list_contains($mailboxes::VARCHAR[], 'mailbox:' || channel || '/' || recipient))) "
             "ORDER BY created_at, id",
-            {"channels": list(channels)},
+            {"channels": list(channels), "mailboxes": list(mailboxes)},
         )
         return tuple(delivery_of(row) for row in rows.iter_rows(named=True))
 
@@ -209,7 +215,7 @@ class DeskStore:
             """
             WITH tried AS (
                 SELECT t.rowid AS nth, d.channel, t."at", t.outcome, t.reason
-                FROM attempts t JOIN deliveries d ON d.id = t.delivery
+                FROM attempts t JOIN deliveries d ON d.id = t.delivery AND d.recipient = ''
                 LEFT JOIN conditions c ON c.subject = 'channel:' || d.channel AND c.state = 'well'
                 WHERE t."at" >= coalesce(c.since, '-infinity'::TIMESTAMPTZ)
             ), arrived AS (
@@ -224,6 +230,37 @@ class DeskStore:
             {"now": now},
         )
         return {row["channel"]: ChannelRecord(**row) for row in rows.iter_rows(named=True)}
+
+    def mailbox_records(self, now: datetime) -> tuple[MailboxRecord, ...]:
+        """What the attempts say of each recipient who once did not take what the others of a channel took."""
+        rows = self._read(
+            """
+            WITH boxes AS (SELECT DISTINCT channel, recipient FROM deliveries WHERE recipient <> ''),
+            tried AS (
+                SELECT t.rowid AS nth, d.channel, d.recipient, t."at", t.outcome = 'delivered' AS arrived, t.reason
+                FROM attempts t JOIN deliveries d ON d.id = t.delivery WHERE d.recipient <> ''
+                UNION ALL
+                -- What went to all arrived at each of whom nothing is left of it.
+                SELECT t.rowid, d.channel, b.recipient, t."at", true, ''
+                FROM attempts t JOIN deliveries d ON d.id = t.delivery AND d.recipient = ''
+                JOIN boxes b ON b.channel = d.channel
+                ANTI JOIN deliveries p ON p.part_of = d.id AND p.recipient = b.recipient
+                WHERE t.outcome = 'delivered'
+            ), lately AS (
+                SELECT t.* FROM tried t LEFT JOIN conditions c
+                    ON c.subject = 'mailbox:' || t.channel || '/' || t.recipient AND c.state = 'well'
+                WHERE t."at" >= coalesce(c.since, '-infinity'::TIMESTAMPTZ)
+            ), counted AS (
+                SELECT *, max(nth) FILTER (arrived) OVER (PARTITION BY channel, recipient) AS last FROM lately
+            )
+            SELECT channel, recipient,
+                min(if("at" > $now, $now, "at")) FILTER (nth > coalesce(last, -1)) AS failing_since,
+                coalesce(arg_max(reason, nth) FILTER (NOT arrived), '') AS reason
+            FROM counted GROUP BY channel, recipient ORDER BY channel, recipient
+            """,
+            {"now": now},
+        )
+        return tuple(MailboxRecord(**row) for row in rows.iter_rows(named=True))
 
     def looked_and_answered(self) -> tuple[datetime | None, datetime | None]:
         """When any feed was last asked, and when any last answered as it should, or since when there are feeds."""
