@@ -93,6 +93,10 @@ def test_the_other_verdicts() -> None:
     assert feeds_finding(9, many, NOW - timedelta(hours=7), NOW, 6).verdict is Verdict.BAD
     assert "and 4 more" in feeds_finding(20, many, NOW, NOW, 6).words
     assert feeds_finding(20, [], NOW, NOW, 6).verdict is Verdict.WELL
+    assert feeds_finding(20, [], None, NOW, 6, unasked=20).verdict is Verdict.LOOK
+    assert "none of 20 has been asked yet" in feeds_finding(20, [], None, NOW, 6, unasked=20).words
+    assert "1 of them has not been asked" in feeds_finding(20, [], NOW, NOW, 6, unasked=1).words
+    assert "9 of 20 fail" in feeds_finding(20, many, NOW, NOW, 6, unasked=1).words
     assert files_finding({Path("s"): 0o100600}).verdict is Verdict.WELL
     assert "chmod go-rwx s" in files_finding({Path("s"): 0o100640}).way_out
     assert backup_finding([], NOW, Path("b")).verdict is Verdict.LOOK
@@ -155,6 +159,22 @@ def test_a_house_in_order_and_what_goes_wrong_in_it(tmp_path: Path) -> None:
     assert found["files"]["way_out"].endswith(f"chmod go-rwx {tmp_path / 'secret'}")
     assert found["backup"]["verdict"] == "well"
     assert "whsec_" not in json.dumps(found)
+
+
+def test_feeds_that_nobody_asked_yet_are_not_called_well(tmp_path: Path) -> None:
+    """As after a first start without a network, or with feeds that were added while no daemon ran."""
+    house = House(tmp_path)
+    for name in ("wire", "post"):
+        house.feeds.append(SCENE["Feed"](id=name, url=f"https://{name}.example/rss", name=name, publisher=name))
+    house.write()
+    with Store.open(house.store, utc_now()):
+        pass
+    _, found = findings(house, "--quick")
+    assert (found["feeds"]["verdict"], found["feeds"]["words"]) == ("look", "none of 2 has been asked yet")
+    prefill(house.store, house.feeds[:1], utc_now())
+    _, found = findings(house, "--quick")
+    assert found["feeds"]["verdict"] == "look"
+    assert "1 of them has not been asked yet" in found["feeds"]["words"]
 
 
 def test_a_running_daemon_is_asked(tmp_path: Path) -> None:

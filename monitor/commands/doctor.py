@@ -83,8 +83,18 @@ def _of_the_store(reader: Reader, settings: Settings, now: datetime, *, quick: b
     yield clock_finding(now, counts["last_check_at"], _RELEASED)
     state = status(reader, settings, now)
     failing = [(one.feed, one.reason) for one in state.feeds_failing]
-    yield feeds_finding(state.feeds, failing, counts["last_success_at"], now, settings.notify.no_data_hours)
+    silent_hours = settings.notify.no_data_hours
+    unasked = _unasked(reader, settings, now)
+    yield feeds_finding(state.feeds, failing, counts["last_success_at"], now, silent_hours, unasked=unasked)
     return {one.channel: (one.last_outcome, one.last_reason, one.dead) for one in state.channels}
+
+
+def _unasked(reader: Reader, settings: Settings, now: datetime) -> int:
+    """How many watched feeds nobody has asked yet."""
+    from monitor.watched import watched_feeds
+
+    asked = {row["feed"] for row in reader.query("feeds", since=now).iter_rows(named=True) if row["last_check_at"]}
+    return sum(feed.enabled and feed.id not in asked for feed in watched_feeds(settings))
 
 
 def _examined(reader: Reader, settings: Settings, now: datetime, *, quick: bool) -> tuple[Growth, list[str], int]:

@@ -132,11 +132,28 @@ def no_channel_finding() -> Finding:
 
 
 def feeds_finding(
-    watched: int, failing: Sequence[tuple[str, str]], last_success: datetime | None, now: datetime, silent_hours: float
+    watched: int,
+    failing: Sequence[tuple[str, str]],
+    last_success: datetime | None,
+    now: datetime,
+    silent_hours: float,
+    *,
+    unasked: int = 0,
 ) -> Finding:
-    """How the feeds are: how many are watched, (id, reason) of those that fail, and when any last answered."""
+    """How the feeds are.
+
+    Args:
+        watched: how many there are.
+        failing: id and reason of those that fail.
+        last_success: when any of them last answered.
+        silent_hours: how long none may answer.
+        unasked: how many of them nobody has asked yet.
+    """
     if not watched:
         return Finding("feeds", Verdict.BAD, "none is watched", "add one: `squall feeds add` takes its address")
+    if unasked >= watched:
+        words = f"none of {watched} has been asked yet"
+        return Finding("feeds", Verdict.LOOK, words, "start `squall run`, or look again when its first round is over")
     if last_success is not None and now - last_success > timedelta(hours=silent_hours):
         return Finding(
             "feeds",
@@ -149,6 +166,9 @@ def feeds_finding(
         more = f" and {len(failing) - _SHOWN} more" if len(failing) > _SHOWN else ""
         words = f"{len(failing)} of {watched} fail: {told}{more}"
         return Finding("feeds", Verdict.LOOK, words, "each reason says what to do; `squall feeds list` lists all")
+    if unasked:
+        words = f"{watched} are watched, and {unasked} of them {'has' if unasked == 1 else 'have'} not been asked yet"
+        return Finding("feeds", Verdict.LOOK, words, "a running daemon asks them in its next round: look again then")
     return Finding("feeds", Verdict.WELL, f"{watched} are watched, none fails")
 
 
