@@ -154,12 +154,14 @@ class Change:
         before: the state before it; QUIET for a new alert.
         reason: why.
         at: when, aware UTC.
+        unwatched: whether its series left the settings, so that it is quiet because nobody looks.
     """
 
     alert: Alert
     before: State
     reason: ChangeReason
     at: datetime
+    unwatched: bool = False
 
     @property
     def notifies(self) -> bool:

@@ -22,7 +22,7 @@ from alerts.lifecycle import Alert, Change, ChangeReason
 MOST_STORIES = 25  # in a payload; mail and chat show fewer
 TEST_TYPE = "squall.test"
 HEARTBEAT_TYPE = "squall.heartbeat"
-_OPTIONAL = frozenset({"trend", "bulletin", "members"})
+_OPTIONAL = frozenset({"trend", "bulletin", "members", "unwatched"})
 
 
 class _Part(BaseModel):
@@ -110,7 +110,7 @@ class Bulletin(_Part):
 
 
 class Facts(_Part):
-    """The alert as it was when the message was planned."""
+    """The alert as it was when the message was planned; `unwatched` when its series had left the settings."""
 
     alert: str
     series: str
@@ -130,6 +130,7 @@ class Facts(_Part):
     stories: tuple[Story, ...]
     dashboard_url: str
     trend: Trend | None = None
+    unwatched: bool = False
 
 
 class Message(_Part):
@@ -172,7 +173,7 @@ def alert_message(
     return Message(
         type=f"squall.alert.{change.reason.value}",
         timestamp=change.at,
-        data=facts.model_copy(update={"trend": trend}),
+        data=facts.model_copy(update={"trend": trend, "unwatched": change.unwatched}),
     )
 
 

@@ -21,6 +21,8 @@ def subject(message: Message) -> str:
         return "[Squall] Heartbeat" if message.type == HEARTBEAT_TYPE else "[Squall] Test notification"
     if message.resolves:
         lasted = wording.length(facts.last_surge_at - facts.since)
+        if facts.unwatched:
+            return f"[resolved] {facts.name}: no longer watched, peak {wording.seen(facts.series, facts.peak.observed)}"
         return f"[resolved] {facts.name}: over after {lasted}, peak {wording.seen(facts.series, facts.peak.observed)}"
     usual = wording.count(facts.now.expected)
     still = " still" if message.reason == ChangeReason.REMINDED.value else ""
@@ -37,6 +39,8 @@ def event(message: Message) -> str:
         return bulletin.lead
     if facts is None:
         return "Squall is at work." if message.type == HEARTBEAT_TYPE else "This channel works."
+    if message.resolves and facts.unwatched:
+        return "It was taken out of the settings: nobody looks at it any more, and its alert ends."
     if message.resolves:
         return "Back to the usual rate of negative news."
     if message.reason == ChangeReason.ESCALATED.value:
@@ -58,8 +62,10 @@ def paragraphs(message: Message) -> tuple[str, ...]:
     if message.resolves:
         # The alert keeps no length of window for its peak, so none is claimed.
         return (
-            f"It lasted {wording.length(facts.last_surge_at - facts.since)}: from {wording.moment(facts.since)} to "
-            f"{wording.moment(facts.last_surge_at)}, and has been quiet since.",
+            f"It {'was seen for' if facts.unwatched else 'lasted'} "
+            f"{wording.length(facts.last_surge_at - facts.since)}: from {wording.moment(facts.since)} to "
+            f"{wording.moment(facts.last_surge_at)}"
+            + (". Whether it went on is not known." if facts.unwatched else ", and has been quiet since."),
             f"At its peak, {wording.moment(facts.peak.at)}, there were {_against_usual(facts.series, facts.peak)}",
             _by_luck(facts.peak),
         )

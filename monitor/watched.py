@@ -8,7 +8,7 @@ never  fetches or matches
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 import structlog
 
@@ -85,6 +85,17 @@ def watched_themes(settings: Settings) -> tuple[Theme, ...]:
 def watched_series(settings: Settings) -> list[str]:
     """Everything that is watched. A company counts as watched whether or not it was ever in the news."""
     tickers = settings.watch.companies or tuple(one.ticker for one in with_own(settings.companies))
+    return _series(settings, tickers)
+
+
+def silent_series(settings: Settings) -> list[str]:
+    """The companies that are counted like others, and may not alert."""
+    if not (chosen := settings.watch.companies):
+        return []
+    return [f"{Kind.COMPANY}:{one.ticker}" for one in with_own(settings.companies) if one.ticker not in chosen]
+
+
+def _series(settings: Settings, tickers: Iterable[str]) -> list[str]:
     return [
         MARKET,
         *(f"{Kind.TOPIC}:{topic}" for topic in TOPICS),
@@ -96,8 +107,8 @@ def watched_series(settings: Settings) -> list[str]:
 
 def nameable_series(settings: Settings) -> list[str]:
     """Every series that somebody may name ahead: also of companies that may not alert now, and one breaking story."""
-    everybody = settings.watch.model_copy(update={"companies": ()})
-    return [*watched_series(settings.model_copy(update={"watch": everybody})), f"{Kind.STORY}:0123456789abcdef"]
+    everybody = tuple(one.ticker for one in with_own(settings.companies))
+    return [*_series(settings, everybody), f"{Kind.STORY}:0123456789abcdef"]
 
 
 def misnamed(name: str, there: Collection[str], *, alone: bool = False) -> str:

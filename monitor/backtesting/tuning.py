@@ -24,6 +24,7 @@ from alerts.spikes import Spike, spikes
 from alerts.windows import Past, windows
 from monitor.backtesting.calm import Calm
 from monitor.errors import ServiceError
+from monitor.service.detecting import only_watched
 
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 # After so many looks the pace is judged, and then as many hours a step as the time that is left allows.
@@ -97,10 +98,12 @@ class Weeks:
         begun = self.since - timedelta(days=rules.baseline_days) - rules.longest_window
         heard = self.since - rules.lookback - _HOUR - _STORY
         self._watched = asks.query("watched")
-        self._history = _all(asks, "past_counts", begun, self.until).unique(["series", "hour"])
+        history = only_watched(_all(asks, "past_counts", begun, self.until), self._watched)
+        self._history = history.unique(["series", "hour"])
         self._sources = _all(asks, "sources", begun, self.until).unique(["publisher", "hour"])
         self._affinities = _all(asks, "daily_affinities", begun, self.until).unique(["series", "publisher", "day"])
         stories = _all(asks, "past_negatives", heard, self.until + timedelta(seconds=1))
+        stories = only_watched(stories, self._watched)
         # A story on the seam of two halves comes in both.
         self._stories = (
             stories.group_by("series", "story", "publisher")

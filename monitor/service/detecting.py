@@ -15,6 +15,7 @@ from typing import Protocol
 
 import polars as pl
 
+from alerts.frames import MARKET
 from alerts.lifecycle import Change, ChangeReason
 from alerts.memory import Memory
 from alerts.rules import Detector, Rules
@@ -66,11 +67,11 @@ class Detecting:
 
     def spikes(self, now: datetime) -> tuple[Spike, ...]:
         """The most telling window of every series that has something to tell at `now`."""
-        rules = self._rules
+        rules, watched = self._rules, self._memory.watched()
         history = self._memory.history(now - timedelta(days=rules.baseline_days) - rules.longest_window, now)
         sightings = self._memory.sightings(now - rules.lookback - timedelta(hours=1), now)
         past = _past(self._asks, now, rules, self._weights)
-        return spikes(windows(history, sightings, self._memory.watched(), now, rules, past), rules)
+        return _spikes(history, sightings, watched, now, rules, past)
 
     def source_changes(self, now: datetime) -> tuple[SourceChange, ...]:
         """Publishers whose output changed of late."""
@@ -108,15 +109,19 @@ def look_back(asks: Asks, at: datetime, rules: Rules, weights: Mapping[str, floa
     """
     history = asks.query("past_counts", since=at - timedelta(days=rules.baseline_days) - rules.longest_window, until=at)
     sightings = asks.query("past_sightings", since=at - rules.lookback - timedelta(hours=1), until=at)
-    watched = asks.query("watched")
-    return spikes(windows(history, sightings, watched, at, rules, _past(asks, at, rules, weights)), rules)
+    return _spikes(history, sightings, asks.query("watched"), at, rules, _past(asks, at, rules, weights))
 
 
 def outlook_back(asks: Asks, series: str, at: datetime, rules: Rules, weights: Mapping[str, float]) -> Outlook:
     """What would have alerted in a watched series at a moment."""
     history = asks.query("past_counts", since=at - timedelta(days=rules.baseline_days) - rules.longest_window, until=at)
-    past = _past(asks, at, rules, weights)
-    return outlooks(history, asks.query("watched"), [series], at, rules, past)[0]
+    past, watched = _past(asks, at, rules, weights), asks.query("watched")
+    return outlooks(only_watched(history, watched), watched, [series], at, rules, past)[0]
+
+
+def only_watched(rows: pl.DataFrame, watched: pl.DataFrame) -> pl.DataFrame:
+    """Rows of watched series and the market: what may not alert has no share of the false alerts either."""
+    return rows.filter(pl.col("series").is_in(watched["series"].implode()) | (pl.col("series") == MARKET))
 
 
 def changes_back(asks: Asks, at: datetime, rules: Rules) -> tuple[SourceChange, ...]:
@@ -165,6 +170,13 @@ def read_finding(finding: str) -> tuple[Spike, Rules]:
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"this finding was written by another version: {error}") from error
     return spike, rules
+
+
+def _spikes(
+    history: pl.DataFrame, sightings: pl.DataFrame, watched: pl.DataFrame, now: datetime, rules: Rules, past: Past
+) -> tuple[Spike, ...]:
+    known, seen = only_watched(history, watched), only_watched(sightings, watched)
+    return spikes(windows(known, seen, watched, now, rules, past), rules)
 
 
 def _past(asks: Asks, now: datetime, rules: Rules, weights: Mapping[str, float]) -> Past:

@@ -44,7 +44,7 @@ from monitor.settings import Settings
 from monitor.storage.alert_store import AlertStore
 from monitor.storage.retention import care
 from monitor.storage.store import KEEP_SIGHTINGS, Batch, Store
-from monitor.watched import Watchlist, watched_series, watched_themes
+from monitor.watched import Watchlist, silent_series, watched_series, watched_themes
 
 # Headlines that waited for the model, taken up in each cycle beside the new ones.
 _BACKLOG = 2_000
@@ -147,7 +147,7 @@ class Pipeline:
     def remember(self, now: datetime) -> None:
         """Take up what the store knows, and tell it what is watched; once, before anything else."""
         self._stories.restore(self.store.recent_titles(now - WINDOW))
-        self.store.watch(self.series(), now)
+        self.store.watch_only(self.series(), silent_series(self.settings), now)
         self.teller.begin(now)
         # The dashboard reads these: it never sees the settings.
         self.store.note("rules", self.settings.rules.model_dump_json())

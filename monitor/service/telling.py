@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
 
+from alerts import wording
 from alerts.attempt import Attempt
 from alerts.channels import recipients_of
 from alerts.conditions import (
@@ -41,6 +43,7 @@ from monitor.settings import Settings
 from monitor.storage.alert_store import ENDPOINT, AlertStore
 from monitor.storage.desk_store import NOWHERE, DeskStore
 from monitor.storage.store import Store
+from monitor.watched import watched_series
 
 log = structlog.get_logger(__name__)
 
@@ -65,6 +68,7 @@ class Teller:
         self._store = store
         self._channels = channels
         self._title = title
+        self._watched = frozenset(watched_series(settings))
         self._mailboxes = tuple(
             mailbox_subject(one.name, address) for one in settings.channels for address in recipients_of(one)
         )
@@ -107,6 +111,7 @@ class Teller:
         if not any(change.notifies for change in changes):
             self.alerts.commit(changes, ())
             return
+        changes = [replace(change, unwatched=self._left(change.alert.series)) for change in changes]
         after = {alert.id: alert for alert in before} | {change.alert.id: change.alert for change in changes}
         situation = self._situation(tuple(after.values()), now)
         telling = self._telling([change.alert.series for change in changes if change.notifies], now)
@@ -235,6 +240,10 @@ class Teller:
             ),
             *(mailbox_condition(one, now) for one in mailboxes),
         ]
+
+    def _left(self, series: str) -> bool:
+        """Whether a series is watched no more; a breaking story is watched with the market."""
+        return series not in self._watched and not wording.is_story(series)
 
     def _looking(self, fault: str) -> Looking:
         asked, answered = self.desk.looked_and_answered()

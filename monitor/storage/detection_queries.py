@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from monitor.storage.query import RANGE, Query
+from monitor.storage.watching import WATCHED
 
 DETECTION: Mapping[str, Query] = {
     "past_counts": Query(
@@ -47,7 +48,11 @@ DETECTION: Mapping[str, Query] = {
         """,
         RANGE,
     ),
-    "watched": Query("Every watched series and since when.", "SELECT series, since FROM series ORDER BY series", {}),
+    "watched": Query(
+        "Every watched series and since when.",
+        f"SELECT series, since FROM series WHERE {WATCHED} ORDER BY series",  # noqa: S608 - a constant
+        {},
+    ),
     "sources": Query(
         "Headlines of each publisher family by hour in a range: all, and the negative ones.",
         """

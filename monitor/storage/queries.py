@@ -17,20 +17,21 @@ from monitor.storage.detection_queries import DETECTION
 from monitor.storage.page_queries import PAGE_QUERIES, ZONE_DAY
 from monitor.storage.query import RANGE, Query
 from monitor.storage.story_queries import HEADLINE_COLUMNS, STORY_QUERIES
+from monitor.storage.watching import WATCHED
 
 __all__ = ["QUERIES", "Query"]
 
 QUERIES: dict[str, Query] = {
     "status": Query(
         about="How much there is, how fresh it is, and what waits: one row.",
-        sql="""
+        sql=f"""
             SELECT
                 (SELECT count(*) FROM headlines) AS headlines,
                 (SELECT count(*) FROM scores) AS scored,
                 (SELECT min(hour) FROM rollups WHERE series = 'market') AS first_hour,
                 (SELECT max(hour) FROM rollups WHERE series = 'market') AS last_hour,
-                (SELECT min(since) FROM series) AS watched_since,
-                (SELECT count(*) FROM series) AS series,
+                (SELECT min(since) FROM series WHERE {WATCHED}) AS watched_since,
+                (SELECT count(*) FROM series WHERE {WATCHED}) AS series,
                 (SELECT count(*) FROM feeds) AS feeds,
                 (SELECT count(*) FROM feeds WHERE failures > 0) AS feeds_failing,
                 (SELECT max(last_check_at) FROM feeds) AS last_check_at,
@@ -40,7 +41,7 @@ QUERIES: dict[str, Query] = {
                 (SELECT model FROM scores ORDER BY effective DESC LIMIT 1) AS model,
                 (SELECT count(*) FROM deliveries WHERE state = 'pending') AS deliveries_pending,
                 (SELECT count(*) FROM deliveries WHERE state = 'dead') AS deliveries_dead
-        """,
+        """,  # noqa: S608 - a constant of this room, not a caller's value
     ),
     "meta": Query(
         about="What the daemon noted about itself: key and value.",
@@ -49,9 +50,9 @@ QUERIES: dict[str, Query] = {
     "series": Query(
         about="Every watched series: since when, its stories and negative stories in the range, and what was usual: "
         "negative stories that a range of this length saw from `baseline`, or since there is history of it, to "
-        "`since`; null when that is less than a day.",
-        sql="""
-            WITH counted AS (
+        "`since`; null when that is less than a day. What is counted and not watched has no `watched_since`.",
+        sql=f"""
+            WITH watched AS (SELECT series, since FROM series WHERE {WATCHED}), counted AS (
                 SELECT series,
                     coalesce(sum(stories) FILTER (hour >= $since::TIMESTAMPTZ), 0)::BIGINT AS stories,
                     coalesce(sum(negative) FILTER (hour >= $since::TIMESTAMPTZ), 0)::BIGINT AS negative,
@@ -67,7 +68,7 @@ QUERIES: dict[str, Query] = {
                     coalesce(c.stories, 0) AS stories, coalesce(c.negative, 0) AS negative, c.tone, c.past_negative,
                     epoch($since::TIMESTAMPTZ)
                         - epoch(greatest($baseline::TIMESTAMPTZ, w.since, f.hour)) AS past_seconds
-                FROM counted c FULL JOIN series w ON w.series = c.series CROSS JOIN first_hour f
+                FROM counted c FULL JOIN watched w ON w.series = c.series CROSS JOIN first_hour f
             )
             SELECT series, watched_since, stories, negative, tone / nullif(stories, 0) AS tone,
                 CASE WHEN past_seconds >= 86400 THEN
@@ -77,7 +78,7 @@ QUERIES: dict[str, Query] = {
             FROM timed
             ORDER BY negative DESC, stories DESC, series
             LIMIT $limit::BIGINT
-        """,
+        """,  # noqa: S608 - a constant of this room, not a caller's value
         params={**RANGE, "baseline": datetime, "limit": int},
     ),
     "headlines": Query(

@@ -1,8 +1,8 @@
 """What is due, after the machine's clock was set back.
 
 takes  the store, and now
-gives  feeds and deliveries due as long after now as they were after the wrong time; silences and troubles that began
-       after now begin now
+gives  feeds and deliveries due as long after now as they were after the wrong time; silences, troubles and the
+       watching of series that began after now begin now
 never  touches what happened: a headline, an alert or an attempt keeps the time that was noted
 
 A clock that ran a day ahead leaves checks and retries a day ahead. What happened last, according to the store, cannot
@@ -46,6 +46,11 @@ _SILENCES = """
     WHERE created_at > $now
 """
 _TROUBLES = "UPDATE conditions SET since = $now, told_at = if(told_at > $now, $now, told_at) WHERE since > $now"
+# A series that began ahead would learn nothing until then.
+_SERIES = """
+    UPDATE series SET since = if(since > $now, $now, since), left_at = if(left_at > $now, $now, left_at)
+    WHERE since > $now OR left_at > $now
+"""
 
 
 def set_back(store: Store, now: datetime) -> None:
@@ -55,6 +60,6 @@ def set_back(store: Store, now: datetime) -> None:
         StoreUnavailable: when it cannot be written.
     """
     with store.database.writing() as connection:
-        for statement in (_FEEDS, _DELIVERIES, _ARRIVED, _TROUBLES):
+        for statement in (_FEEDS, _DELIVERIES, _ARRIVED, _TROUBLES, _SERIES):
             connection.execute(statement, {"now": now})
         connection.execute(_SILENCES, {"now": now, "latest": now + LONGEST})

@@ -26,10 +26,11 @@ from monitor.news.identity import Known
 from monitor.series import Scored
 from monitor.storage.batch import Batch, Counts
 from monitor.storage.database import FOLDING, MEMORY, Database, lent
-from monitor.storage.keeping import await_scores, ids, instant, keep_checks, keep_names, keep_scores, stored
+from monitor.storage.keeping import await_scores, ids, keep_checks, keep_names, keep_scores, stored
 from monitor.storage.migrating import Migration, known_migrations, migrate
 from monitor.storage.recounting import rebuild, rollup_faults
 from monitor.storage.rows import FEEDS, HEADLINES, frame_of, headline_of, score_frame
+from monitor.storage.watching import watch, watch_only
 from monitor.storage.words import fold_words, keep_words
 
 __all__ = ["Batch", "Counts", "Scored", "Store"]
@@ -177,9 +178,11 @@ class Store:
 
     def watch(self, series: Sequence[str], now: datetime) -> None:
         """Register series as watched since now; one that is watched already keeps its beginning."""
-        named = pl.DataFrame({"series": list(dict.fromkeys(series))}, schema={"series": pl.String})
-        with self.database.writing(named=named.with_columns(since=instant(now))) as connection:
-            connection.execute("INSERT INTO series BY NAME SELECT * FROM named ON CONFLICT DO NOTHING")
+        watch(self.database, series, now)
+
+    def watch_only(self, series: Sequence[str], silent: Sequence[str], now: datetime) -> None:
+        """Watch these series and no others from now on; `silent` are counted, and may not alert."""
+        watch_only(self.database, series, silent, now)
 
     def note(self, key: str, value: str) -> None:
         """Remember a fact about the daemon itself, shown to people as key and value; replaces the former one.

@@ -13,6 +13,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from monitor.storage.query import RANGE, Query
+from monitor.storage.watching import WATCHED
 from monitor.storage.words import SLOTS
 
 HEADLINE_COLUMNS = """
@@ -97,7 +98,7 @@ STORY_QUERIES: dict[str, Query] = {
     ),
     "watched_since": Query(
         about="Since when one series is watched; no row when it is not.",
-        sql="SELECT since FROM series WHERE series = $series::VARCHAR",
+        sql=f"SELECT since FROM series WHERE series = $series::VARCHAR AND {WATCHED}",  # noqa: S608 - a constant
         params={"series": str},
     ),
     "heat": Query(

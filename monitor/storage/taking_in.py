@@ -17,7 +17,8 @@ import polars as pl
 from monitor.news.counting import ARRIVALS
 from monitor.series import UNCOUNTED
 from monitor.storage.database import Database, lent
-from monitor.storage.keeping import ids, instant, keep_counts
+from monitor.storage.keeping import ids, keep_counts
+from monitor.storage.watching import watch
 from monitor.storage.words import fold_words, keep_words
 
 # Stories are open for two days; their first and last headlines lie within these of any of them.
@@ -114,10 +115,9 @@ def take_in(database: Database, stretch: Stretch, now: datetime) -> int:
 
 def watch_since(database: Database, series: Sequence[str], since: datetime, now: datetime) -> None:
     """These series, and all that are watched already, count as watched since then at the latest."""
-    named = pl.DataFrame({"series": list(dict.fromkeys(series))}, schema={"series": pl.String})
-    with database.writing(named=named.with_columns(since=instant(now))) as connection:
-        connection.execute("INSERT INTO series BY NAME SELECT * FROM named ON CONFLICT DO NOTHING")
-        connection.execute("UPDATE series SET since = ? WHERE since > ?", [since, since])
+    watch(database, series, now)
+    with database.writing() as connection:
+        connection.execute("UPDATE series SET since = ? WHERE since > ? AND left_at IS NULL", [since, since])
 
 
 def _arrivals(stretch: Stretch, new: set[int]) -> pl.DataFrame:

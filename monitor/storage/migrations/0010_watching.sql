@@ -1,0 +1,10 @@
+-- What is not watched any more, and since when nobody knows whether an alert goes on.
+
+-- Headlines are counted in it, and it may not alert: the settings name other companies.
+ALTER TABLE series ADD COLUMN silent BOOLEAN DEFAULT false;
+
+-- Since when nothing is counted in it, because it left the settings; null while it is counted.
+ALTER TABLE series ADD COLUMN left_at TIMESTAMPTZ;
+
+-- When an alert was lost from sight the last time; null when it never was.
+ALTER TABLE alerts ADD COLUMN lost_at TIMESTAMPTZ;
