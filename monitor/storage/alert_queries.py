@@ -119,8 +119,8 @@ ALERT_QUERIES: dict[str, Query] = {
     "deliveries": Query(
         about="The latest messages in one state, or in all when it is '', newest first, with the last reason.",
         sql="""
-            SELECT d.id, d.alert, d.reason, d.channel, d.recipient, d.state, d.created_at, d.attempts, d.next_attempt_at,
-                d.finished_at, d.outcome, coalesce(l.reason, '') AS last_reason
+            SELECT d.id, d.alert, d.reason, d.channel, d.recipient, d.state, d.created_at, d.attempts,
+                d.next_attempt_at, d.finished_at, d.outcome, coalesce(l.reason, '') AS last_reason
             FROM deliveries d LEFT JOIN (
                 SELECT delivery, arg_max(reason, "at") AS reason FROM attempts GROUP BY delivery
             ) l ON l.delivery = d.id
