@@ -22,6 +22,7 @@ import apprise
 from pydantic import Field
 
 from alerts.addresses import refusal
+from alerts.allowed import PrivateHost
 from alerts.attempt import Answer, Attempt, AttemptOutcome
 from alerts.delivery import Delivery
 from alerts.errors import ChannelUnusable
@@ -47,7 +48,7 @@ class ChatSettings(ChannelBase):
     type: Literal["chat"]
     url: Secret = Field(description='Where the Apprise address lies, such as "env:SQUALL_SLACK".')
     timeout_seconds: Annotated[float, Field(gt=0, le=120)] = Field(20, description="Most time for one attempt, in all.")
-    allow_private_addresses: tuple[str, ...] = Field(
+    allow_private_addresses: tuple[PrivateHost, ...] = Field(
         (), description="Hosts or addresses of your own network that may be reached: others there are refused."
     )
 

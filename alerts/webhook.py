@@ -30,6 +30,7 @@ from pydantic import Field, field_validator
 from standardwebhooks.webhooks import Webhook as Signer
 
 from alerts.addresses import Refusal, refusal
+from alerts.allowed import PrivateHost
 from alerts.attempt import Answer, Attempt, AttemptOutcome
 from alerts.delivery import Delivery
 from alerts.errors import ChannelUnusable
@@ -55,7 +56,7 @@ class WebhookSettings(ChannelBase):
     secret: Secret = Field(description='Key of the signature: "whsec_" and base64, or any text of 16 bytes or more.')
     old_secret: Secret | None = Field(None, description="The key before the last rotation: signs too, until removed.")
     timeout_seconds: Annotated[float, Field(gt=0, le=120)] = Field(10, description="Most time for one attempt, in all.")
-    allow_private_addresses: tuple[str, ...] = Field(
+    allow_private_addresses: tuple[PrivateHost, ...] = Field(
         (), description="Hosts or addresses of your own network that may be reached: others there are refused."
     )
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
 
 from monitor.feeds.look_ups import LookUps
 
@@ -123,7 +124,8 @@ class Allowance:
             try:
                 self._networks.append(ipaddress.ip_network(text, strict=False))
             except ValueError:
-                self._names.add(text.lower().rstrip("."))
+                # As requests name it: a name with other letters than those of ASCII is asked for in their code.
+                self._names.add((URL.build(scheme="http", host=text).raw_host or text).lower().rstrip("."))
 
     def permitted(self, host: str, addresses: Sequence[Address]) -> list[Address]:
         """Those of the addresses that may be connected to for `host`, in their order.

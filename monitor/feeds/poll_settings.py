@@ -11,6 +11,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from alerts.allowed import PrivatePlace
 from monitor import __version__
 from monitor.feeds.politeness import RetryScope
 
@@ -53,7 +54,7 @@ class PollSettings(BaseModel):
     per_host: Annotated[int, Field(ge=1, le=1_000)] = 2
     host_spacing_seconds: Annotated[float, Field(ge=0, le=60)] = 0.5
     retry_after_scope: RetryScope = RetryScope.FEED
-    allow_private_addresses: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    allow_private_addresses: tuple[PrivatePlace, ...] = ()
     user_agent: Annotated[str, Field(min_length=1, max_length=300)] = f"Squall/{__version__} (feed reader)"
     backoff_max_minutes: Annotated[int, Field(ge=1, le=10_080)] = 360
     slowest_factor: Annotated[float, Field(ge=1, le=100)] = 3.0
