@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
 # Cloud metadata and host services that lie outside the reserved ranges (Azure WireServer) or in ranges that older
 # Pythons call global (Oracle Cloud).
@@ -18,6 +18,9 @@ _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 a
 # All that was ever given out for public use. What ipaddress makes of the rest hangs on the release of Python:
 # site-local addresses, translated ones and NAT64 as each network likes it (RFC 8215) were once called global.
 _GIVEN_OUT = IPv6Network("2000::/3")
+# Within it, and in IPv4, by IANA's registries of special-purpose addresses: for protocols (RFC 6890, RFC 2928), relays
+# of 6to4 (RFC 7526), documentation (RFC 3849, RFC 9637). Some single ones are in use, none by a receiver of messages.
+_UNUSED = tuple(map(ip_network, ("192.0.0.0/24", "192.88.99.0/24", "2001::/23", "2001:db8::/32", "3fff::/20")))
 
 
 class Refusal(StrEnum):
@@ -61,13 +64,17 @@ def _why(address: IPv4Address | IPv6Address) -> Refusal | None:
         return Refusal.LOOPBACK
     if isinstance(address, IPv6Address):
         inner = _inside(address)
-        if inner is not None:
-            return _why(inner)
+        if inner is not None and (why := _why(inner)) is not None:
+            return why
+        if address.ipv4_mapped is not None or address in _NAT64:
+            return None
     if address.is_link_local:
         return Refusal.LINK_LOCAL
     if address.is_multicast:
         return Refusal.MULTICAST
     if isinstance(address, IPv6Address) and address not in _GIVEN_OUT:
+        return Refusal.PRIVATE
+    if any(address in network for network in _UNUSED):
         return Refusal.PRIVATE
     return None if address.is_global else Refusal.PRIVATE
 

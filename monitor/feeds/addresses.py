@@ -36,8 +36,11 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _CARRYING = (_NAT64, *map(ipaddress.IPv6Network, ("::ffff:0:0:0/96", "::/96")))
 # All that was ever given out to anybody for public use.
 _GIVEN_OUT = ipaddress.IPv6Network("2000::/3")
-# Within what was given out: for documentation (RFC 3849, RFC 9637), for protocols (RFC 6890).
-_UNUSED = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "2001:db8::/32", "3fff::/20")))
+# Within what was given out, by IANA's registries of special-purpose addresses: for protocols (RFC 6890, RFC 2928),
+# relays of 6to4 (RFC 7526), documentation (RFC 3849, RFC 9637). Some single ones are in use, none by a publisher.
+_UNUSED = tuple(
+    map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "2001::/23", "2001:db8::/32", "3fff::/20"))
+)
 # Look-ups that go on although nobody waits for them any more.
 _SPARE_LOOK_UPS = 40
 
