@@ -61,7 +61,7 @@ def explained(
     """
     lines = [f"{series} at {at:%Y-%m-%d %H:%M} UTC"]
     if spike is None:
-        return [*lines, _nothing(series, rules), *_sources(changes)]
+        return [*lines, f"no alert: {absence(series, rules)}", *_sources(changes)]
     lines.append(_VERDICTS[spike.verdict])
     if spike.verdict is Verdict.LEARNING:
         lines.append(missing(spike.history_days, rules))
@@ -98,18 +98,18 @@ def missing(history_days: float, rules: Rules) -> str:
     )
 
 
-def _nothing(series: str, rules: Rules) -> str:
+def absence(series: str, rules: Rules) -> str:
     """Why nothing was tested in a series."""
     if wording.is_story(series):
         return (
-            "no alert: one publisher family at most carried the story by then, or it had not turned negative in the "
+            "one publisher family at most carried the story by then, or it had not turned negative in the "
             f"last {rules.breaking_hours} hours"
         )
     if Detector.VOLUME not in rules.detectors:
         named = ", ".join(rules.detectors)
-        return f"no alert: too few fresh negative stories for what rules.detectors names ({named})"
+        return f"too few fresh negative stories for what rules.detectors names ({named})"
     return (
-        f"no alert: no fresh negative story that counts in the last {rules.windows[-1]} hours (undated, future-dated "
+        f"no fresh negative story that counts in the last {rules.windows[-1]} hours (undated, future-dated "
         "and backfilled headlines never do, nor what only a new source carries)"
     )
 

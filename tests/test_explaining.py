@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -163,6 +164,21 @@ def test_why_not_is_answered_in_words(run: CliRunner) -> None:
     assert "is not watched; " in why("theme:nobody", "--at", "2026-03-20T12:00")
     assert "is no series" in why("banks")
     assert json.loads(why(BANKS, "--at", "2026-03-20T12:00", "--json"))["verdict"] == "surge"
+
+
+def test_programs_are_told_why_there_is_no_finding_too(run: CliRunner) -> None:
+    def why(series: str) -> dict[str, Any]:
+        return dict(
+            json.loads(run.invoke(squall, ["alerts", "why", series, "--at", "2026-03-20T12:00", "--json"]).output)
+        )
+
+    calm = why("theme:fraud")
+    assert (calm["series"], calm["at"], calm["verdict"]) == ("theme:fraud", "2026-03-20T12:00:00+00:00", "nothing")
+    assert "no fresh negative story that counts in the last 24 hours" in calm["reason"]
+    assert calm["history_days"] > calm["rules"]["learning_days"]
+    assert all(one["observed"] > one["expected"] and one["hours"] for one in calm["smallest"])
+    assert why("theme:young")["history_days"] < calm["rules"]["learning_days"]
+    assert "carried the story by then" in why("story:00000000000000aa")["reason"]
 
 
 def test_a_learning_series_says_what_is_missing() -> None:

@@ -195,7 +195,9 @@ def test_a_feed_is_added_by_its_address_or_by_a_page_that_offers_it(site: Callab
 def test_a_feed_is_removed_and_muted_and_heard_again(site: Callable[..., Result]) -> None:
     feeds = default_feeds()
     assert site("remove", feeds[0].id).exit_code == 0
-    assert "did you mean" in words_of(site("mute", feeds[1].id[:-1]))
+    for meant in (feeds[1].id[:-1], feeds[1].url, feeds[1].name.upper()):
+        assert f"did you mean {feeds[1].id!r}" in words_of(site("mute", meant))
+    assert "`squall feeds list` lists them" in words_of(site("remove", "qqqqq"))
     assert site("mute", feeds[1].id).exit_code == 0
     listed = {one["id"]: one for one in json.loads(site("list", "--json").output)}
     assert feeds[0].id not in listed

@@ -5,11 +5,16 @@ from __future__ import annotations
 import difflib
 import json
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import click
 
 from monitor.commands.opening import in_json, settings_of
 from monitor.errors import InputUnusable
+
+if TYPE_CHECKING:
+    from alerts.rules import Rules
+    from alerts.windows import Outlook
 
 _AFTER = timedelta(days=400)
 # Years that leave room for what is looked at before and after a moment.
@@ -97,9 +102,20 @@ def why(ctx: click.Context, series: str, at: datetime | None, as_json: bool) -> 
         hint = f"did you mean {near[0]!r}?" if near else "settings say what is, from the next `squall run` on"
         raise InputUnusable(f"{series} is not watched; {hint}")
     if as_json:
-        click.echo(
-            finding_json(spike, settings.rules) if spike else json.dumps({"series": series, "at": when.isoformat()})
-        )
+        click.echo(finding_json(spike, settings.rules) if spike else _nothing(series, when, settings.rules, outlook))
         return
     lines = explained(spike, series, when, settings.rules, changes)
     click.echo("\n".join([*lines, *(foreseen(outlook, settings.rules) if outlook else ())]))
+
+
+def _nothing(series: str, at: datetime, rules: Rules, outlook: Outlook | None) -> str:
+    """Why there is no finding, and what would alert, as JSON."""
+    from alerts.explaining import absence
+
+    told: dict[str, object] = {"series": series, "at": at, "verdict": "nothing", "reason": absence(series, rules)}
+    if outlook is not None:
+        told["history_days"] = outlook.history_days
+        told["smallest"] = [
+            {"hours": hours, "expected": usual, "observed": count} for hours, usual, count in outlook.smallest
+        ]
+    return in_json(told | {"rules": rules.model_dump(mode="json")})

@@ -144,10 +144,19 @@ def watched(feed_id: str, feeds: Sequence[Feed]) -> Feed:
     """
     found = next((feed for feed in feeds if feed.id == feed_id), None)
     if found is None:
-        near = difflib.get_close_matches(feed_id, [feed.id for feed in feeds], n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else "; `squall feeds list` lists them"
+        near = _nearest(feed_id, feeds)
+        hint = f"; did you mean {near!r}?" if near else "; `squall feeds list` lists them"
         raise InputUnusable(f"there is no feed {feed_id!r}{hint}")
     return found
+
+
+def _nearest(wanted: str, feeds: Sequence[Feed]) -> str:
+    """The id that may be meant: by its feed's address or name, by a slip of the pen, or by a part of it alone."""
+    told = wanted.casefold()
+    named = [feed.id for feed in feeds if told and told in (feed.url.casefold(), feed.name.casefold())]
+    slips = difflib.get_close_matches(wanted, [feed.id for feed in feeds], n=1)
+    parts = [feed.id for feed in feeds if told and told in feed.id]
+    return next(iter([*named, *slips, *parts]), "")
 
 
 def _looked(settings: Settings, wish: Wish, now: datetime) -> Discovery:
