@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,8 @@ from monitor.commands.opening import settings_of
 from monitor.errors import InputUnusable
 
 if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
     from alerts.rules import Rules
     from monitor.backtesting.backtest import Report, Trial
 
@@ -63,7 +65,7 @@ def backtest(
     scored Parquet, which is not scored again.
     """
     from rich.console import Console
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress
 
     from monitor.backtesting.backtest import History
 
@@ -72,14 +74,7 @@ def backtest(
     until = warmup_until.replace(tzinfo=UTC) if warmup_until else None
     _demand_folder(html)  # said before an hour of playing, not after it
     with Progress(console=Console(stderr=True), disable=quiet) as progress:
-        bars: dict[str, TaskID] = {}
-
-        def step(stage: str, done: int, total: int) -> None:
-            if stage not in bars:
-                bars[stage] = progress.add_task(stage, total=total)
-            progress.update(bars[stage], completed=done)
-
-        played = History(history, settings, step)
+        played = History(history, settings, _bars(progress))
         reports = {name: played.play(one, until) for name, one in rules.items()}
         trials = {name: played.trials(one, until, inject, reports[name]) for name, one in rules.items()}
     if html:
@@ -88,6 +83,18 @@ def backtest(
         click.echo(json.dumps(_plain(reports, trials), indent=2))
         return
     _print(reports, trials)
+
+
+def _bars(progress: Progress) -> Callable[[str, int, int], None]:
+    """A bar for each stage, from its first step on."""
+    bars: dict[str, TaskID] = {}
+
+    def step(stage: str, done: int, total: int) -> None:
+        if stage not in bars:
+            bars[stage] = progress.add_task(stage, total=total)
+        progress.update(bars[stage], completed=done)
+
+    return step
 
 
 def _named(paths: Sequence[Path]) -> dict[str, Path]:
