@@ -10,7 +10,7 @@ never  remembers (all memory is in the `Alert`), sends, or skips a state
 
 A series that is learning, or quiet, has no alert; these states are shown, and are what an alert opens from. While no
 feed answers (NO_DATA) or nothing can be scored (ERROR), silence is no calm: an alert neither eases nor resolves, and
-the time does not count towards its quiet time.
+the time does not count towards its quiet time, while what was quiet before it does.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeVar
 
+from alerts.bearing import Bearing, bearing
 from alerts.evidence import Evidence
 from alerts.rules import Detector, Rules
 from alerts.spikes import Severity, Spike, Verdict
@@ -66,18 +67,10 @@ class ChangeReason(StrEnum):
     FADED = "faded"  # it was over before it fired
 
 
-class Bearing(StrEnum):
-    """What a series' spike means for its alert."""
-
-    OPENS = "opens"  # a surge: opens an alert, or goes on with it
-    KEEPS = "keeps"  # no surge of its own, but so far above the usual that an open alert goes on
-    EASES = "eases"  # neither, or nothing was seen at all
-
-
 _One = TypeVar("_One", "Alert", Spike)
 _NOTICES = frozenset({ChangeReason.FIRED, ChangeReason.ESCALATED, ChangeReason.REMINDED, ChangeReason.RESOLVED})
 _DAY, _HOURS_A_DAY = timedelta(days=1), 24
-_INSTANT = timedelta.resolution
+_INSTANT, _NONE = timedelta.resolution, timedelta(0)
 _OPEN = frozenset({State.PENDING, State.FIRING, State.RECOVERING, State.NO_DATA, State.ERROR})
 _UNSEEN = {Sight.NO_DATA: State.NO_DATA, Sight.ERROR: State.ERROR}
 
@@ -96,7 +89,9 @@ class Alert:
         hours, observed, expected, p_value: the latest surge.
         peak_observed, peak_expected, peak_p_value, peak_at: the least probable surge so far.
         evidence: the latest surge's stories, as they are shown.
-        sighted_at: when news was seen again after the last NO_DATA or ERROR; None when there was none.
+        sighted_at: since when quiet time counts, where that is another time than the latest surge's: after NO_DATA or
+            ERROR since news was seen again, less the quiet time before; under a clock that was set back since then.
+        lost_at: until when its quiet time had been seen before the last NO_DATA or ERROR; None when there was none.
 
     Raises:
         ValueError: when the state and the times contradict each other, or a time is naive.
@@ -120,10 +115,11 @@ class Alert:
     peak_at: datetime
     evidence: tuple[Evidence, ...] = ()
     sighted_at: datetime | None = None
+    lost_at: datetime | None = None
 
     def __post_init__(self) -> None:
-        times = (self.opened_at, self.fired_at, self.last_spike_at, self.resolved_at, self.peak_at, self.sighted_at)
-        if any(time is not None and time.tzinfo is None for time in times):
+        times = (self.opened_at, self.fired_at, self.last_spike_at, self.resolved_at, self.peak_at)
+        if any(time is not None and time.tzinfo is None for time in (*times, self.sighted_at, self.lost_at)):
             raise ValueError("an alert's times must be aware")
         if self.state not in _OPEN and self.state is not State.RESOLVED:
             raise ValueError(f"an alert cannot be {self.state}")
@@ -142,7 +138,7 @@ class Alert:
     @property
     def calm_since(self) -> datetime:
         """Since when a series without a surge counts as quiet: time in which nothing was seen does not."""
-        return max(self.last_spike_at, self.sighted_at or self.last_spike_at)
+        return self.sighted_at or self.last_spike_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +172,7 @@ def advance(
     rules: Rules,
     evidence: Mapping[str, tuple[Evidence, ...]],
     sight: Sight = Sight.CLEAR,
+    seen_until: datetime | None = None,
 ) -> tuple[Change, ...]:
     """Take every alert one step further, and open new ones; by series.
 
@@ -189,6 +186,7 @@ def advance(
         now: aware UTC. A clock set back does not move an alert's times back, nor bring two surges to one instant.
         evidence: stories to show, by series; a series that is missing keeps what it had.
         sight: whether a series without a spike is calm, or only unseen. A surge counts in any case.
+        seen_until: when news was last seen, where that ended before now; time after it is no quiet time.
 
     Raises:
         ValueError: when `now` is naive, or a series has two open alerts or two spikes.
@@ -204,31 +202,11 @@ def advance(
         if spike is not None and (means is Bearing.OPENS or (means is Bearing.KEEPS and alert is not None)):
             changes += _surging(alert, spike, now, rules, evidence.get(series))
         elif alert is not None:
-            changes += _calming(alert, now, rules) if sight is Sight.CLEAR else _losing(alert, now, _UNSEEN[sight])
+            if sight is Sight.CLEAR:
+                changes += _calming(alert, now, rules)
+            else:
+                changes += _losing(alert, now, _UNSEEN[sight], seen_until or now)
     return tuple(changes)
-
-
-def bearing(spike: Spike | None, rules: Rules) -> Bearing:
-    """What a series' most telling window means for its alert, open or to be opened.
-
-    Ending an alert takes more calm than opening it takes surge (hysteresis): otherwise a crisis with quiet nights
-    would be told as a new one each day. A series that is learning never has a say.
-    """
-    if spike is None or spike.verdict is Verdict.LEARNING:
-        return Bearing.EASES
-    if spike.verdict is Verdict.SURGE:
-        return Bearing.OPENS
-    return Bearing.KEEPS if _lingers(spike, rules) else Bearing.EASES
-
-
-def _lingers(spike: Spike, rules: Rules) -> bool:
-    """Whether any of the series' windows is far above the usual: the most telling one need not be the one that is."""
-    shown = [(spike.observed, spike.expected, spike.p_value)]
-    shown += [(one.observed, one.expected, one.probability / rules.part(one.detector)) for one in spike.considered]
-    return any(
-        observed >= rules.minimum_ratio * expected and p_value <= rules.lingering_probability
-        for observed, expected, p_value in shown
-    )
 
 
 def alert_id(series: str, opened_at: datetime) -> str:
@@ -244,7 +222,7 @@ def _surging(
         return [opened, *_fires(opened.alert, now, now, rules)]
     # Later than the surge before, also under a clock that was set back: by their times two escalations are told apart.
     at = max(now, alert.last_spike_at + _INSTANT)
-    updated = _updated(alert, spike, at, evidence)
+    updated = replace(_updated(alert, spike, at, evidence), sighted_at=now if now < at else None)
     if alert.state is State.PENDING:
         # Before it fires nobody was told a severity, so a graver one is no news.
         return _fires(updated, at, now, rules) or [Change(updated, State.PENDING, ChangeReason.CONTINUED, at)]
@@ -269,12 +247,16 @@ def _calming(alert: Alert, now: datetime, rules: Rules) -> list[Change]:
     at = max(now, alert.last_spike_at)
     if alert.state is State.PENDING:
         return [Change(replace(alert, state=State.RESOLVED, resolved_at=at), alert.state, ChangeReason.FADED, at)]
+    # By a clock that was set back it would be quiet only once the right time has caught up with the wrong one.
+    alert = replace(alert, sighted_at=now) if now < alert.calm_since else alert
     if alert.state is State.FIRING:
         return [Change(replace(alert, state=State.RECOVERING), alert.state, ChangeReason.EASED, at)]
     if alert.state in (State.NO_DATA, State.ERROR):
-        back = replace(alert, state=State.RECOVERING, sighted_at=at)
+        # The quiet time from before counts on: else a failure in each such time would keep an alert open for ever.
+        quiet = (alert.lost_at or alert.calm_since) - alert.calm_since
+        back = replace(alert, state=State.RECOVERING, sighted_at=max(now - max(quiet, _NONE), alert.calm_since))
         return [Change(back, alert.state, ChangeReason.REGAINED, at)]
-    if at - alert.calm_since < _quiet_time(alert, rules):
+    if now - alert.calm_since < _quiet_time(alert, rules):
         return []
     return [Change(replace(alert, state=State.RESOLVED, resolved_at=at), alert.state, ChangeReason.RESOLVED, at)]
 
@@ -287,11 +269,17 @@ def _quiet_time(alert: Alert, rules: Rules) -> timedelta:
     return quiet + _DAY if whole_days and Detector.SLOW in rules.detectors else quiet
 
 
-def _losing(alert: Alert, now: datetime, unseen: State) -> list[Change]:
+def _losing(alert: Alert, now: datetime, unseen: State, seen_until: datetime) -> list[Change]:
     """An alert that has not fired waits as it is; another says that nobody knows whether it goes on."""
     if alert.state in (State.PENDING, unseen):
         return []
-    return [Change(replace(alert, state=unseen), alert.state, ChangeReason.LOST, max(now, alert.last_spike_at))]
+    lost = alert.lost_at
+    if alert.state is State.FIRING:
+        lost = alert.calm_since
+    elif alert.state is State.RECOVERING:
+        lost = max(min(seen_until, now), alert.calm_since)
+    at = max(now, alert.last_spike_at)
+    return [Change(replace(alert, state=unseen, lost_at=lost), alert.state, ChangeReason.LOST, at)]
 
 
 def _opened(spike: Spike, now: datetime, evidence: tuple[Evidence, ...] | None) -> Alert:

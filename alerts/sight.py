@@ -1,6 +1,6 @@
 """Whether silence means calm: can any news be seen at all?
 
-takes  when feeds were last asked and last answered, and whether headlines can be scored
+takes  when feeds were last asked and last answered, whether that was due, and whether headlines can be scored
 gives  `Sight` for the alerts' life, and the `Condition` that people are told of
 never  calls a start after a pause a failure: before the first answer nothing is calm, and nobody is alarmed
 """
@@ -14,6 +14,9 @@ from alerts import wording
 from alerts.conditions import SIGHT, Condition, Health
 from alerts.lifecycle import Sight
 
+# Feeds are looked after every few seconds, or as the settings say.
+_IDLE = timedelta(minutes=10)
+
 
 @dataclass(frozen=True, slots=True)
 class Looking:
@@ -23,20 +26,36 @@ class Looking:
         asked_at: when any feed was last asked; None when none ever was, as when history is played.
         answered_at: when any last answered, or since when there are feeds at all.
         fault: why headlines cannot be scored, in words; empty when they can.
+        due_at: when the feed that waits longest was to be asked; None when none waits.
+        awaited_since: the end of a pause in which nobody asked; None when there was none.
     """
 
     asked_at: datetime | None = None
     answered_at: datetime | None = None
     fault: str = ""
+    due_at: datetime | None = None
+    awaited_since: datetime | None = None
+
+
+def idle(looking: Looking, now: datetime, pace: timedelta) -> bool:
+    """Whether nobody asks although some feed is due: the daemon was off, the machine slept, or polling stands still.
+
+    Args:
+        pace: how often it is looked which feeds are due.
+    """
+    asked, due = looking.asked_at, looking.due_at
+    return asked is not None and due is not None and now - max(asked, due) > max(_IDLE, 2 * pace)
 
 
 def sight(looking: Looking, now: datetime, patience: timedelta) -> Sight:
     """Whether a series without a surge is calm at `now`."""
     if looking.fault:
         return Sight.ERROR
-    if looking.asked_at is None or looking.answered_at is None or now - looking.answered_at <= patience:
+    if looking.asked_at is None or looking.answered_at is None:
         return Sight.CLEAR
-    return Sight.NO_DATA
+    # What was published during a pause is not known before a feed has answered.
+    awaited = looking.awaited_since is not None and looking.answered_at < looking.awaited_since
+    return Sight.NO_DATA if awaited or now - looking.answered_at > patience else Sight.CLEAR
 
 
 def sight_condition(looking: Looking, now: datetime, patience: timedelta) -> Condition:

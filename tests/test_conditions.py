@@ -16,7 +16,7 @@ from alerts.judgement import Standing, Tally
 from alerts.lifecycle import Sight
 from alerts.messages import bulletin_message, read_message
 from alerts.prose import plain_text, subject
-from alerts.sight import Looking, sight, sight_condition
+from alerts.sight import Looking, idle, sight, sight_condition
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -120,6 +120,32 @@ def test_after_a_pause_nothing_is_calm_and_nobody_is_alarmed() -> None:
     before_the_first_answer = Looking(NOW - 48 * HOUR, NOW - 48 * HOUR)
     assert sight(before_the_first_answer, NOW, 6 * HOUR) is Sight.NO_DATA
     assert sight_condition(before_the_first_answer, NOW, 6 * HOUR).health is Health.WELL
+
+
+@pytest.mark.parametrize(
+    ("asked", "due", "pace", "off"),
+    [
+        (HOUR, HOUR - MINUTE, MINUTE, True),  # the daemon was off, or the machine slept
+        (HOUR, 9 * MINUTE, MINUTE, False),  # one feed, asked every hour
+        (MINUTE, 9 * HOUR, MINUTE, False),  # a feed that is left alone at its server's wish, beside others
+        (HOUR, HOUR - MINUTE, HOUR, False),  # it is looked once an hour which feeds are due
+        (-HOUR, -HOUR, MINUTE, False),  # by a clock that was set back
+    ],
+)
+def test_a_pause_is_when_nobody_asks_though_a_feed_is_due(
+    asked: timedelta, due: timedelta, pace: timedelta, *, off: bool
+) -> None:
+    assert idle(Looking(NOW - asked, NOW - asked, due_at=NOW - due), NOW, pace) is off
+    assert not idle(Looking(), NOW, pace)
+    assert not idle(Looking(NOW - asked), NOW, pace)
+
+
+def test_a_pause_ends_with_the_first_answer_after_it() -> None:
+    paused = Looking(NOW - HOUR, NOW - HOUR, awaited_since=NOW)
+    assert sight(paused, NOW, 6 * HOUR) is Sight.NO_DATA
+    assert sight(replace(paused, asked_at=NOW + MINUTE), NOW + MINUTE, 6 * HOUR) is Sight.NO_DATA, "it failed"
+    assert sight(replace(paused, answered_at=NOW), NOW + MINUTE, 6 * HOUR) is Sight.CLEAR
+    assert sight_condition(paused, NOW, 6 * HOUR).health is Health.WELL
 
 
 # Digests

@@ -77,9 +77,10 @@ class Desk:
         *spikes: Spike,
         evidence: tuple[Evidence, ...] | None = None,
         sight: Sight = Sight.CLEAR,
+        seen_until: datetime | None = None,
     ) -> list[ChangeReason]:
         stories = {} if evidence is None else {BANKS: evidence}
-        made = advance(tuple(self.alerts.values()), spikes, now, self.rules, stories, sight)
+        made = advance(tuple(self.alerts.values()), spikes, now, self.rules, stories, sight, seen_until)
         for change in made:
             self.alerts[change.alert.id] = change.alert
         self.changes += made
@@ -197,6 +198,69 @@ def test_while_nothing_can_be_seen_an_alert_neither_eases_nor_resolves(sight: Si
     assert desk.look(back + 59 * MINUTE, CALM) == []
     assert desk.look(back + 60 * MINUTE, CALM) == [ChangeReason.RESOLVED]
     assert [change.reason for change in desk.changes if change.notifies] == [ChangeReason.FIRED, ChangeReason.RESOLVED]
+
+
+def test_quiet_before_a_failure_and_after_it_adds_up() -> None:
+    desk = Desk(Rules(recovering_minutes=60))
+    desk.look(START, spike())
+    desk.look(START + MINUTE, CALM)
+    assert desk.look(START + 40 * MINUTE, sight=Sight.ERROR) == [ChangeReason.LOST]
+    assert desk.look(START + 50 * MINUTE, sight=Sight.NO_DATA) == [ChangeReason.LOST]
+    back = START + timedelta(hours=9)
+    assert desk.look(back, CALM) == [ChangeReason.REGAINED]
+    assert desk.look(back + 19 * MINUTE, CALM) == []
+    assert desk.look(back + 20 * MINUTE, CALM) == [ChangeReason.RESOLVED]
+
+
+def test_quiet_ends_when_news_was_last_seen_and_not_when_that_was_noticed() -> None:
+    desk = Desk(Rules(recovering_minutes=60))
+    desk.look(START, spike())
+    desk.look(START + MINUTE, CALM)
+    later = START + timedelta(hours=5)
+    desk.look(later, sight=Sight.NO_DATA, seen_until=START + 10 * MINUTE)
+    desk.look(later + MINUTE, CALM)
+    assert desk.look(later + 50 * MINUTE, CALM) == []
+    assert desk.look(later + 51 * MINUTE, CALM) == [ChangeReason.RESOLVED]
+
+
+@pytest.mark.parametrize("sight", [Sight.NO_DATA, Sight.ERROR])
+def test_a_failure_in_every_quiet_time_keeps_no_alert_open_for_ever(sight: Sight) -> None:
+    desk = Desk()
+    desk.look(START, spike())
+    for minutes in range(1, 25 * 60):
+        desk.look(START + minutes * MINUTE, CALM, sight=sight if minutes % 60 == 0 else Sight.CLEAR)
+    assert desk.alert.state is State.RESOLVED
+
+
+@given(st.lists(st.tuples(st.integers(1, 200), st.sampled_from([*Sight])), max_size=60))
+def test_an_alert_is_over_after_as_much_quiet_as_was_seen(looks: list[tuple[int, Sight]]) -> None:
+    """Of each stretch between two looks it counts as quiet when neither of them was blind."""
+    desk = Desk(Rules(recovering_minutes=600))
+    desk.look(START, spike())
+    now, quiet, before = START, timedelta(0), Sight.CLEAR
+    for minutes, sight in looks:
+        now += minutes * MINUTE
+        if sight is before is Sight.CLEAR:
+            quiet += minutes * MINUTE
+        # A failure is noticed at a look: what led up to it was seen until `seen_until`.
+        desk.look(now, CALM, sight=sight, seen_until=now - minutes * MINUTE)
+        before = sight
+        assert (desk.alert.state is State.RESOLVED) <= (quiet >= 600 * MINUTE)
+    for _ in range(2):
+        now += 600 * MINUTE
+        desk.look(now, CALM)
+    desk.look(now, CALM)
+    assert desk.alert.state is State.RESOLVED
+
+
+@pytest.mark.parametrize("back", [timedelta(days=1), timedelta(days=365)])
+def test_an_alert_of_a_clock_that_ran_ahead_ends_by_the_right_one(back: timedelta) -> None:
+    desk = Desk(Rules(recovering_minutes=60))
+    desk.look(START + back, spike())
+    desk.look(START, spike())
+    assert desk.look(START + MINUTE, CALM) == [ChangeReason.EASED]
+    assert desk.look(START + 59 * MINUTE, CALM) == []
+    assert desk.look(START + 61 * MINUTE, CALM) == [ChangeReason.RESOLVED]
 
 
 def test_a_surge_that_is_seen_counts_although_most_is_not() -> None:

@@ -184,3 +184,16 @@ def test_a_feed_that_never_answered_has_not_answered_now(store: Store) -> None:
     set_back(store, START)
     kept = store.feed_states()["wire"]
     assert (kept.last_check_at, kept.last_success_at) == (START, None)
+
+
+def test_an_alert_of_a_clock_that_ran_ahead_is_quiet_by_the_right_one(store: Store) -> None:
+    with hook() as desk:
+        house = House(store, {"desk": desk})
+        house.look(START + 365 * DAY, spike())
+        house.look(START + 365 * DAY + MINUTE)
+        set_back(store, START)
+        house.look(START + 59 * MINUTE)
+        assert house.alert
+        house.look(START + 61 * MINUTE)
+        house.send(START + 62 * MINUTE)
+        assert [payload["type"] for _, payload in desk.taken][-1] == "squall.alert.resolved"

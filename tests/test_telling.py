@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from alerts.delivery import delivery_id
+from alerts.lifecycle import Sight
 from alerts.spikes import Severity
 from monitor.desk.actions import ACTIONS
 from monitor.desk.audit import audit
@@ -300,8 +302,6 @@ def test_while_no_feed_answers_an_alert_stays_open_and_people_are_told_once(stor
 
         def checked(at: datetime, answered: datetime) -> None:
             state = succeeded(feed, unseen(feed, START), answered, Outcome.NEW, etag=None, last_modified=None)
-            from dataclasses import replace
-
             state = replace(state, last_check_at=at)
             store.append(Batch([Check("wire", at, Outcome.NEW, "", 200, 0, 0, (), state)]), at)
 
@@ -324,6 +324,47 @@ def test_while_no_feed_answers_an_alert_stays_open_and_people_are_told_once(stor
         house.send(back + 61 * MINUTE)
     assert kinds(desk) == ["alert.fired", "condition.no_data", "condition.well", "alert.resolved"]
     assert "no feed answers" in desk.taken[1][1]["bulletin"]["subject"]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_short_pause_ends_no_alert_before_a_feed_has_answered(store: Store, fails: bool) -> None:
+    feed = Feed(id="wire", url="https://news.example/rss", name="Wire", publisher="wire")
+    fresh = unseen(feed, START)
+
+    def asked(at: datetime, answered: datetime) -> None:
+        store.remember([replace(fresh, last_check_at=at, last_success_at=answered, next_check_at=at + 15 * MINUTE)])
+
+    def state(now: datetime) -> str:
+        house.look(now, sight=house.teller.sight(now, ""))
+        return AlertStore(store).open_alerts()[0].state.value
+
+    with hook() as desk:
+        house = House(store, {"desk": desk})
+        asked(START, START)
+        house.look(START, spike())
+        back = START + 5 * HOUR
+        house = House(store, {"desk": desk})
+        house.teller.begin(back)
+        assert [state(back), state(back + MINUTE)] == ["no_data", "no_data"]
+        if fails:
+            asked(back + MINUTE, START)
+            assert state(back + 2 * MINUTE) == "no_data"
+        asked(back + 3 * MINUTE, back + 3 * MINUTE)
+        assert [state(back + 4 * MINUTE), state(back + 5 * MINUTE)] == ["recovering", "recovering"]
+        house.look(back + 64 * MINUTE, sight=house.teller.sight(back + 17 * MINUTE, ""))
+        house.send(back + 64 * MINUTE)
+    assert kinds(desk) == ["alert.fired", "alert.resolved"], "nobody is alarmed by a pause"
+
+
+def test_a_pause_under_a_clock_that_ran_ahead_is_over_with_the_next_answer(store: Store) -> None:
+    feed = Feed(id="wire", url="https://news.example/rss", name="Wire", publisher="wire")
+    house = House(store, {})
+    ahead, fresh = START + 365 * 24 * HOUR, unseen(feed, START)
+    store.remember([replace(fresh, last_check_at=START, last_success_at=START, next_check_at=START + MINUTE)])
+    assert house.teller.sight(ahead, "") is Sight.NO_DATA
+    assert house.teller.sight(START + MINUTE, "") is Sight.NO_DATA
+    store.remember([replace(fresh, last_check_at=START + 2 * MINUTE, last_success_at=START + 2 * MINUTE)])
+    assert house.teller.sight(START + 3 * MINUTE, "") is Sight.CLEAR
 
 
 def test_a_stage_that_fails_for_long_is_told_of(store: Store) -> None:

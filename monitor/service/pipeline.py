@@ -204,7 +204,8 @@ class Pipeline:
         found = self.spikes(now)
         open_alerts = self.alerts.open_alerts()
         seen = self.teller.sight(now, self.scoring.fault)
-        changes = advance(open_alerts, found, now, self.settings.rules, self._evidence(found), seen)
+        until = self.teller.seen_until(seen)
+        changes = advance(open_alerts, found, now, self.settings.rules, self._evidence(found), seen, until)
         if changes:
             self.detecting.keep(changes, found)
             self.teller.tell(changes, open_alerts, now)

@@ -37,7 +37,7 @@ from alerts.messages import bulletin_message, heartbeat_message
 from alerts.notices import Situation, Telling, notices, overdue
 from alerts.removal import ended, given_up
 from alerts.routes import DEFAULT
-from alerts.sight import Looking, sight, sight_condition
+from alerts.sight import Looking, idle, sight, sight_condition
 from monitor.service.stages import stages_of
 from monitor.settings import Settings
 from monitor.storage.alert_store import ENDPOINT, AlertStore
@@ -69,6 +69,7 @@ class Teller:
         self._channels = channels
         self._title = title
         self._watched = frozenset(watched_series(settings))
+        self._awaited_since: datetime | None = None
         self._mailboxes = tuple(
             mailbox_subject(one.name, address) for one in settings.channels for address in recipients_of(one)
         )
@@ -92,13 +93,18 @@ class Teller:
             if key.startswith(ENDPOINT) and address and key.removeprefix(ENDPOINT) not in self._channels:
                 self._store.note(key, NOWHERE)
         self._give_up(now)
+        self._looking("", now)
         for digest in self._settings.digests:
             if _DIGEST + digest.name not in notes:
                 self._store.note(_DIGEST + digest.name, digest.last_end(now).isoformat())
 
     def sight(self, now: datetime, fault: str) -> Sight:
         """Whether a series without a surge is calm."""
-        return sight(self._looking(fault), now, self._patience)
+        return sight(self._looking(fault, now), now, self._patience)
+
+    def seen_until(self, seen: Sight) -> datetime | None:
+        """When news was last seen, where it is not seen now because no feed answers."""
+        return self.desk.looking().answered_at if seen is Sight.NO_DATA else None
 
     def tell(self, changes: Sequence[Change], before: Sequence[Alert], now: datetime) -> None:
         """Store changes with the deliveries and decisions that follow from them.
@@ -135,7 +141,7 @@ class Teller:
         self._give_up(now)
         self._part(stages, now)
         known = self.desk.conditions()
-        seen = [*self._seen(known, now), sight_condition(self._looking(fault), now, self._patience)]
+        seen = [*self._seen(known, now), sight_condition(self._looking(fault, now), now, self._patience)]
         seen += [_stage(name, reason, now) for name, reason in stages.items()]
         patience = timedelta(minutes=self._settings.notify.failing_minutes)
         turned = turn(known, seen, tuple(self._channels), now, patience)
@@ -245,9 +251,14 @@ class Teller:
         """Whether a series is watched no more; a breaking story is watched with the market."""
         return series not in self._watched and not wording.is_story(series)
 
-    def _looking(self, fault: str) -> Looking:
-        asked, answered = self.desk.looked_and_answered()
-        return Looking(asked, answered, fault)
+    def _looking(self, fault: str, now: datetime) -> Looking:
+        """What is known of seeing; notices a pause, which lasts until somebody asks again."""
+        looking = self.desk.looking()
+        pace = timedelta(seconds=self._settings.daemon.poll_seconds)
+        # A clock that was set back would have us wait for an answer until the time that it showed.
+        if idle(looking, now, pace) or (self._awaited_since is not None and self._awaited_since > now):
+            self._awaited_since = now
+        return replace(looking, fault=fault, awaited_since=self._awaited_since)
 
     @property
     def _patience(self) -> timedelta:

@@ -44,6 +44,7 @@ ALERTS: Schema = {
     "peak_at": _INSTANT,
     "evidence": _TEXT,
     "sighted_at": _INSTANT,
+    "lost_at": _INSTANT,
 }
 
 CHANGES: Schema = {

@@ -20,6 +20,7 @@ from alerts.digests import Period
 from alerts.messages import Trend
 from alerts.notices import Told
 from alerts.removal import Removal
+from alerts.sight import Looking
 from alerts.silences import Silence
 from monitor.storage.alert_rows import (
     DECISIONS,
@@ -262,10 +263,16 @@ class DeskStore:
         )
         return tuple(MailboxRecord(**row) for row in rows.iter_rows(named=True))
 
-    def looked_and_answered(self) -> tuple[datetime | None, datetime | None]:
-        """When any feed was last asked, and when any last answered as it should, or since when there are feeds."""
-        row = self._read("SELECT max(last_check_at), coalesce(max(last_success_at), min(added_at)) FROM feeds").row(0)
-        return row[0], row[1]
+    def looking(self) -> Looking:
+        """When any feed was last asked, when any last answered as it should, and when the next was to be asked.
+
+        Where none ever answered, since when there are feeds stands for it.
+        """
+        row = self._read(
+            "SELECT max(last_check_at), coalesce(max(last_success_at), min(added_at)), "
+            "min(next_check_at) FILTER (paused_at IS NULL) FROM feeds"
+        ).row(0)
+        return Looking(row[0], row[1], due_at=row[2])
 
     def period(self, since: datetime, until: datetime) -> Period:
         """What happened from the one to just before the other, for a digest.

@@ -1,9 +1,9 @@
 """What is due, after the machine's clock was set back.
 
 takes  the store, and now
-gives  feeds and deliveries due as long after now as they were after the wrong time; silences, troubles and the
-       watching of series that began after now begin now
-never  touches what happened: a headline, an alert or an attempt keeps the time that was noted
+gives  feeds and deliveries due as long after now as they were after the wrong time; silences, troubles, the
+       watching of series and the quiet time of alerts that began after now begin now
+never  touches what happened: a headline, a surge or an attempt keeps the time that was noted
 
 A clock that ran a day ahead leaves checks and retries a day ahead. What happened last, according to the store, cannot
 lie after now: by so much the clock was wrong. Digests are put right where their hours are known, in
@@ -51,6 +51,11 @@ _SERIES = """
     UPDATE series SET since = if(since > $now, $now, since), left_at = if(left_at > $now, $now, left_at)
     WHERE since > $now OR left_at > $now
 """
+# The quiet time of an open alert would begin only then.
+_ALERTS = """
+    UPDATE alerts SET sighted_at = $now, lost_at = if(lost_at > $now, $now, lost_at)
+    WHERE state <> 'resolved' AND coalesce(sighted_at, last_spike_at) > $now
+"""
 
 
 def set_back(store: Store, now: datetime) -> None:
@@ -60,6 +65,6 @@ def set_back(store: Store, now: datetime) -> None:
         StoreUnavailable: when it cannot be written.
     """
     with store.database.writing() as connection:
-        for statement in (_FEEDS, _DELIVERIES, _ARRIVED, _TROUBLES, _SERIES):
+        for statement in (_FEEDS, _DELIVERIES, _ARRIVED, _TROUBLES, _SERIES, _ALERTS):
             connection.execute(statement, {"now": now})
         connection.execute(_SILENCES, {"now": now, "latest": now + LONGEST})
