@@ -12,6 +12,7 @@ import pytest
 from alerts.conditions import Condition, Health
 from alerts.spikes import Severity
 from monitor.feeds.feed import Check, Feed, Outcome, failed, unseen
+from monitor.storage.compacting import compact
 from monitor.storage.setting_back import set_back
 from monitor.storage.store import Batch, Store
 
@@ -197,3 +198,26 @@ def test_an_alert_of_a_clock_that_ran_ahead_is_quiet_by_the_right_one(store: Sto
         house.look(START + 61 * MINUTE)
         house.send(START + 62 * MINUTE)
         assert [payload["type"] for _, payload in desk.taken][-1] == "squall.alert.resolved"
+
+
+def test_what_people_say_after_a_clock_was_set_back_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SQUALL_HOOK", "a secret of sixteen bytes")
+    path = tmp_path / "squall.duckdb"
+
+    def standing(house: Any) -> tuple[object, ...]:
+        (row,) = house.query("alert", alert=house.alert)
+        (counted,) = house.query("tally", since=START - DAY, until=START + DAY)
+        return row["judged"], row["acknowledged_by"], row["assigned_to"], counted["judged_true"]
+
+    with Store.open(path, START) as store:
+        house = House(store, {})
+        house.look(START, spike())
+        for at, said in ((START + 10 * DAY, ("false", "acknowledged")), (START + HOUR, ("true", "reopened"))):
+            for what in said:
+                house.act("remark", at, alert=house.alert, what=what)
+            house.act("remark", at, alert=house.alert, what="assigned", words=said[0])
+        assert standing(house) == ("true", "", "true", 1)
+        assert house.desk.judged_false() == house.desk.acknowledged() == frozenset()
+    compact(path, "500MB", 1)
+    with Store.open(path, START) as store:
+        assert standing(House(store, {})) == ("true", "", "true", 1)

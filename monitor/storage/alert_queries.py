@@ -11,13 +11,15 @@ from datetime import datetime
 
 from monitor.storage.query import RANGE, Query
 
+# Of what people said counts what was noted last: its time may be that of a clock which ran ahead.
 _ALERT_COLUMNS = """
     a.id, a.series, a.state, a.severity, a.opened_at, a.fired_at, a.last_spike_at, a.resolved_at, a.hours, a.observed,
     a.expected, a.p_value, a.peak_observed, a.peak_expected, a.peak_p_value, a.peak_at,
-    (SELECT arg_max(r.what, r."at") FROM remarks r WHERE r.alert = a.id AND r.what IN ('true', 'false')) AS judged,
-    (SELECT arg_max(if(r.what = 'acknowledged', r.who, ''), r."at") FROM remarks r
+    (SELECT arg_max(r.what, r.rowid) FROM remarks r WHERE r.alert = a.id AND r.what IN ('true', 'false')) AS judged,
+    (SELECT arg_max(if(r.what = 'acknowledged', r.who, ''), r.rowid) FROM remarks r
         WHERE r.alert = a.id AND r.what IN ('acknowledged', 'reopened')) AS acknowledged_by,
-    (SELECT arg_max(r.words, r."at") FROM remarks r WHERE r.alert = a.id AND r.what = 'assigned') AS assigned_to"""
+    (SELECT arg_max(r.words, r.rowid) FROM remarks r WHERE r.alert = a.id AND r.what = 'assigned') AS assigned_to,
+    if(starts_with(a.series, 'story:'), a.evidence->0->>'title', NULL) AS headline"""
 
 ALERT_QUERIES: dict[str, Query] = {
     "open_alerts": Query(
@@ -46,10 +48,11 @@ ALERT_QUERIES: dict[str, Query] = {
         params={"alert": str},
     ),
     "alert_changes": Query(
-        about="The audit trail of one alert, oldest first.",
+        about="The audit trail of one alert, oldest first; what came at one moment in the order in which it must.",
         sql="""
             SELECT "at", reason, state_before, state_after, severity, observed, expected, p_value
-            FROM changes WHERE alert = $alert::VARCHAR ORDER BY "at"
+            FROM changes WHERE alert = $alert::VARCHAR
+            ORDER BY "at", list_position(['quiet', 'pending'], state_before) NULLS LAST, state_before
         """,
         params={"alert": str},
     ),
@@ -107,7 +110,7 @@ ALERT_QUERIES: dict[str, Query] = {
             WITH fired AS (
                 SELECT id FROM alerts WHERE fired_at >= $since::TIMESTAMPTZ AND fired_at < $until::TIMESTAMPTZ
             ), judged AS (
-                SELECT alert, arg_max(what, "at") AS what FROM remarks WHERE what IN ('true', 'false') GROUP BY alert
+                SELECT alert, arg_max(what, rowid) AS what FROM remarks WHERE what IN ('true', 'false') GROUP BY alert
             )
             SELECT count(*) FILTER (j.what = 'true') AS judged_true, count(*) FILTER (j.what = 'false') AS judged_false,
                 count(*) FILTER (j.what IS NULL) AS unjudged,

@@ -301,8 +301,9 @@ class DeskStore:
         return Period(since, until, told, headlines, stories, negative, dict(unsent.iter_rows()))
 
     def _latest(self, yes: Saying, no: Saying) -> frozenset[str]:
+        """The alerts of which the one was said last: what was noted last, for its time may be that of a wrong clock."""
         rows = self._read(
-            'SELECT alert FROM remarks WHERE what IN ($yes, $no) GROUP BY alert HAVING arg_max(what, "at") = $yes',
+            "SELECT alert FROM remarks WHERE what IN ($yes, $no) GROUP BY alert HAVING arg_max(what, rowid) = $yes",
             {"yes": yes.value, "no": no.value},
         )
         return frozenset(rows["alert"])
