@@ -90,7 +90,7 @@ def breaking(
 
 
 def _smallest(usual: Breadth, weekly: float, budget: float, rules: Rules) -> int:
-    counts = np.arange(rules.breaking_publishers, 200)
+    counts = np.arange(max(rules.breaking_publishers, rules.minimum_publishers), 200)
     allowed = rules.false_alerts_per_week * budget
     rare = weekly * tail(counts - 1, usual.mean, usual.dispersion) <= allowed
     return int(counts[np.argmax(rare)]) if rare.any() else int(counts[-1])

@@ -11,7 +11,8 @@ never  decides whether something is a surge
     breadth  log2 of publisher families over the fewest that must carry it, at most 2
     weight   log2 of the weight that the settings give the series, at most 3
 
-Each part is 0 for a surge that just meets the rules; one point is a doubling, or two decades of improbability.
+Each part is 0 for a surge that just meets the rules; one point is a doubling, or two decades of improbability. Of a
+breaking story publisher families are what is counted: size and breadth are measured against the fewest that make one.
 """
 
 from __future__ import annotations
@@ -79,22 +80,21 @@ class Gravity:
 
 
 def gravity(
-    *, allowed: float, per_week: float, observed: int, expected: float, publishers: int, weight: float, rules: Rules
+    *, allowed: float, per_week: float, observed: int, needed: float, publishers: int, carriers: int, weight: float
 ) -> Gravity:
     """Weigh one window.
 
     Args:
         allowed, per_week: how often a week chance may, and would, bring this in this series; above 0, and 0 or more.
-        observed, expected: negative stories seen, and to be expected (above 0).
-        publishers: publisher families that carry them.
+        observed, needed: what was seen, and the least that may alert: stories, or families of a breaking one; above 0.
+        publishers, carriers: publisher families that carry it, and the fewest that must; above 0.
         weight: of the series in the settings; above 0.
     """
     rarity = _MOST_RARITY if per_week <= 0 else 0.5 * math.log10(allowed / per_week)
-    needed = max(rules.minimum_negative, rules.minimum_ratio * expected)
     return Gravity(
         rarity=_within(rarity, _MOST_RARITY),
         size=_within(math.log2(max(observed, 1) / needed), _MOST_SIZE),
-        breadth=_within(math.log2(max(publishers, 1) / rules.minimum_publishers), _MOST_BREADTH),
+        breadth=_within(math.log2(max(publishers, 1) / carriers), _MOST_BREADTH),
         weight=max(-_MOST_WEIGHT, min(math.log2(weight), _MOST_WEIGHT)),
     )
 

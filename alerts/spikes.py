@@ -217,17 +217,27 @@ def _step_up(windows: Sequence[Window], values: Floats, others: Floats, level: f
 
 
 def _verdict(window: Window, rare: bool, alone: bool, rules: Rules) -> Verdict:
-    fewest = rules.breaking_publishers if window.detector is Detector.BREAKING else rules.minimum_negative
-    ratio = 1.0 if window.detector is Detector.BREAKING else rules.minimum_ratio
+    fewest, carriers, ratio = _needs(window.detector, rules)
     refusals: Iterable[tuple[bool, Verdict]] = (
         (window.history_days < rules.learning_days, Verdict.LEARNING),
         (not rare, Verdict.USUAL),
         (not alone, Verdict.AMONG_MANY),
         (window.observed < fewest, Verdict.TOO_FEW),
-        (window.publishers < rules.minimum_publishers, Verdict.ONE_PUBLISHER),
+        (window.publishers < carriers, Verdict.ONE_PUBLISHER),
         (window.observed < ratio * window.expected, Verdict.SMALL_RISE),
     )
     return next((verdict for holds, verdict in refusals if holds), Verdict.SURGE)
+
+
+def _needs(detector: Detector, rules: Rules) -> tuple[int, int, float]:
+    """The smallest count that may alert, by the fewest publisher families, and how many times the expected one.
+
+    Of a breaking story families are what is counted.
+    """
+    if detector is not Detector.BREAKING:
+        return rules.minimum_negative, rules.minimum_publishers, rules.minimum_ratio
+    families = max(rules.breaking_publishers, rules.minimum_publishers)
+    return families, families, 1.0
 
 
 def _considered(window: Window, probability: float, per_week: float, allowed: float, verdict: Verdict) -> Considered:
@@ -248,14 +258,15 @@ def _considered(window: Window, probability: float, per_week: float, allowed: fl
 
 def _spike(window: Window, p_value: float, considered: tuple[Considered, ...], rules: Rules) -> Spike:
     told = considered[0]
+    fewest, carriers, ratio = _needs(window.detector, rules)
     weighed = gravity(
         allowed=told.allowed,
         per_week=told.per_week,
         observed=window.observed,
-        expected=window.expected,
+        needed=max(fewest, ratio * window.expected),
         publishers=window.publishers,
+        carriers=carriers,
         weight=window.weight,
-        rules=rules,
     )
     return Spike(
         series=window.series,

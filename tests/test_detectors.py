@@ -292,13 +292,26 @@ def test_the_rate_never_exceeds_its_bound(count: int, expected: float, dispersio
 
 
 def weighed(**changed: float) -> Gravity:
-    base = {"allowed": 0.01, "per_week": 0.01, "observed": 4, "expected": 1.0, "publishers": 2, "weight": 1.0}
-    return gravity(**(base | changed), rules=Rules())  # type: ignore[arg-type]  # counts among the floats are whole
+    least = {"observed": 4, "needed": 4.0, "publishers": 2, "carriers": 2}
+    base = {"allowed": 0.01, "per_week": 0.01, "weight": 1.0, **least}
+    return gravity(**(base | changed))  # type: ignore[arg-type]  # counts among the floats are whole
 
 
 def test_a_surge_that_just_meets_the_rules_has_no_points() -> None:
     assert weighed().score == 0
     assert weighed().severity(Rules()) is Severity.INFO
+
+
+@pytest.mark.parametrize(
+    "rules", [Rules(), Rules(breaking_publishers=3, minimum_negative=9), Rules(minimum_publishers=6)]
+)
+def test_a_breaking_story_is_weighed_by_the_families_that_make_one(rules: Rules) -> None:
+    least = max(rules.breaking_publishers, rules.minimum_publishers)
+    first, twice = (spikes(broken(*CALM, told(k * least, HOUR, 900), rules=rules), rules)[0].gravity for k in (1, 2))
+    assert first is not None
+    assert twice is not None
+    assert (first.size, first.breadth) == (0, 0)
+    assert (twice.size, twice.breadth) == (1, 1)
 
 
 def test_each_part_of_the_score_is_a_doubling_or_two_decades() -> None:
