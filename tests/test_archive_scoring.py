@@ -311,7 +311,13 @@ def node(cpus: float = 0, gpus: float = 0, *, alive: bool = True) -> dict[str, o
         ([node(6), node(6)], 0, Shape(4, 3, 0)),
         ([node(2), node(2), node(1)], 0, Shape(2, 2, 0)),
         ([node(16), node(8)], 6, Shape(6, 4, 0)),
+        # An actor lies on one node, however few are asked for.
+        ([node(1), node(1)], 1, Shape(1, 1, 0)),
+        ([node(4), node(4)], 1, Shape(1, 4, 0)),
+        ([node(6), node(2)], 2, Shape(2, 3, 0)),
+        ([node(2)], 5, Shape(5, 1, 0)),
         ([node(64, 8), node(64, 4)], 0, Shape(12, 1, 1)),
+        ([node(2, 8), node(64, 0)], 0, Shape(2, 1, 1)),
         ([node(64, 8)], 3, Shape(3, 1, 1)),
     ],
 )
@@ -322,6 +328,8 @@ def test_one_actor_a_gpu_or_four_cores(nodes: list[dict[str, object]], workers: 
 def test_a_cluster_of_nothing() -> None:
     with pytest.raises(InputUnusable, match="neither GPUs nor cores"):
         shape_of([node()], 0)
+    with pytest.raises(InputUnusable, match="no core to give"):
+        shape_of([node(0, 2), node(4)], 3)
 
 
 def test_an_actor_is_told_what_it_needs_and_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

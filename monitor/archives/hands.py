@@ -22,13 +22,13 @@ class Hands:
     """The parts of a run, on their way through the hands of workers, who bear numbers.
 
     Args:
-        workers: how many have parts in hand at a time, at most.
+        workers: how many there will be at first; there may be more later.
     """
 
     def __init__(self, parts: Sequence[Part], workers: int) -> None:
         self._waiting = deque(parts)
         self._held: dict[int, list[Part]] = {}
-        self._lost, self._bearable = 0, workers + _PATIENCE
+        self._lost, self._most = 0, workers
 
     @property
     def empty(self) -> bool:
@@ -36,13 +36,19 @@ class Hands:
         return not self._waiting and not any(self._held.values())
 
     @property
-    def waiting(self) -> bool:
-        """Whether there is a part in nobody's hands."""
-        return bool(self._waiting)
+    def waiting(self) -> int:
+        """How many parts are in nobody's hands."""
+        return len(self._waiting)
+
+    @property
+    def idle(self) -> list[int]:
+        """The workers who had parts in hand and have none now."""
+        return [worker for worker, held in self._held.items() if not held]
 
     def filled(self, worker: int) -> list[Part]:
         """What a worker is to have in hand from now on, beside what it has; it is done in this order."""
         held = self._held.setdefault(worker, [])
+        self._most = max(self._most, len(self._held))
         given = [self._waiting.popleft() for _ in range(min(_MOST - len(held), len(self._waiting)))]
         held.extend(given)
         return given
@@ -61,7 +67,7 @@ class Hands:
         held = self._held.pop(worker, [])
         self._waiting.extend(held)
         self._lost += 1
-        if self._lost < self._bearable or not self.waiting:
+        if self._lost < self._most + _PATIENCE or not self.waiting:
             return ""
         part = (held or self._waiting)[0]
         return f"{self._lost} workers died and no part was done between; next was {part.name} of {part.source}"

@@ -11,7 +11,9 @@ is written whole and its name follows from its number, that leaves each row once
 from __future__ import annotations
 
 import logging
+import math
 import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,6 +32,8 @@ from monitor.settings import Settings
 # What Python does for a headline is a tenth of what the model does: past this many cores, one actor's Python is waited
 # for. Where nodes cannot be filled with actors of so many cores, fewer cores each; but a fifth may stay idle.
 _CORES, _BUSY = 4, 0.8
+# Seconds for a connection to the first node.
+_PATIENCE = 20
 # A cluster of this machine alone: never one that happens to run here.
 _ALONE: dict[str, Any] = {"address": "local", "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
 # It listens on loopback alone: Ray takes the address above for the machine's own, and listens on all, unless this
@@ -100,7 +104,7 @@ class Cluster:
         ray = _connected()
         try:
             shape = shape_of(ray.nodes(), self._workers)
-            for receipt in _Pool(ray, shape, self._asked).run(parts):
+            for receipt in _Pool(ray, shape, self._asked, fixed=self._workers > 0).run(parts):
                 progress(receipt.rows)
                 yield receipt
         except (ray.exceptions.RayError, RuntimeError) as error:
@@ -112,15 +116,18 @@ class Cluster:
 
 
 class _Pool:
-    """Actors, and what they were asked for. A dead one is replaced, wherever a node has room for it, or comes."""
+    """Actors, and what they were asked for. A dead one is replaced, wherever a node has room for it, or comes.
 
-    def __init__(self, ray: Any, shape: Shape, asked: tuple[Any, ...]) -> None:
-        self._ray, self._asked = ray, asked
+    Args:
+        fixed: whether there are never more actors than the shape says, however many nodes come.
+    """
+
+    def __init__(self, ray: Any, shape: Shape, asked: tuple[Any, ...], *, fixed: bool) -> None:
+        self._ray, self._asked, self._shape, self._fixed = ray, asked, shape, fixed
         # An actor that Ray began anew would wait for its own node's return with its parts in hand.
         self._kind = ray.remote(PartScorer).options(
             num_cpus=shape.cpus, num_gpus=shape.gpus or None, max_restarts=0, max_task_retries=0
         )
-        self._workers = shape.workers
         self._actors: dict[int, Any] = {}
         # By what will be answered: the actor's number, and the part that it then has done; none when it is ready.
         self._flying: dict[Any, tuple[int, Part | None]] = {}
@@ -128,9 +135,8 @@ class _Pool:
 
     def run(self, parts: Sequence[Part]) -> Iterator[Receipt]:
         """Receipts, as they come."""
-        hands = Hands(parts, self._workers)
-        for _ in range(min(self._workers, len(parts))):
-            self._bear()
+        hands = Hands(parts, self._shape.workers)
+        self._grow(hands.waiting, self._shape.workers)
         while not hands.empty:
             (ref,), _ = self._ray.wait(list(self._flying))
             number, done = self._flying.pop(ref)
@@ -142,19 +148,32 @@ class _Pool:
                 self._bury(number)
                 if reason := hands.lost(number):
                     raise RuntimeError(f"{reason}: {_told(error)}") from error
-                if hands.waiting:
-                    self._bear()
-                continue
-            if done is not None:
-                hands.done(number, done)
-                yield Receipt.of(told)
-            for part in hands.filled(number):
-                self._flying[self._actors[number].score.remote(part.plain())] = (number, part)
+                # Before another actor is begun: those that are idle hold the room that it would wait for.
+                for idle in hands.idle:
+                    self._hand(hands, idle)
+            else:
+                if done is not None:
+                    hands.done(number, done)
+                    yield Receipt.of(told)
+                self._hand(hands, number)
+            if hands.waiting:
+                self._grow(hands.waiting, self._most())
 
-    def _bear(self) -> None:
-        self._born += 1
-        self._actors[self._born] = self._kind.remote(*self._asked)
-        self._flying[self._actors[self._born].ready.remote()] = (self._born, None)
+    def _hand(self, hands: Hands, number: int) -> None:
+        for part in hands.filled(number):
+            self._flying[self._actors[number].score.remote(part.plain())] = (number, part)
+
+    def _most(self) -> int:
+        """How many actors there may be, by the nodes that are there now; one waits where there is none."""
+        return self._shape.workers if self._fixed else max(1, room(self._ray.nodes(), self._shape))
+
+    def _grow(self, waiting: int, most: int) -> None:
+        """Begin as many actors as there may be, and no more than there are parts for those that are not ready yet."""
+        unready = sum(part is None for _, part in self._flying.values())
+        for _ in range(min(most - len(self._actors), waiting - unready)):
+            self._born += 1
+            self._actors[self._born] = self._kind.remote(*self._asked)
+            self._flying[self._actors[self._born].ready.remote()] = (self._born, None)
 
     def _bury(self, number: int) -> None:
         """Also where it only could not be reached: what it may still score is written as another writes it."""
@@ -164,6 +183,7 @@ class _Pool:
 
 def _connected() -> Any:
     alone = not os.environ.get("RAY_ADDRESS")
+    _demand_listener(os.environ.get("RAY_ADDRESS", ""))
     # Read when Ray is imported, and by what it starts. Nothing is reported to anyone.
     for name, value in ({"RAY_USAGE_STATS_ENABLED": "0"} | (_ALONE_READ if alone else {})).items():
         os.environ.setdefault(name, value)
@@ -179,6 +199,21 @@ def _connected() -> Any:
             "RAY_AUTH_MODE and token"
         ) from error
     return ray
+
+
+def _demand_listener(address: str) -> None:
+    """Ray itself would ask for a quarter of an hour where nobody listens.
+
+    Raises:
+        InputUnusable: when nobody listens at an address of the shape host:port.
+    """
+    host, _, port = address.rpartition(":")
+    if not host or "/" in host or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE).close()
+    except (OSError, OverflowError) as error:
+        raise InputUnusable(f"no Ray cluster answers at {address}, where RAY_ADDRESS points: {error}") from error
 
 
 def carried(settings: Settings) -> str:
@@ -208,17 +243,28 @@ def shape_of(nodes: Sequence[dict[str, Any]], workers: int) -> Shape:
         InputUnusable: when there is nothing to give them.
     """
     alive = [node["Resources"] for node in nodes if node["Alive"]]
-    gpus = int(sum(one.get("GPU", 0) for one in alive))
     cores = [int(one["CPU"]) for one in alive if one.get("CPU", 0) >= 1]
-    if gpus:
-        return Shape(workers or gpus, 1, 1)
+    if any(one.get("GPU", 0) >= 1 for one in alive):
+        shape = Shape(workers or room(nodes, Shape(0, 1, 1)), 1, 1)
+        if not room(nodes, shape):
+            raise InputUnusable("the nodes with GPUs have no core to give: start them with some")
+        return shape
     if not cores:
         raise InputUnusable("the Ray cluster has neither GPUs nor cores to give: start its nodes with some")
     if workers:
-        return Shape(workers, max(1, sum(cores) // workers), 0)
-    actors = {each: sum(one // each for one in cores) for each in range(_CORES, 0, -1)}
+        # An actor lies on one node: however few there are, none may ask for more cores than a node has.
+        shapes = (Shape(workers, each, 0) for each in range(sum(cores) // workers, 1, -1))
+        return next((shape for shape in shapes if room(nodes, shape) >= workers), Shape(workers, 1, 0))
+    actors = {each: room(nodes, Shape(0, each, 0)) for each in range(_CORES, 0, -1)}
     each = next(each for each, count in actors.items() if each * count >= _BUSY * sum(cores))
     return Shape(actors[each], each, 0)
+
+
+def room(nodes: Sequence[dict[str, Any]], shape: Shape) -> int:
+    """How many actors of this shape the nodes have room for, when nobody else asks for it."""
+    alive = [node["Resources"] for node in nodes if node["Alive"]]
+    gpus = [one.get("GPU", 0) // shape.gpus if shape.gpus else math.inf for one in alive]
+    return sum(int(min(one.get("CPU", 0) // shape.cpus, each)) for one, each in zip(alive, gpus, strict=True))
 
 
 def _told(error: BaseException) -> str:

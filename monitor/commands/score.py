@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 )
 @click.option("--lean", is_flag=True, help="Of an archive: sentiment and topics alone, without companies and themes.")
 @click.option(
-    "--workers", type=click.IntRange(0, 100_000), default=0, help="Actors on the cluster; 0: one a GPU or node."
+    "--workers",
+    type=click.IntRange(0, 100_000),
+    default=0,
+    help="Actors on the cluster at most; 0: one a GPU, else one for every few cores.",
 )
 @click.option("--part-rows", type=click.IntRange(1, 10_000_000), default=20_000, help="Rows of a part of an archive.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
