@@ -67,6 +67,8 @@ class Period:
         alerts: that were open at some time in it and have fired, latest first.
         headlines, stories, negative: what came in over all feeds, by whole hours.
         unsent: how many notices were not sent, by the reason.
+        left_out_since: from when to `since` no digest tells, because the settings did not ask for it; None when
+            the digest before ended at `since`.
     """
 
     since: datetime
@@ -76,6 +78,7 @@ class Period:
     stories: int = 0
     negative: int = 0
     unsent: Mapping[str, int] | None = None
+    left_out_since: datetime | None = None
 
 
 def due(digest: Digest, covered_until: datetime | None, now: datetime) -> tuple[datetime, datetime] | None:
@@ -89,6 +92,15 @@ def due(digest: Digest, covered_until: datetime | None, now: datetime) -> tuple[
     """
     end = digest.last_end(now)
     return (covered_until, end) if covered_until is not None and covered_until < end else None
+
+
+def resumed(digest: Digest, since: datetime, until: datetime) -> datetime:
+    """Where the digest begins that is due at `until`, when the settings had not asked for it: no earlier than usual.
+
+    Args:
+        since: where the last one ended, months ago perhaps.
+    """
+    return max(since, digest.last_end(until - timedelta.resolution))
 
 
 def covered(digest: Digest, noted: datetime, now: datetime) -> datetime:
@@ -109,11 +121,14 @@ def bulletin(digest: Digest, period: Period, names: Mapping[str, str], dashboard
         if found
     ]
     sections.append(Section(heading="What came in", items=_numbers(period)))
+    lead = f"From {wording.moment(period.since)} to {wording.moment(period.until)}: {alerts}."
+    if period.left_out_since is not None:
+        lead += f" Nothing is told of the time from {wording.moment(period.left_out_since)}: it was not asked for then."
     gravest = max(still, key=lambda alert: alert.severity.rank, default=None)
     return Bulletin(
         subject=f"[Squall] {word} digest: {alerts}" + (f", {len(still)} open" if still else ""),
         title=f"{word} digest",
-        lead=f"From {wording.moment(period.since)} to {wording.moment(period.until)}: {alerts}.",
+        lead=lead,
         tone=gravest.severity.value if gravest else "calm",
         about="digest",
         sections=tuple(sections),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from alerts.conditions import ChannelRecord, Condition, Health, Turn, channel_condition, turn
-from alerts.digests import Digest, Period, bulletin, due
+from alerts.digests import Digest, Period, bulletin, due, resumed
 from alerts.judgement import Standing, Tally
 from alerts.lifecycle import Sight
 from alerts.messages import bulletin_message, read_message
@@ -180,6 +180,16 @@ def test_a_digest_is_due_once_and_what_was_missed_is_in_the_next() -> None:
     assert due(digest, begun, NOW) is None
     later = NOW + timedelta(days=3)
     assert due(digest, begun, later) == (begun, digest.last_end(later))
+
+
+@pytest.mark.parametrize(("every", "days"), [("day", 1), ("week", 7)])
+def test_a_digest_that_comes_back_begins_no_earlier_than_usual(every: str, days: int) -> None:
+    digest = morning(every=every, weekday="fri")
+    until = digest.last_end(NOW)
+    usual = until - timedelta(days=days)
+    assert resumed(digest, until - timedelta(days=90), until) == usual
+    assert resumed(digest, usual, until) == usual
+    assert resumed(digest, usual + HOUR, until) == usual + HOUR
 
 
 def test_a_digest_says_what_came_in_and_what_was_not_sent() -> None:

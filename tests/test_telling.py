@@ -453,6 +453,43 @@ def test_a_digest_comes_once_a_day_and_says_what_happened(store: Store) -> None:
     assert any("left to digest" in item["title"] for section in first["sections"] for item in section["items"])
 
 
+def leads(desk: Hook) -> list[str]:
+    return [payload["bulletin"]["lead"] for _, payload in desk.taken]
+
+
+def test_a_digest_that_comes_back_after_months_tells_of_its_usual_period(store: Store) -> None:
+    daily = [{"name": "daily", "at": "18:00"}]
+    with hook() as desk:
+        House(store, {"desk": desk}, digests=daily).oversee(START)
+        for days in (1, 2):
+            House(store, {"desk": desk}).teller.begin(START + days * 24 * HOUR)
+        back = START + 90 * 24 * HOUR
+        house = House(store, {"desk": desk}, digests=daily)
+        for hours in (0, 1, 6, 30):
+            house.oversee(back + hours * HOUR)
+    assert [lead.partition(":00 UTC: ")[0] for lead in leads(desk)] == [
+        "From 6 Jun 2026, 18:00 UTC to 7 Jun 2026, 18",
+        "From 7 Jun 2026, 18:00 UTC to 8 Jun 2026, 18",
+        "From 8 Jun 2026, 18:00 UTC to 9 Jun 2026, 18",
+    ]
+    missing = "Nothing is told of the time from 9 Mar 2026, 18:00 UTC: it was not asked for then."
+    assert [missing in lead for lead in leads(desk)] == [True, False, False]
+
+
+def test_a_digest_that_was_away_within_its_period_leaves_nothing_out(store: Store) -> None:
+    daily = [{"name": "daily", "at": "18:00"}]
+    with hook() as desk:
+        House(store, {"desk": desk}, digests=daily).oversee(START)
+        House(store, {"desk": desk}).teller.begin(START + HOUR)
+        house = House(store, {"desk": desk}, digests=daily)
+        house.oversee(START + 2 * HOUR)
+        # What the daemon missed is in the next one, as always.
+        house.oversee(START + 75 * HOUR)
+    (lead,) = leads(desk)
+    assert lead.startswith("From 9 Mar 2026, 18:00 UTC to 12 Mar 2026, 18:00 UTC")
+    assert "Nothing is told" not in lead
+
+
 def test_what_comes_in_is_counted_in_one_digest_also_within_the_hour_in_which_it_ends(store: Store) -> None:
     def come(hour: datetime, headlines: int) -> None:
         with store.database.writing() as connection:

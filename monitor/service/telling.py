@@ -30,7 +30,7 @@ from alerts.conditions import (
     turn,
 )
 from alerts.delivery import Channel, Delivery, message_delivery
-from alerts.digests import Digest, bulletin, covered, due
+from alerts.digests import Digest, bulletin, covered, due, resumed
 from alerts.grouping import sealed
 from alerts.lifecycle import Alert, Change, Sight
 from alerts.messages import bulletin_message, heartbeat_message
@@ -48,6 +48,8 @@ from monitor.watched import watched_series
 log = structlog.get_logger(__name__)
 
 _DIGEST = "digest:"
+# Since when a digest is not in the settings, by its name; blank once it is told again.
+_LEFT_DIGEST = "digest left:"
 
 
 class Teller:
@@ -97,6 +99,10 @@ class Teller:
         for digest in self._settings.digests:
             if _DIGEST + digest.name not in notes:
                 self._store.note(_DIGEST + digest.name, digest.last_end(now).isoformat())
+        asked = {digest.name for digest in self._settings.digests}
+        for name in (key.removeprefix(_DIGEST) for key in notes if key.startswith(_DIGEST)):
+            if name not in asked and not notes.get(_LEFT_DIGEST + name):
+                self._store.note(_LEFT_DIGEST + name, now.isoformat())
 
     def sight(self, now: datetime, fault: str) -> Sight:
         """Whether a series without a surge is calm."""
@@ -192,15 +198,19 @@ class Teller:
             self.alerts.commit((), gone.deliveries, conditions=gone.conditions)
 
     def _digest(self, digest: Digest, situation: Situation, now: datetime) -> None:
-        noted = self._store.notes().get(_DIGEST + digest.name)
+        notes = self._store.notes()
+        noted, back = notes.get(_DIGEST + digest.name), bool(notes.get(_LEFT_DIGEST + digest.name))
         done = covered(digest, datetime.fromisoformat(noted), now) if noted else None
         if done is not None and done.isoformat() != noted:
             self._store.note(_DIGEST + digest.name, done.isoformat())
         reach = due(digest, done, now)
         if reach is None:
+            if back:
+                self._store.note(_LEFT_DIGEST + digest.name, "")
             return
-        since, until = reach
-        period = self.desk.period(since, until)
+        ended, until = reach
+        since = resumed(digest, ended, until) if back else ended
+        period = replace(self.desk.period(since, until), left_out_since=ended if ended < since else None)
         names = {alert.series: self._title(alert.series) for alert in period.alerts}
         told = bulletin(digest, period, names, self._settings.dashboard.url)
         message = bulletin_message("digest", told, until)
@@ -210,6 +220,8 @@ class Teller:
         # In this order: a crash between the two writes the same deliveries again, which changes nothing.
         self.alerts.commit((), deliveries)
         self._store.note(_DIGEST + digest.name, until.isoformat())
+        if back:
+            self._store.note(_LEFT_DIGEST + digest.name, "")
 
     def _situation(self, alerts: Sequence[Alert], now: datetime) -> Situation:
         conditions = self.desk.conditions()
