@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import logging
 import re
-import socket
 import time
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -26,6 +25,7 @@ from alerts.allowed import PrivateHost
 from alerts.attempt import Answer, Attempt, AttemptOutcome
 from alerts.delivery import Delivery
 from alerts.errors import ChannelUnusable
+from alerts.look_ups import LookUps
 from alerts.messages import read_message
 from alerts.prose import plain_text, subject
 from alerts.secrets import Secret
@@ -62,6 +62,7 @@ class ChatChannel:
 
     def __init__(self, settings: ChatSettings) -> None:
         self._settings = settings
+        self._look_ups = LookUps()
         _keep_quiet()
         self._service()
 
@@ -84,13 +85,20 @@ class ChatChannel:
             service = self._service()
         except ChannelUnusable as error:
             return Attempt.answered(Answer(AttemptOutcome.MISCONFIGURED, str(error)), now, begun)
-        if refused := self._refused(service):
+        try:
+            refused = self._refused(service)
+        except TimeoutError:
+            return Attempt.answered(self._timed_out(), now, begun)
+        if refused:
             return Attempt.answered(Answer(AttemptOutcome.MISCONFIGURED, refused), now, begun)
+        left = self._settings.timeout_seconds - (time.monotonic() - begun)
+        if left <= 0:
+            return Attempt.answered(self._timed_out(), now, begun)
         with service.notify(
-            body=fitting(body, room(service[0], self._settings.timeout_seconds)),
+            body=fitting(body, room(service[0], left)),
             title=title,
             body_format=apprise.NotifyFormat.TEXT,
-            timeout=self._settings.timeout_seconds,
+            timeout=left,
         ) as result:
             return Attempt.answered(self._answer(result), now, begun)
 
@@ -106,15 +114,20 @@ class ChatChannel:
         return service
 
     def _refused(self, service: apprise.Apprise) -> str:
-        """Why the host that the address names must not be reached; empty when it may, or when it names none."""
+        """Why the host that the address names must not be reached; empty when it may, or when it names none.
+
+        Raises:
+            TimeoutError: when the name service of this machine does not answer.
+        """
         host = named_host(service[0])
         if not host:
             return ""
         try:
-            found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+            addresses = self._look_ups.addresses_within(host, None, self._settings.timeout_seconds)
+        except TimeoutError:
+            raise
         except (OSError, UnicodeError):
             return ""  # it has no address: the attempt itself will say so
-        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
         refused = refusal(host, addresses, self._settings.allow_private_addresses)
         if refused is None:
             return ""
@@ -123,13 +136,16 @@ class ChatChannel:
             "there unless allow_private_addresses names its host"
         )
 
+    def _timed_out(self) -> Answer:
+        words = f"the chat service of {self.name} did not answer within {self._settings.timeout_seconds:g} s"
+        return Answer(AttemptOutcome.TIMED_OUT, words)
+
     def _answer(self, result: apprise.AppriseResult) -> Answer:
         if result:
             return Answer(AttemptOutcome.DELIVERED)
         who = f"the chat service of {self._settings.name}"
         if result.timeout_count:
-            limit = self._settings.timeout_seconds
-            return Answer(AttemptOutcome.TIMED_OUT, f"{who} did not answer within {limit:g} s")
+            return self._timed_out()
         # Of what Apprise logs only the status is kept: the rest may quote the address.
         codes = [int(found[1]) for entry in result.logs() if (found := _STATUS.search(str(entry.message)))]
         if not codes:

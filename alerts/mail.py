@@ -29,7 +29,7 @@ from alerts.delivery import Delivery, delivery_id
 from alerts.errors import ChannelUnusable
 from alerts.lifecycle import ChangeReason
 from alerts.mail_page import colour_of, html_page
-from alerts.mail_server import Deadline, PlainServer, TlsServer
+from alerts.mail_server import Deadline, Names, PlainServer, TlsServer
 from alerts.mailboxes import Mailbox
 from alerts.messages import Message, read_message
 from alerts.picture import picture
@@ -103,6 +103,7 @@ class MailChannel:
 
     def __init__(self, settings: MailSettings) -> None:
         self._settings = settings
+        self._names = Names()
         _login(settings)
         try:
             self._tls = ssl.create_default_context(cafile=settings.ca_file)
@@ -148,9 +149,9 @@ class MailChannel:
         with Deadline(settings.timeout_seconds) as deadline:
             server: smtplib.SMTP
             if settings.security == "tls":
-                server = TlsServer(deadline, settings.host, port, self._tls)
+                server = TlsServer(deadline, settings.host, port, self._names, self._tls)
             else:
-                server = PlainServer(deadline, settings.host, port)
+                server = PlainServer(deadline, settings.host, port, self._names)
             try:
                 if settings.security == "starttls":
                     server.starttls(context=self._tls)

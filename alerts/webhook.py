@@ -14,12 +14,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import socket
 import ssl
-import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -34,6 +31,7 @@ from alerts.allowed import PrivateHost
 from alerts.attempt import Answer, Attempt, AttemptOutcome
 from alerts.delivery import Delivery
 from alerts.errors import ChannelUnusable
+from alerts.look_ups import LookUps
 from alerts.secrets import Secret
 from alerts.settings import ChannelBase, digest
 
@@ -84,6 +82,7 @@ class WebhookChannel:
         self._url = httpx2.URL(settings.url)
         self._shown = shown(self._url)
         self._tls = ssl.create_default_context()
+        self._look_ups = LookUps()
         self._signers()
 
     @property
@@ -134,7 +133,9 @@ class WebhookChannel:
 
     async def _post(self, body: bytes, headers: dict[str, str], now: datetime) -> Answer:
         try:
-            addresses = await _resolve(self._url)
+            addresses = await self._resolve()
+        except TimeoutError:
+            raise
         except (OSError, UnicodeError):
             words = f"the host of {self._shown} has no address: check its name, and the name service of this machine"
             return Answer(AttemptOutcome.UNREACHABLE, words)
@@ -147,6 +148,11 @@ class WebhookChannel:
             except (httpx2.ConnectError, httpx2.ConnectTimeout):
                 continue  # nothing was sent: a host with a dead IPv6 route is reached by its IPv4 address
         return await self._post_to(addresses[-1], body, headers, now)
+
+    async def _resolve(self) -> list[str]:
+        host = self._url.raw_host.decode("ascii").strip("[]")
+        port = self._url.port or (443 if self._url.scheme == "https" else 80)
+        return await asyncio.wrap_future(self._look_ups.addresses(host, port))
 
     def _not_allowed(self, address: str, why: Refusal) -> str:
         return (
@@ -246,25 +252,6 @@ def _signer(secret: Secret) -> Signer:
             f"{secret} is shorter than {_FEWEST_SECRET_BYTES} bytes: a signature by it can be guessed"
         )
     return Signer(key)
-
-
-async def _resolve(url: httpx2.URL) -> list[str]:
-    host, port = url.raw_host.decode("ascii").strip("[]"), url.port or (443 if url.scheme == "https" else 80)
-    found: Future[list[str]] = Future()
-    # On a thread that nobody waits for: the event loop waits for its own before it ends, for as long as a name server
-    # is silent.
-    threading.Thread(target=_look_up, args=(host, port, found), name="look-up", daemon=True).start()
-    return await asyncio.wrap_future(found)
-
-
-def _look_up(host: str, port: int, found: Future[list[str]]) -> None:
-    if not found.set_running_or_notify_cancel():
-        return
-    try:
-        entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        found.set_result(list(dict.fromkeys(str(entry[4][0]) for entry in entries)))
-    except Exception as error:  # carried to whoever waits
-        found.set_exception(error)
 
 
 def _login(url: httpx2.URL) -> dict[str, str]:
