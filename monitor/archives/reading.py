@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,7 +25,9 @@ from monitor.archives.places import Place
 from monitor.errors import InputUnusable
 from monitor.news.utf8 import not_utf8
 
-_TITLES = ("title", "headline", "text")
+# Where a headline stands, unless another column is named: the first of these that is there.
+TITLES = ("title", "headline", "text")
+_OFFSET = re.compile(r"[+-]\d\d:?\d\d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +67,10 @@ def rows_of(part: Part, column: str = "") -> Rows:
         raise InputUnusable(f"{part.source} cannot be read: {error}") from error
     if len(broken) == frame.height:
         return Rows(frame, [""] * frame.height, broken)
-    name = column or next((one for one in _TITLES if one in frame.columns), "")
+    name = column or next((one for one in TITLES if one in frame.columns), "")
     texts = _texts(frame[name], broken) if name in frame.columns else None
     if texts is None:
-        wanted = f"text in the column {column!r}" if column else f"a column of text named {' or '.join(_TITLES)}"
+        wanted = f"text in the column {column!r}" if column else f"a column of text named {' or '.join(TITLES)}"
         raise InputUnusable(f"{part.source} lacks {wanted}; it has {', '.join(frame.columns)}; name one with --column")
     return Rows(frame, texts, broken)
 
@@ -112,10 +115,19 @@ def _parquet(part: Part) -> _Read:
             if at >= part.end:
                 break
         table = pa.Table.from_batches(kept, kept[0].schema) if kept else file.schema_arrow.empty_table()
-    frame = pl.from_arrow(table)
+    frame = pl.from_arrow(_in_zones(table))
     if not isinstance(frame, pl.DataFrame) or frame.height != part.rows:
         raise InputUnusable(f"{part.source} has changed since it was looked through: begin again")
     return frame, {}
+
+
+def _in_zones(table: pa.Table) -> pa.Table:
+    """The same instants, with UTC for a zone where that is an offset such as +05:30, which polars does not know."""
+    for place, one in enumerate(table.schema):
+        if pa.types.is_timestamp(one.type) and _OFFSET.fullmatch(one.type.tz or ""):
+            kind = pa.timestamp(one.type.unit, "UTC")
+            table = table.set_column(place, one.with_type(kind), table.column(place).cast(kind))
+    return table
 
 
 def _csv(part: Part) -> _Read:

@@ -7,7 +7,9 @@ never  holds more than a slice, and the span of time of each row group
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -19,11 +21,12 @@ from monitor.archives import manifest
 from monitor.archives.dated import published_of
 from monitor.archives.opinions import OPINIONS
 from monitor.archives.places import Place, files_of
+from monitor.archives.reading import TITLES
 from monitor.errors import InputUnusable
 
 ROWS = 200_000
-_NEEDED = ("published", "outlet", "title", *OPINIONS)
 _OPTIONAL = ("summary", "link", "guid", "language")
+_TEXTS = ("outlet", "title", *_OPTIONAL)
 _HOUR = timedelta(hours=1)
 
 
@@ -72,18 +75,22 @@ class Archive:
         told = manifest.read(Place(folder))
         if told is not None and told["done"] is None:
             raise InputUnusable(f"{folder} is not scored to its end: run `squall score` again, it goes on")
+        # What was scored is the headline, and not another column that happens to be called title.
+        column = told["order"]["column"] if told is not None else ""
+        self._titles: tuple[str, ...] = (column,) if column else TITLES
         files = [file for file in files_of([folder]) if file.kind == "parquet"]
         if not files:
             raise InputUnusable(f"{folder} holds no Parquet: score headlines into it with `squall score PATH --out`")
-        self.name = manifest.fingerprint([[file.path.rpartition("/")[2], file.size] for file in files])
+        told_of: list[tuple[str, int, str]] = []
         self.rows = self.failed = self.undated = 0
         self._hours: Counter[datetime] = Counter()
         self._groups: list[_Group] = []
         for file in files:
             try:
-                self._look_through(file.path)
+                told_of.append((file.path.rpartition("/")[2], file.size, self._look_through(file.path)))
             except (OSError, pa.ArrowException, pl.exceptions.PolarsError) as error:
                 raise InputUnusable(f"{file.path} cannot be read: {error}") from error
+        self.name = manifest.fingerprint(told_of)
         if not self._hours:
             lack = "time that can be understood: published must be ISO 8601" if self.undated else "score"
             raise InputUnusable(f"{folder}: none of {self.rows} rows has a {lack}")
@@ -127,17 +134,31 @@ class Archive:
     def _group(self, group: _Group) -> pl.DataFrame:
         try:
             with Place(group.path).opened() as opened, pq.ParquetFile(opened) as file:
-                there = [name for name in (*_NEEDED, *_OPTIONAL) if name in file.schema_arrow.names]
-                frame = pl.DataFrame(pl.from_arrow(file.read_row_group(group.number, columns=there)))
+                wanted = self._wanted(file.schema_arrow.names)
+                frame = pl.DataFrame(pl.from_arrow(file.read_row_group(group.number, columns=list(wanted.values()))))
         except (OSError, pa.ArrowException) as error:
             raise InputUnusable(f"{group.path} cannot be read: {error}") from error
-        return frame.with_columns(published=published_of(frame.schema["published"]))
+        # Each file has columns of its own kinds, which have nothing in common before they are text.
+        return frame.select(
+            published_of(frame.schema["published"]).alias("published"),
+            *(_text(frame[own]).alias(name) for name, own in wanted.items() if name in _TEXTS),
+            *OPINIONS,
+        )
 
-    def _look_through(self, path: str) -> None:
+    def _wanted(self, names: Sequence[str]) -> dict[str, str]:
+        """Columns that are read of these: by the name that they go by here, the name that they have there."""
+        title = next((name for name in self._titles if name in names), "title")
+        told = {name: name for name in ("published", "outlet", "title", *OPINIONS)} | {"title": title}
+        return told | {name: name for name in _OPTIONAL if name in names}
+
+    def _look_through(self, path: str) -> str:
+        """Learn where the hours of a file are; a digest of what its footer says of its columns."""
         with Place(path).opened() as opened, pq.ParquetFile(opened) as file:
             names = file.schema_arrow.names
-            lacking = [name for name in _NEEDED if name not in names]
+            wanted = self._wanted(names)
+            lacking = [name for name in wanted.values() if name not in names]
             there = [name for name in ("published", "sentiment") if name in names]
+            _demand_text(path, file.schema_arrow, [own for name, own in wanted.items() if name in _TEXTS])
             for number in range(file.metadata.num_row_groups):
                 frame = pl.DataFrame(pl.from_arrow(file.read_row_group(number, columns=there)))
                 self.rows += frame.height
@@ -158,6 +179,32 @@ class Archive:
                     self._groups.append(_Group(path, number, *_span(at)))
                     hours = at.dt.truncate("1h").value_counts()
                     self._hours.update(dict(hours.iter_rows()))
+            # Its length and a mark of four bytes each follow it. The least and greatest of every column stand in it:
+            # two archives may well have files of one name and size.
+            footer = file.metadata.serialized_size
+            return hashlib.blake2b(opened.read_at(footer, opened.size() - 8 - footer), digest_size=8).hexdigest()
+
+
+def _demand_text(path: str, schema: pa.Schema, names: Sequence[str]) -> None:
+    """Refuse columns of lists and records, which are no text, before anything is taken in."""
+    for name in names:
+        if name in schema.names and pa.types.is_nested(kind := schema.field(name).type):
+            raise InputUnusable(f"{path}: the column {name} holds {kind}, not text: score files where it is text")
+
+
+def _text(column: pl.Series) -> pl.Series:
+    """As text whatever its kind."""
+    if column.dtype != pl.Binary():
+        return column.cast(pl.String)
+    return pl.Series(column.name, [None if told is None else _decoded(told) for told in column.to_list()], pl.String)
+
+
+def _decoded(told: bytes) -> str:
+    """Bytes that are no text, such as those of a UUID, as hexadecimal digits."""
+    try:
+        return told.decode("utf-8")
+    except UnicodeDecodeError:
+        return told.hex()
 
 
 def _span(at: pl.Series) -> tuple[datetime, datetime]:
