@@ -27,14 +27,14 @@ class Looking:
         answered_at: when any last answered, or since when there are feeds at all.
         fault: why headlines cannot be scored, in words; empty when they can.
         due_at: when the feed that waits longest was to be asked; None when none waits.
-        awaited_since: the end of a pause in which nobody asked; None when there was none.
+        paused_at: when any feed was last asked before the latest pause, in which nobody asked; None when there was none.
     """
 
     asked_at: datetime | None = None
     answered_at: datetime | None = None
     fault: str = ""
     due_at: datetime | None = None
-    awaited_since: datetime | None = None
+    paused_at: datetime | None = None
 
 
 def idle(looking: Looking, now: datetime, pace: timedelta) -> bool:
@@ -54,7 +54,7 @@ def sight(looking: Looking, now: datetime, patience: timedelta) -> Sight:
     if looking.asked_at is None or looking.answered_at is None:
         return Sight.CLEAR
     # What was published during a pause is not known before a feed has answered.
-    awaited = looking.awaited_since is not None and looking.answered_at < looking.awaited_since
+    awaited = looking.paused_at is not None and looking.answered_at <= looking.paused_at
     return Sight.NO_DATA if awaited or now - looking.answered_at > patience else Sight.CLEAR
 
 

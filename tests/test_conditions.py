@@ -141,10 +141,11 @@ def test_a_pause_is_when_nobody_asks_though_a_feed_is_due(
 
 
 def test_a_pause_ends_with_the_first_answer_after_it() -> None:
-    paused = Looking(NOW - HOUR, NOW - HOUR, awaited_since=NOW)
+    paused = Looking(NOW - HOUR, NOW - HOUR, paused_at=NOW - HOUR)
     assert sight(paused, NOW, 6 * HOUR) is Sight.NO_DATA
     assert sight(replace(paused, asked_at=NOW + MINUTE), NOW + MINUTE, 6 * HOUR) is Sight.NO_DATA, "it failed"
-    assert sight(replace(paused, answered_at=NOW), NOW + MINUTE, 6 * HOUR) is Sight.CLEAR
+    # It was asked before we looked, and answered after.
+    assert sight(replace(paused, answered_at=NOW - MINUTE), NOW + MINUTE, 6 * HOUR) is Sight.CLEAR
     assert sight_condition(paused, NOW, 6 * HOUR).health is Health.WELL
 
 

@@ -22,6 +22,7 @@ from monitor.storage.alert_store import AlertStore
 from monitor.storage.desk_store import DeskStore
 from monitor.storage.queries import QUERIES
 from monitor.storage.readservice import ReadService, answer
+from monitor.storage.setting_back import set_back
 from monitor.storage.store import Batch, Store
 
 SCENE = runpy.run_path(str(Path(__file__).with_name("desk_scene.py")))
@@ -360,8 +361,10 @@ def test_a_pause_under_a_clock_that_ran_ahead_is_over_with_the_next_answer(store
     feed = Feed(id="wire", url="https://news.example/rss", name="Wire", publisher="wire")
     house = House(store, {})
     ahead, fresh = START + 365 * 24 * HOUR, unseen(feed, START)
-    store.remember([replace(fresh, last_check_at=START, last_success_at=START, next_check_at=START + MINUTE)])
-    assert house.teller.sight(ahead, "") is Sight.NO_DATA
+    told = replace(fresh, last_check_at=ahead, last_success_at=ahead, next_check_at=ahead + MINUTE)
+    store.remember([told])
+    assert house.teller.sight(ahead + HOUR, "") is Sight.NO_DATA
+    set_back(store, START)
     assert house.teller.sight(START + MINUTE, "") is Sight.NO_DATA
     store.remember([replace(fresh, last_check_at=START + 2 * MINUTE, last_success_at=START + 2 * MINUTE)])
     assert house.teller.sight(START + 3 * MINUTE, "") is Sight.CLEAR

@@ -71,7 +71,7 @@ class Teller:
         self._channels = channels
         self._title = title
         self._watched = frozenset(watched_series(settings))
-        self._awaited_since: datetime | None = None
+        self._paused_at: datetime | None = None
         self._mailboxes = tuple(
             mailbox_subject(one.name, address) for one in settings.channels for address in recipients_of(one)
         )
@@ -267,10 +267,12 @@ class Teller:
         """What is known of seeing; notices a pause, which lasts until somebody asks again."""
         looking = self.desk.looking()
         pace = timedelta(seconds=self._settings.daemon.poll_seconds)
-        # A clock that was set back would have us wait for an answer until the time that it showed.
-        if idle(looking, now, pace) or (self._awaited_since is not None and self._awaited_since > now):
-            self._awaited_since = now
-        return replace(looking, fault=fault, awaited_since=self._awaited_since)
+        if idle(looking, now, pace):
+            self._paused_at = looking.asked_at
+        elif self._paused_at is not None:
+            # After a clock was set back we would wait for an answer until the time that it showed.
+            self._paused_at = min(self._paused_at, now)
+        return replace(looking, fault=fault, paused_at=self._paused_at)
 
     @property
     def _patience(self) -> timedelta:
