@@ -157,20 +157,30 @@ def heatmap(found: pl.DataFrame, over: Period, most: int = 20, *, dark: bool = F
     ]
     colour = alt.Color(
         "heat:Q",
-        scale=alt.Scale(domain=[-2, 0, 1, 3, 6], range=_HEAT[dark], clamp=True),
+        # By the shortest way between two colours, which leads through no third one.
+        scale=alt.Scale(domain=[-2, 0, 1, 3, 6], range=_HEAT[dark], clamp=True, interpolate="rgb"),
         legend=None,
     )
     y = alt.Y(
         "name:N",
         sort="ascending",
         title=None,
-        axis=alt.Axis(labelLimit=170, labelOverlap=False, ticks=False, domain=False),
+        axis=alt.Axis(labelLimit=170, labelOverlap=False, labelBaseline="middle", ticks=False, domain=False),
     )
     point = alt.selection_point(POINT, fields=["series", "start", "end"])
+    chosen = alt.when(point, empty=False)
     drawn: alt.Chart = (
         marks.rows(named)
-        .mark_rect(stroke="#80808040", strokeWidth=0.6, cursor="pointer")
-        .encode(x=marks.time_axis("at", over), x2="until:T", y=y, color=colour, tooltip=tooltip)
+        .mark_rect(cursor="pointer")
+        .encode(
+            x=marks.time_axis("at", over),
+            x2="until:T",
+            y=y,
+            color=colour,
+            stroke=chosen.then(alt.value("#ffffff" if dark else "#101820")).otherwise(alt.value("#80808040")),
+            strokeWidth=chosen.then(alt.value(2)).otherwise(alt.value(0.6)),
+            tooltip=tooltip,
+        )
         .add_params(point)
         .properties(height=alt.Step(19))
     )

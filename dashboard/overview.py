@@ -204,6 +204,8 @@ def _heat(moment: frame.Moment, over: reads.Period, counted: pl.DataFrame, kind:
         charts.heatmap(found, over, dark=st.context.theme.type == "dark"),
         key=key,
         on_select=chosen,
+        else:
+            st.session_state.pop(f"{key}_cell", None)
         selection_mode=charts.POINT,
         alt=f"{title} over time: negative stories against the usual",
     )

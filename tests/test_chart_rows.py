@@ -28,6 +28,8 @@ ALERTS = pl.DataFrame(
         "severity": ["critical", "info"],
         "series": ["market", "market"],
         "state": ["resolved", "resolved"],
+        "fired_at": [HOURS[4], None],
+        "acknowledged_by": ["ana", None],
     }
 )
 HEAT = pl.DataFrame({"series": "market", "at": HOURS, "until": [at + timedelta(hours=1) for at in HOURS]}).with_columns(

@@ -265,6 +265,26 @@ def test_a_note_is_written_through_the_daemon_and_stays_text(watched: Watched, s
     assert watched.dialogs == []
 
 
+def test_a_cell_of_the_heat_map_is_chosen_until_it_is_let_go(watched: Watched, site: Site) -> None:
+    page = watched.page
+    page.goto(site.url)
+    ready(page, "Latest negative stories")
+    link = page.get_by_role("link", name="Bank stress: ")
+    chart = page.locator('[data-testid="stVegaLiteChart"]').filter(has=page.get_by_text("Bank stress")).first
+    chart.scroll_into_view_if_needed()
+    cells = chart.locator('path[aria-roledescription="rect mark"]')
+    cells.last.click()
+    link.wait_for(timeout=PATIENCE)
+    before = site.store.counts().headlines
+    now = datetime.now(UTC)
+    one = SCENE["headline"](9000 + before, now, "Another bank in trouble", "wire")
+    site.store.append(Batch(headlines=[one], scores={one.id: SCENE["scored"](0.9, "bank-stress")}), now)
+    page.get_by_text(f"{before + 1} headlines").wait_for(timeout=PATIENCE)
+    assert link.count() == 1, "a refresh with other rows lets nothing go"
+    cells.last.dblclick()
+    link.wait_for(state="detached", timeout=PATIENCE)
+
+
 def test_a_refresh_brings_the_news_and_keeps_the_selection(watched: Watched, site: Site) -> None:
     page = watched.page
     page.goto(f"{site.url}/alerts")
