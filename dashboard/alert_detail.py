@@ -49,8 +49,9 @@ def draw(moment: frame.Moment, alert: dict[str, Any]) -> None:
     """The whole page of one alert."""
     state = texts.alert_look(alert["state"], fired=alert["fired_at"] is not None)
     severity = texts.look(texts.SEVERITIES, alert["severity"])
-    st.subheader(texts.literal(texts.series_title(alert["series"])), anchor=False)
-    st.markdown(f"{severity.badge} {state.badge} {state.meaning}")
+    st.subheader(texts.literal(texts.alert_title(alert["series"], alert["headline"])), anchor=False)
+    then = "" if moment.live or alert["resolved_at"] else ", when the monitor last ran"
+    st.markdown(f"{severity.badge} {state.badge} {state.meaning}{then}")
     acting.tell()
     alert_buttons.draw(moment, alert)
     _figures(moment, alert)
@@ -89,7 +90,8 @@ def _figures(moment: frame.Moment, alert: dict[str, Any]) -> None:
         )
     zone = moment.zone
     fired = f"fired {zone.full(alert['fired_at'])}" if alert["fired_at"] else "did not fire"
-    resolved = f"resolved {zone.full(ended)}" if ended else f"surge last seen {zone.full(alert['last_spike_at'])}"
+    over = "resolved" if alert["fired_at"] else "faded"
+    resolved = f"{over} {zone.full(ended)}" if ended else f"surge last seen {zone.full(alert['last_spike_at'])}"
     st.caption(
         f"Seen first {zone.full(alert['opened_at'])}, {fired}, {resolved}. Peak: "
         f"{texts.counted(alert['series'], alert['peak_observed'])}, "
@@ -141,11 +143,10 @@ def _story(moment: frame.Moment, story: reads.Story, series: str) -> None:
         publishers = ", ".join(texts.literal(one) for one in story.publishers)
         when = f"{moment.zone.clock(story.at)} ({texts.ago(story.at, moment.now)})"
         about = (story.at, story.link, story.title)
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.caption(f"{publishers} · {when} · {story.negative:.0%} negative", width="content")
-            if moment.live:
-                ticker = series.partition(":")[2] if series.startswith("company:") else ""
-                story_list.which_words(moment, about, story.title, ticker, f"evidence_why_{hash(about)}")
+        st.caption(f"{publishers} · {when} · {story.negative:.0%} negative")
+        if moment.live:
+            ticker = series.partition(":")[2] if series.startswith("company:") else ""
+            story_list.which_words(moment, about, story.title, ticker, f"evidence_why_{hash(about)}")
         story_list.words(about)
 
 

@@ -114,7 +114,7 @@ def _filters(every: pl.DataFrame) -> tuple[list[str], list[str], list[str], list
                     sorted({*options, *kept}),
                     key=f"alerts_{column}",
                     placeholder="All",
-                    width=172,
+                    width=165,
                     persist_state="session",
                 )
             )
@@ -162,7 +162,9 @@ def table(found: pl.DataFrame, now: datetime) -> pl.DataFrame:
     return found.select(
         pl.concat_list(_state()).alias("state"),
         pl.concat_list(severity).alias("severity"),
-        pl.col("series").map_elements(texts.series_title, return_dtype=pl.String),
+        pl.struct("series", "headline")
+        .map_elements(lambda row: texts.cell(texts.alert_title(row["series"], row["headline"])), return_dtype=pl.String)
+        .alias("series"),
         pl.col("opened_at"),
         length.alias("length"),
         pl.col("peak_observed"),
@@ -178,17 +180,17 @@ def _columns(zone: Zone, times: Iterable[datetime]) -> dict[str, ColumnConfig]:
     column = st.column_config
     since = f"Open since ({zone.marks(times)})"
     return {
-        "state": _chips("State", texts.STATES, 110),
-        "severity": _chips("Severity", texts.SEVERITIES, 95),
-        "series": column.TextColumn("Series", width=220),
-        "opened_at": column.DatetimeColumn(since, format="D MMM YYYY, HH:mm", timezone=zone.name, width=150),
-        "length": column.TextColumn("Length", width=80),
-        "peak_observed": column.NumberColumn("Seen at peak", width=95),
-        "peak_expected": column.TextColumn("Usual", width=65, alignment="right"),
-        "hours": column.TextColumn("Window", width=70, alignment="right"),
-        "peak_p_value": column.TextColumn("By chance", width=160),
-        "acknowledged_by": column.TextColumn("Taken on by", width=110),
-        "judged": column.TextColumn("Judged", width=70),
+        "state": _chips("State", texts.STATES, 102),
+        "severity": _chips("Severity", texts.SEVERITIES, 85),
+        "series": column.TextColumn("Series", width=212),
+        "opened_at": column.DatetimeColumn(since, format="D MMM YYYY, HH:mm", timezone=zone.name, width=136),
+        "length": column.TextColumn("Length", width=70),
+        "peak_observed": column.NumberColumn("Peak", width=55, help="Seen in the window at its peak."),
+        "peak_expected": column.TextColumn("Usual", width=58, alignment="right"),
+        "hours": column.TextColumn("Window", width=68, alignment="right"),
+        "peak_p_value": column.TextColumn("By chance", width=152),
+        "acknowledged_by": column.TextColumn("Taken on by", width=92),
+        "judged": column.TextColumn("Judged", width=64),
     }
 
 

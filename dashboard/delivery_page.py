@@ -23,6 +23,7 @@ _HEALTH = {
     "failing": texts.Look("Fails", "orange", "warning"),
     "disabled": texts.Look("Switched off", "red", "cancel"),
 }
+_NOT_NAMED = texts.Look("Not in the settings", "gray", "link_off")
 
 
 def draw(moment: frame.Moment) -> None:
@@ -55,8 +56,8 @@ def _channels(moment: frame.Moment, allowed: acting.Leave) -> list[str]:
         if row["subject"].startswith(_CONDITION)
     }
     told = acting.answer(moment, "settings") if moment.live else ""
-    known = {} if isinstance(told, str) else {one["name"]: one["type"] for one in told["channels"]}
-    names = sorted({*known, *written})
+    known = None if isinstance(told, str) else {one["name"]: one["type"] for one in told["channels"]}
+    names = sorted({*(known or ()), *written})
     if not names:
         frame.empty(
             "No channel yet",
@@ -65,23 +66,24 @@ def _channels(moment: frame.Moment, allowed: acting.Leave) -> list[str]:
             "forward_to_inbox",
         )
     for name in names:
-        _channel(moment, name, known.get(name, ""), written.get(name, {}), troubles.get(name, {}), allowed)
+        kind = None if known is None else known.get(name, "")
+        _channel(moment, name, kind, written.get(name, {}), troubles.get(name, {}), allowed)
     return names
 
 
 def _channel(
     moment: frame.Moment,
     name: str,
-    kind: str,
+    kind: str | None,
     counts: Mapping[str, Any],
     trouble: Mapping[str, Any],
     allowed: acting.Leave,
 ) -> None:
-    look = health(counts, trouble)
+    """One card; `kind` is "" of a channel that the settings do not name, and None where nobody knows them."""
+    look = _NOT_NAMED if kind == "" else health(counts, trouble)
     now = moment.now
     with st.container(border=True):
-        told = f" · {kind}" if kind else " · not in the settings any more" if moment.live else ""
-        st.markdown(f"{look.badge} **{texts.literal(name)}**{told}")
+        st.markdown(f"{look.badge} **{texts.literal(name)}**{f' · {kind}' if kind else ''}")
         last = f"last delivered {texts.ago(counts.get('last_delivered_at'), now)}"
         st.caption(
             f"{counts.get('delivered', 0):,} delivered, {counts.get('pending', 0):,} waiting, "
@@ -93,7 +95,7 @@ def _channel(
         for words in [*([reason] if reason else []), *(counts.get("failing_recipients") or [])]:
             st.markdown(f":material/info: {texts.literal(str(words))}")
         if allowed.given:
-            _channel_buttons(moment, name, kind, counts, trouble)
+            _channel_buttons(moment, name, kind or "", counts, trouble)
 
 
 def _channel_buttons(
@@ -156,7 +158,7 @@ def _dead(moment: frame.Moment, allowed: acting.Leave) -> None:
 
 
 def _what(row: Mapping[str, Any]) -> str:
-    about = texts.literal(texts.series_title(row["series"])) if row["series"] else ""
+    about = texts.literal(texts.shortened(_title(row)))
     return texts.change(row["reason"]).lower() + (f", {about}" if about else "")
 
 
@@ -211,15 +213,18 @@ def table(found: pl.DataFrame) -> pl.DataFrame:
         look.alias("State"),
         pl.col("channel").map_elements(texts.cell, return_dtype=pl.String).alias("Channel"),
         pl.col("reason").map_elements(texts.change, return_dtype=pl.String).alias("Message"),
-        pl.col("series").fill_null("").map_elements(_title, return_dtype=pl.String).alias("Alert"),
+        pl.struct("series", "headline")
+        .map_elements(lambda row: texts.cell(_title(row)), return_dtype=pl.String)
+        .alias("Alert"),
         pl.col("created_at").alias("at"),
         pl.col("attempts").alias("Attempts"),
         pl.col("last_reason").map_elements(texts.cell, return_dtype=pl.String).alias("Last reason"),
     )
 
 
-def _title(series: str) -> str:
-    return texts.series_title(series) if series else ""
+def _title(row: Mapping[str, Any]) -> str:
+    """What the alert of a message is about; "" where it has none."""
+    return texts.alert_title(row["series"], row["headline"]) if row["series"] else ""
 
 
 def _one(moment: frame.Moment, wanted: str) -> None:

@@ -118,9 +118,9 @@ def _table(found: list[Watched], moment: frame.Moment) -> None:
         hide_index=True,
         height="content" if len(found) <= 14 else 520,
         column_config={
-            "Feed": column.TextColumn(width=190),
+            "Feed": column.TextColumn(width=215),
             "State": column.MultiselectColumn(options=words, color=colours, width=105),
-            "Reason": column.TextColumn(width=380),
+            "Reason": column.TextColumn(width=355),
             "Last success": column.TextColumn(width=110),
             "Next check": column.TextColumn(width=100),
             "New, 24 h": column.NumberColumn(width=80),

@@ -52,7 +52,9 @@ def table(found: pl.DataFrame, series: str = "market") -> pl.DataFrame:
         (pl.col("negative") * 100).alias("negative"),
         _towards().alias("towards"),
         pl.col("themes").list.eval(pl.element().map_elements(texts.sentence_case, return_dtype=pl.String)),
-        pl.col("topics"),
+        pl.col("topics").list.eval(
+            pl.element().map_elements(lambda one: texts.series_name(f"topic:{one}"), return_dtype=pl.String)
+        ),
         pl.col("companies"),
         toned=pl.col("tone_in"),
     )
@@ -91,9 +93,9 @@ def _columns(zone: Zone, times: Iterable[datetime], series: str) -> dict[str, Co
             f"Time ({zone.marks(times)})", format="D MMM YYYY, HH:mm", timezone=zone.name, width=140
         ),
         "sentiment": column.MultiselectColumn("Tone", options=[*_COLOURS], color=[*_COLOURS.values()], width=95),
-        "title": column.TextColumn("Headline", width=430),
+        "title": column.TextColumn("Headline", width=410),
         "link": column.LinkColumn("Link", display_text=":material/open_in_new:", width=45),
-        "publisher": column.TextColumn("Publisher", width=110),
+        "publisher": column.TextColumn("Publisher", width=130),
         "negative": column.ProgressColumn("Negative", format="%.0f %%", min_value=0, max_value=100, width=95),
         "toned": column.NumberColumn(
             f"Tone towards {series.partition(':')[2]}", format="%+.2f", width=120, help="From −1 to +1."

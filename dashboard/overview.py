@@ -58,7 +58,7 @@ def _risk_now(moment: frame.Moment) -> None:
     if opened.is_empty():
         _quiet(moment)
         return
-    st.markdown(_tally(opened))
+    st.markdown(_tally(opened) + ("" if moment.live else " when the monitor last ran"))
     shown = opened.head(_MOST_CARDS)
     for column, row in zip(st.columns(shown.height), shown.iter_rows(named=True), strict=True):
         with column, st.container(border=True, gap="xsmall", height="stretch"):
@@ -83,7 +83,9 @@ def _tally(opened: pl.DataFrame) -> str:
 def _card(row: Mapping[str, Any], moment: frame.Moment) -> None:
     state, severity = texts.look(texts.STATES, row["state"]), texts.look(texts.SEVERITIES, row["severity"])
     st.markdown(f"{severity.badge} {state.badge}")
-    st.markdown(f"##### {texts.literal(texts.series_name(row['series']))}")
+    headline = row["headline"]
+    name = texts.alert_title(row["series"], headline) if headline else texts.series_name(row["series"])
+    st.markdown(f"##### {texts.literal(texts.shortened(name))}")
     seen = texts.counted(row["series"], row["observed"])
     st.markdown(f"**{seen}** in {row['hours']} h, {texts.amount(row['expected'])} usual")
     since = row["opened_at"]
@@ -147,7 +149,10 @@ def _market(moment: frame.Moment, over: reads.Period) -> None:
         alt="Tone of the market over time, against the band in which nine steps of ten usually lie",
     )
     band = "Shaded: where nine of ten usually lie. " if usual.height else "The usual band is not known yet. "
-    st.caption(f"Mean tone per {over.step}. {band}Dashed uprights: an alert opened; red is critical, orange a warning.")
+    st.caption(
+        f"Mean tone per {over.step}. {band}Dashed uprights: an alert opened; red is critical, orange a warning, "
+        "blue an info."
+    )
 
 
 def _figures(points: pl.DataFrame, usual: pl.DataFrame, over: reads.Period) -> None:
@@ -199,13 +204,13 @@ def _heat(moment: frame.Moment, over: reads.Period, counted: pl.DataFrame, kind:
         points = st.session_state[key].selection.get(charts.POINT) or []
         if points:
             st.session_state[f"{key}_cell"] = dict(points[0])
+        else:
+            st.session_state.pop(f"{key}_cell", None)
 
     st.altair_chart(
         charts.heatmap(found, over, dark=st.context.theme.type == "dark"),
         key=key,
         on_select=chosen,
-        else:
-            st.session_state.pop(f"{key}_cell", None)
         selection_mode=charts.POINT,
         alt=f"{title} over time: negative stories against the usual",
     )

@@ -168,7 +168,8 @@ def _result(moment: frame.Moment, trial: rule_trial.Trial) -> None:
             min(one.since for one in told.values()), max(one.until for one in told.values()), moment.zone
         )
         st.altair_chart(model_charts.tried(fired, over), alt="Alerts over time, by the rules that gave them")
-    for column, (name, found) in zip(st.columns(2, gap="medium"), told.items(), strict=False):
+    # One alone has the whole width.
+    for column, (name, found) in zip(st.columns(len(told), gap="medium"), told.items(), strict=True):
         with column:
             st.markdown(f"**{name}**: {texts.count(len(found.alerts), 'alert')}")
             st.caption(looked(found))

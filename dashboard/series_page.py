@@ -32,7 +32,7 @@ def draw(moment: frame.Moment) -> None:
             "show_chart",
         )
         return
-    left, right = st.columns([2, 3], gap="large", vertical_alignment="bottom")
+    left, right = st.columns([2, 3], gap="medium", vertical_alignment="bottom")
     with left:
         name = choosing.series(moment, _SERIES)
     with right:
@@ -115,7 +115,10 @@ def _charts(
     else:
         needed = texts.amount(reads.rules(moment.notes).learning_days)
         band = f"Learning: the usual band needs {needed} days of history of this series."
-    st.caption(f"Click a step, or draw over several, to list the stories behind it. {band}")
+    st.caption(
+        "Click a step, or draw over several, to list the stories behind it. A story counts in the step in which it "
+        f"begins; where only copies of it come later, it is listed and not counted again. {band}"
+    )
 
 
 def selected(selection: Mapping[str, Any], over: reads.Period) -> tuple[datetime, datetime] | None:
@@ -144,7 +147,12 @@ def _alerts(moment: frame.Moment, marked: pl.DataFrame) -> None:
     with st.container(horizontal=True, gap="small"):
         for row in marked.head(6).iter_rows(named=True):
             state = texts.alert_look(row["state"], fired=row["fired_at"] is not None)
-            series = texts.literal(texts.series_name(row["series"]))
+            name = (
+                texts.alert_title(row["series"], row["headline"])
+                if row["headline"]
+                else texts.series_name(row["series"])
+            )
+            series = texts.literal(texts.shortened(name, 50))
             words = f"{state.word}: {series}, since {moment.zone.clock(row['opened_at'])}"
             moment.link("alerts", words, state.icon, alert=row["id"])
         if marked.height > 6:

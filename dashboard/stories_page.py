@@ -34,7 +34,7 @@ def draw(moment: frame.Moment) -> None:
         )
         return
     above = st.container()
-    left, right = st.columns([2, 3], gap="large", vertical_alignment="bottom")
+    left, right = st.columns([2, 3], gap="medium", vertical_alignment="bottom")
     with left:
         name = choosing.series(moment, _SERIES)
     with right:

@@ -165,9 +165,23 @@ def series_title(series: str) -> str:
     return name if kind in {"Market", "Company", "Story"} else f"{name} ({kind.lower()})"
 
 
+def alert_title(series: str, headline: str | None) -> str:
+    """What an alert is about: `Bank stress (theme)`; of a breaking story its headline, since all bear one name."""
+    return f"{series_name(series)}: {headline}" if headline and series_kind(series) == "Story" else series_title(series)
+
+
 @cache
 def _companies() -> dict[str, str]:
     return {company.ticker: company.name for company in gazetteer()}
+
+
+def shortened(text: str, most: int = 80) -> str:
+    """`text`, cut at a word where it is longer, with a sign of it."""
+    flat = " ".join(text.split())
+    if len(flat) <= most:
+        return flat
+    cut = flat[:most]
+    return f"{cut.rpartition(' ')[0] if ' ' in cut[most // 2 :] else cut}…"
 
 
 def literal(text: str) -> str:
@@ -241,9 +255,13 @@ def count(number: int, one: str, many: str = "") -> str:
 
 
 def amount(number: float | None) -> str:
-    """A count that may be a fraction: `0.4`, `3.4`, `27`; `unknown` for None."""
+    """A count that may be a fraction: `0.4`, `3.4`, `27`, `<0.1` (which is not nothing), `0`; `unknown` for None."""
     if number is None or not math.isfinite(number):
         return "unknown"
+    if number == 0:
+        return "0"
+    if 0 < number < 0.05:
+        return "<0.1"
     return f"{number:.1f}" if number < 10 else f"{number:,.0f}"
 
 

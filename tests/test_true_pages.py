@@ -361,6 +361,54 @@ def test_the_chart_names_the_state_of_each_alert(tmp_path: Path) -> None:
     assert [row["until"] for row in rows].count("still open") == 3
 
 
+def test_a_breaking_story_is_named_by_its_headline(tmp_path: Path) -> None:
+    path = tmp_path / "squall.duckdb"
+    SCENE["fill"](path, NOW)
+    with Store.open(path, NOW) as store:
+        alerts = AlertStore(store)
+        firing = next(one for one in alerts.open_alerts() if one.id == SCENE["ALERT"])
+        evidence = replace(firing.evidence[0], title=SCENE["HOSTILE"])
+        told = replace(firing, id="alert_00000000000000ee", series="story:17", evidence=(evidence,))
+        began = [
+            Change(replace(told, state=State.PENDING, fired_at=None), State.QUIET, ChangeReason.OPENED, NOW),
+            Change(told, State.PENDING, ChangeReason.FIRED, NOW),
+            Change(told, State.FIRING, ChangeReason.ESCALATED, NOW),
+        ]
+        alerts.commit(began[::-1], [])
+    with Reader.open(path) as reader:
+        found = reader.query("open_alerts")
+        assert found.filter(series="theme:bank-stress")["headline"].to_list() == [None]
+        changes = reader.query("alert_changes", alert=told.id)
+    assert changes["reason"].to_list() == ["opened", "fired", "escalated"], (
+        "at one moment, in the order in which it must"
+    )
+    whole = f"Breaking story: {SCENE['HOSTILE']}"
+    assert texts.literal(whole) in said(page("alert_page", path, alert=told.id))
+    assert texts.literal(texts.shortened(whole)) in said(page("overview", path))
+    listed = page("alert_page", path).dataframe[0].value
+    assert [one.replace("\u2060", "") for one in listed["series"]].count(whole) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Bank fails", "Bank fails"),
+        ("Bank of X fails today", "Bank of X…"),
+        ("W" * 30, "W" * 12 + "…"),
+        (" a\n b ", "a b"),
+    ],
+)
+def test_a_long_name_is_cut_at_a_word(text: str, shown: str) -> None:
+    assert texts.shortened(text, 12) == shown
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(0.0, "0"), (0.03, "<0.1"), (0.05, "0.1"), (9.96, "10.0"), (1234.5, "1,234")]
+)
+def test_what_is_little_is_not_said_to_be_nothing(number: float, words: str) -> None:
+    assert texts.amount(number) == words
+
+
 def test_feeds_of_one_name_are_told_apart(tmp_path: Path) -> None:
     path = tmp_path / "squall.duckdb"
     with Store.open(path, NOW) as store:

@@ -12,14 +12,17 @@ from datetime import datetime
 from monitor.storage.query import RANGE, Query
 
 # Of what people said counts what was noted last: its time may be that of a clock which ran ahead.
-_ALERT_COLUMNS = """
+# Breaking stories all bear one name: what tells them apart is what they say.
+ALERT_HEADLINE = "if(starts_with(a.series, 'story:'), a.evidence->0->>'title', NULL) AS headline"
+
+_ALERT_COLUMNS = f"""
     a.id, a.series, a.state, a.severity, a.opened_at, a.fired_at, a.last_spike_at, a.resolved_at, a.hours, a.observed,
     a.expected, a.p_value, a.peak_observed, a.peak_expected, a.peak_p_value, a.peak_at,
     (SELECT arg_max(r.what, r.rowid) FROM remarks r WHERE r.alert = a.id AND r.what IN ('true', 'false')) AS judged,
     (SELECT arg_max(if(r.what = 'acknowledged', r.who, ''), r.rowid) FROM remarks r
         WHERE r.alert = a.id AND r.what IN ('acknowledged', 'reopened')) AS acknowledged_by,
     (SELECT arg_max(r.words, r.rowid) FROM remarks r WHERE r.alert = a.id AND r.what = 'assigned') AS assigned_to,
-    if(starts_with(a.series, 'story:'), a.evidence->0->>'title', NULL) AS headline"""
+    {ALERT_HEADLINE}"""  # noqa: S608 - a constant of this file, not a caller's value
 
 ALERT_QUERIES: dict[str, Query] = {
     "open_alerts": Query(
