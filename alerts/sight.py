@@ -27,7 +27,7 @@ class Looking:
         answered_at: when any last answered, or since when there are feeds at all.
         fault: why headlines cannot be scored, in words; empty when they can.
         due_at: when the feed that waits longest was to be asked; None when none waits.
-        paused_at: when any feed was last asked before the latest pause, in which nobody asked; None when there was none.
+        paused_at: when any feed was last asked before the latest pause, in which nobody asked; None without one.
     """
 
     asked_at: datetime | None = None
