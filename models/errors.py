@@ -7,6 +7,7 @@ ModelError
 ├── AdapterDamaged      an adapter is there, but incomplete, altered or made for another encoder
 ├── GraphUnusable       OpenVINO cannot export or compile the model
 ├── RuntimeMissing      the runtime or precision that was asked for is not to be had here
+├── TrainingDiverged    the loss or its gradient is no number any more
 └── DataUnusable        a training or evaluation file lacks a column, a label or rows
 """
 
@@ -39,6 +40,10 @@ class GraphUnusable(ModelError):
 
 class RuntimeMissing(ModelError):
     """What was asked to run the model, or its precision, is not installed or does not go with the device."""
+
+
+class TrainingDiverged(ModelError):
+    """A run came to a loss or gradient that is no finite number: more steps would only spoil more weights."""
 
 
 class DataUnusable(ModelError):

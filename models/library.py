@@ -8,6 +8,7 @@ never  deletes an adapter: a rollback only names another one, and a whole copy t
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,10 +110,14 @@ class Library:
         if not _same(fresh / home.name, adapter):
             shutil.rmtree(fresh, ignore_errors=True)
             raise AdapterDamaged(f"the adapter in {adapter.folder} changed while it was copied; promote it again")
+        # The record must not be on the disk before what it names is.
+        for file in (*(fresh / home.name).iterdir(), fresh / home.name):
+            _sync(file)
         home.parent.mkdir(parents=True, exist_ok=True)
         if home.exists():
             shutil.rmtree(home)
         (fresh / home.name).rename(home)
+        _sync(home.parent)
         fresh.rmdir()
 
     def roll_back(self) -> Adapter:
@@ -141,7 +146,19 @@ class Library:
         self.folder.mkdir(parents=True, exist_ok=True)
         fresh = self.folder / f".{_RECORD}.new"
         fresh.write_text(json.dumps({"champions": names}, indent=2) + "\n", encoding="utf-8")
+        # Or the name could outlive a loss of power, and what is in it not.
+        _sync(fresh)
         fresh.replace(self.folder / _RECORD)
+        _sync(self.folder)
+
+
+def _sync(place: Path) -> None:
+    """Bring a file's content, or a folder's names, down to the disk."""
+    descriptor = os.open(place, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _hash(adapter: Adapter) -> str:

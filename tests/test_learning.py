@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from transformers import RobertaConfig, RobertaModel
 
 from models.adapters import AdapterSettings, find_adapter, tasks_of
 from models.data.datasets import CLASSES, UNLABELLED, Example, Part
-from models.errors import AdapterDamaged, DataUnusable
+from models.errors import AdapterDamaged, DataUnusable, TrainingDiverged
 from models.scorer import load_scorer
 from models.training.adapting import check_length, shaped_like
 from models.training.recipes import Recipe
@@ -137,6 +139,35 @@ def test_a_kept_state_is_one_file_and_a_damaged_one_is_named(teaches: Recipe, tm
     state.write_bytes(state.read_bytes()[:1000])
     with pytest.raises(DataUnusable, match=r"run\.run cannot be read: .*; remove it to begin anew"):
         train(recipe, labelled(), tmp_path / "run", quiet, resume=True)
+
+
+def test_a_run_that_diverges_says_so_at_that_step_and_keeps_the_last_whole_epoch(
+    teaches: Recipe, trained: Path, tmp_path: Path
+) -> None:
+    folder, steps = tmp_path / "small", list[Step]()
+
+    def cut(step: Step) -> None:
+        if step.number > step.total // 2:
+            raise Cut
+
+    shutil.copytree(trained, folder)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    recipe = replace(teaches, epochs=4)
+    with pytest.raises(Cut):
+        train(recipe, labelled(), folder, quiet, cut)
+    # Weights as large as steps that were far too long leave them: what is computed with them overflows.
+    state = tmp_path / "small.run" / "state.safetensors"
+    with safe_open(str(state), framework="pt") as file:
+        tensors, facts = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+    save_file({name: one * 1e30 if name.startswith("net/") else one for name, one in tensors.items()}, state, facts)
+    kept = state.read_bytes()
+    with pytest.raises(
+        TrainingDiverged, match=r"diverged in epoch 3, at step \d+.*epoch 2 stays kept in .*small\.run.*lower lora_rate"
+    ):
+        train(recipe, labelled(), folder, quiet, steps.append, resume=True)
+    assert steps == []
+    assert state.read_bytes() == kept
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
 def test_a_run_that_fails_when_it_is_measured_leaves_the_adapter_before_it(

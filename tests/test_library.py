@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 from pathlib import Path
 
@@ -96,6 +97,25 @@ def test_the_folder_one_stands_in_is_promoted_by_its_name(tmp_path: Path, monkey
     assert not (library.champion().folder / "data").exists()
     monkeypatch.chdir(mine / "data")
     assert find_adapter(Path("..")).model == model
+
+
+def test_what_the_record_names_is_on_the_disk_before_the_record_and_both_outlive_a_loss_of_power(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    below = os.fsync
+
+    def noted(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().relative_to(tmp_path).as_posix())
+        below(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    library = Library(tmp_path / "library")
+    shutil.copytree(SHIPPED, tmp_path / "mine")
+    home = library.promote(find_adapter(tmp_path / "mine")).folder
+    copies = {f"library/.{home.parent.name}.new/mine/{file.name}" for file in home.iterdir()}
+    assert copies <= set(synced)
+    assert synced[-3:] == [f"library/{home.parent.name}", "library/.champion.json.new", "library"]
 
 
 def test_a_champion_that_is_gone_or_damaged_names_the_way_back(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 
 from models.adapters import find_adapter
 from models.data.datasets import CLASSES
+from models.library import Library
 from models.training.recipes import Recipe
 from models.training.train import train
 from monitor.chosen_model import embedder_for, scorer_of
@@ -145,6 +146,32 @@ def test_promote_takes_the_better_and_refuses_the_worse(tmp_path: Path, good: Pa
     assert "is the champion again" in command("models", "rollback").stdout
     listed = json.loads(command("models", "list", "--json").stdout)
     assert [row["model"] for row in listed if row["scores"]] == [find_adapter(poor).model]
+
+
+def test_a_damaged_champion_is_listed_with_what_is_wrong_and_all_others_too(tmp_path: Path, good: Path) -> None:
+    settings(tmp_path)
+    library = Library(Path("library"))
+    home = library.promote(find_adapter(good)).folder
+    (home / "heads.safetensors").unlink()
+    told = command("models", "list", "--json")
+    assert (told.exit_code, told.exception.__class__) == (1, SystemExit)
+    rows = json.loads(told.stdout)
+    assert [row["model"] for row in rows if not row["fault"]] == [one.model for one in library.adapters() if one.model]
+    (champion,) = (row for row in rows if row["scores"])
+    assert champion["folder"] == str(home)
+    assert "lacks heads.safetensors" in champion["fault"]
+    assert "`squall models rollback`" in champion["fault"]
+    words = command("models", "list").stdout
+    assert "* unusable" in words
+    assert find_adapter().model in words
+    shutil.rmtree(home)
+    (champion,) = (row for row in json.loads(command("models", "list", "--json").stdout) if row["scores"])
+    assert "no longer in" in champion["fault"]
+    (library.folder / "champion.json").write_text("")
+    told = command("models", "list")
+    assert (told.exit_code, find_adapter().model in told.stdout) == (1, True)
+    assert "which one scores is not known" in told.stderr
+    assert "remove it to go back to the shipped one" in told.stderr
 
 
 def test_compare_shows_both_and_needs_sets(tmp_path: Path, good: Path) -> None:

@@ -24,7 +24,7 @@ from torch import nn
 from models.adapters import AdapterSettings, find_adapter, put_in_place, save_adapter
 from models.data.datasets import CLASSES, UNLABELLED, Example, Part, of_part
 from models.encoder import find_encoder, load_encoder
-from models.errors import ModelError
+from models.errors import ModelError, TrainingDiverged
 from models.running.batching import batches
 from models.running.network import HeadlineNet, Heads, autocast
 from models.score import TASKS
@@ -86,6 +86,7 @@ def train(
         AdapterMissing: when the recipe names a teacher or a start that is not there.
         DataUnusable: when a kept state belongs to another recipe, the recipe rewords texts without a teacher, names
             layers that the encoder lacks or texts longer than it reads, or there is nothing to train on.
+        TrainingDiverged: at the step whose loss or gradient is no number; the last whole epoch stays kept.
     """
     # --- set-up -----------------------------------------------------------------------------------------
     random.seed(recipe.seed)
@@ -146,7 +147,9 @@ def train(
             loss = objective(logits, rows, weights, recipe, device) + adapted.regularisation()
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
-            nn.utils.clip_grad_norm_(trained, 1.0)
+            norm = nn.utils.clip_grad_norm_(trained, 1.0)
+            if not math.isfinite(float(loss.detach()) + float(norm)):
+                raise _diverged(recipe, run, progress, epoch + 1, step + 1)
             optimizer.step()
             adapted.after_step(step)
             schedule.step()
@@ -204,6 +207,15 @@ def _fingerprint(recipe: Recipe, examples: Sequence[Example]) -> str:
     for one in examples:
         digest.update(f"{one.task}\t{one.label}\t{one.text}\t{one.company}\n".encode())
     return digest.hexdigest()
+
+
+def _diverged(recipe: Recipe, run: Path, progress: Progress, epoch: int, step: int) -> TrainingDiverged:
+    kept = f"epoch {progress.epochs} stays kept in {run}" if progress.epochs else "no epoch was done"
+    return TrainingDiverged(
+        f"training diverged in epoch {epoch}, at step {step}: the loss or its gradient is no finite number. No adapter "
+        f"was written, and {kept}. Train with smaller steps: a recipe with lower lora_rate (now {recipe.lora_rate:g}) "
+        f"and heads_rate (now {recipe.heads_rate:g}), a longer warmup, or a lower alpha beside rank"
+    )
 
 
 def _rate(step: int, total: int, warmup: float) -> float:

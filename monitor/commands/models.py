@@ -47,24 +47,40 @@ def models() -> None:
 @_JSON
 @click.pass_context
 def list_(ctx: click.Context, as_json: bool) -> None:
-    """Every adapter at hand, and which one scores."""
+    """Every adapter at hand, and which one scores; exit 1 when that one cannot be used."""
     from models.library import Library
-    from monitor.chosen_model import chosen_adapter
 
     settings = settings_of(ctx).model
-    scoring = chosen_adapter(settings)
-    found = Library(settings.library).adapters()
+    folder, model, fault = _scoring(settings)
+    found = {one.folder: (one.model, one.fault) for one in Library(settings.library).adapters()}
+    if folder is not None:
+        found[folder] = (model, fault)
     rows = [
-        {"model": one.model, "folder": str(one.folder), "scores": one.folder == scoring.folder, "fault": one.fault}
-        for one in found
+        {"model": name, "folder": str(place), "scores": place == folder, "fault": wrong}
+        for place, (name, wrong) in found.items()
     ]
-    if scoring.folder not in {one.folder for one in found}:
-        rows.append({"model": scoring.model, "folder": str(scoring.folder), "scores": True, "fault": ""})
     if as_json:
         click.echo(json.dumps(rows, indent=2))
-        return
-    for row in rows:
-        click.echo(f"{'*' if row['scores'] else ' '} {row['model'] or 'unusable':<28} {row['folder']}  {row['fault']}")
+    else:
+        for row in rows:
+            star = "*" if row["scores"] else " "
+            click.echo(f"{star} {row['model'] or 'unusable':<28} {row['folder']}  {row['fault']}")
+    if folder is None:
+        click.echo(f"squall: which one scores is not known: {fault}", err=True)
+    ctx.exit(1 if fault else 0)
+
+
+def _scoring(settings: ModelSettings) -> tuple[Path | None, str, str]:
+    """Folder and id of the model that scores, and why it cannot; no folder when it is not known which one does."""
+    from models.errors import ModelError
+    from monitor.chosen_model import chosen_adapter, chosen_folder
+
+    folder = None
+    try:
+        folder = chosen_folder(settings)
+        return folder, chosen_adapter(settings).model, ""
+    except ModelError as error:
+        return folder, "", str(error)
 
 
 @models.command()
