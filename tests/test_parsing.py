@@ -133,6 +133,26 @@ def test_a_document_with_a_base_and_whole_links_is_read_quickly() -> None:
     assert parsed.entries[0].link == "https://wire.example/1"
 
 
+@pytest.mark.parametrize(
+    ("guid", "link"),
+    [
+        ("/news/1.html", "https://wire.example/news/1.html"),
+        ("?p=77", "https://wire.example/rss?p=77"),
+        ("//cdn.example/x", "https://cdn.example/x"),
+        ("www.wire.example/a", "https://www.wire.example/a"),
+        ("wire.example/a", "https://wire.example/a"),
+        ("HTTP://WIRE.example/1", "HTTP://WIRE.example/1"),
+        *((name, "") for name in ("12345", "a1b2-c3d4", "abc def", "tag:wire,2026:1/2", "urn:uuid:1", "on 3/4 or 5?")),
+    ],
+)
+def test_a_guid_that_is_no_address_makes_up_no_link(guid: str, link: str) -> None:
+    """A guid is a link by the default of isPermaLink, which publishers of numbers and names do not know of."""
+    body = f"<rss version='2.0'><channel><item><title>t</title><guid>{guid}</guid></item></channel></rss>".encode()
+    for parsed in (read(body), parse_leniently(body, "", FEED, NOW, max_entries=9)):
+        (only,) = parsed.entries
+        assert (only.guid, only.link) == (guid, link)
+
+
 @pytest.mark.parametrize("before", ["", "<!-- &nbsp; -->\n<!DOCTYPE rss [<!ENTITY nbsp ' '>]>"])
 @pytest.mark.parametrize("link", ["<link></link>GUID", "GUID<link/>", "GUID"])
 def test_an_address_for_a_guid_stands_in_for_a_link_that_is_not_there(before: str, link: str) -> None:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from monitor.feeds.documents import BOM, charset_of, mended, without_entities
 from monitor.feeds.feed import Entry, Feed
@@ -37,6 +37,9 @@ _LONGEST_SUMMARY = 20_000
 
 _HEAD = 4_096
 _WEB = ("https://", "http://")
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
+# What an address has, and a name seldom: a path or a query, and no spaces.
+_PATH = re.compile(r"^(?=\S+$).*(?:[/?]|\.(?:html?|php|aspx?)$)", re.IGNORECASE)
 _HTML = re.compile(rb"<!doctype\s+html|<html[\s>]", re.IGNORECASE)
 _END = re.compile(rb"</(?:[a-z0-9_.-]{1,20}:)?(?:rss|feed|rdf)\s*>", re.IGNORECASE)
 # Remarks of caches and counters may stand behind it.
@@ -125,7 +128,7 @@ def _plain_entry(item: RawEntry, feed: Feed, fetched: datetime) -> Entry:
         publisher=feed.publisher,
         language=feed.language,
         guid=_text(item.guid, _LONGEST_GUID).strip(),
-        link=_link(feed.url, item.link, item.guid),
+        link=_link(feed.url, _own_link(feed.url, item.link, item.guid), item.guid),
         title=_text(item.title, _LONGEST_TITLE),
         summary=_text(item.summary, _LONGEST_SUMMARY),
         published=moment_of(item.published) or moment_of(item.updated),
@@ -218,7 +221,7 @@ def _entry(item: Mapping[str, Any], feed: Feed, fetched: datetime) -> Entry:
         publisher=feed.publisher,
         language=feed.language,
         guid=_text(item.get("id"), _LONGEST_GUID).strip(),
-        link=_link(feed.url, item.get("link"), item.get("id")),
+        link=_link(feed.url, _own_link(feed.url, item.get("link"), item.get("id")), item.get("id")),
         title=_text(item.get("title"), _LONGEST_TITLE),
         summary=_text(item.get("summary"), _LONGEST_SUMMARY),
         published=_dated(item),
@@ -290,6 +293,21 @@ def _link(base: str, told: object, guid: object) -> str:
     if link:
         return _absolute(base, link)
     return name if name.startswith(_WEB) else ""
+
+
+def _own_link(base: str, told: object, guid: object) -> object:
+    """The link, but where it is a guid that only the default of isPermaLink made one: as far as it leads anywhere."""
+    if told != guid or not isinstance(told, str):
+        return told
+    name = told.strip()
+    if name.lower().startswith(_WEB):
+        return name
+    # Numbers and names of a publisher's own are no addresses, whatever the default says.
+    if _SCHEME.match(name) or not _PATH.search(name):
+        return ""
+    host = name.partition("/")[0].lower()
+    without_scheme = host.startswith("www.") or host == (urlsplit(base).hostname or "")
+    return f"//{name}" if without_scheme else name
 
 
 def _absolute(base: str, link: str) -> str:
