@@ -116,14 +116,19 @@ def trend(reader: Reader, name: str, over: Period) -> pl.DataFrame:
     return placed.with_columns(at="step").drop("step")
 
 
+def watched(reader: Reader, name: str) -> bool:
+    """Whether a series may alert."""
+    return not reader.query("watched_since", series=name).is_empty()
+
+
 def usual(reader: Reader, name: str, over: Period, known: Rules) -> pl.DataFrame:
     """What was usual in each step of the period (`alerts.bands.BAND`); no row while that is not known."""
-    watched = reader.query("watched_since", series=name)
-    if watched.is_empty() or over.step == "month":
+    begun = reader.query("watched_since", series=name)
+    if begun.is_empty() or over.step == "month":
         return pl.DataFrame(schema=BAND)
     since = max(min(over.since, over.until - known.baseline_days * _DAY), over.until - _LONGEST_BASELINE)
     counts = reader.query("hours", series=name, since=since, until=over.until)
-    return band(counts, name, watched["since"].item(), [at for at in over.steps if at >= since], known)
+    return band(counts, name, begun["since"].item(), [at for at in over.steps if at >= since], known)
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,8 @@ def _charts(
         band = "Shaded band: where nine steps of ten usually lie; dashed in it: what is expected."
     elif over.step == "month":
         band = "In steps of months no band is drawn: choose a range of two years or less."
+    elif not reads.watched(moment.reader, name):
+        band = "This series is counted and not watched, as the settings say: it has no usual band, and raises no alert."
     else:
         needed = texts.amount(reads.rules(moment.notes).learning_days)
         band = f"Learning: the usual band needs {needed} days of history of this series."

@@ -67,6 +67,12 @@ def test_the_address_names_series_and_range(scene: Path) -> None:
     assert app.button_group(key="series_range").value in ("24 hours", ["24 hours"])
 
 
+@pytest.mark.parametrize(("series", "words"), [("sector:Financials", "not watched"), ("company:JPM", "Learning")])
+def test_a_series_that_is_only_counted_is_not_said_to_be_learning(scene: Path, series: str, words: str) -> None:
+    said_of = said(page("series_page", scene, series=series, range="7 days"))
+    assert {one for one in ("not watched", "Learning") if one in said_of} == {words}
+
+
 def test_another_series_is_written_into_the_address_and_kept(scene: Path) -> None:
     app = page("series_page", scene)
     assert "series" not in app.query_params
