@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import csv
+import functools
+import gzip
 import io
 import json
 import os
+import threading
 from datetime import timedelta
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import polars as pl
@@ -161,10 +165,14 @@ def test_a_part_in_which_nothing_can_be_understood_is_no_reason_to_stop(tmp_path
     ("name", "content", "column", "words"),
     [
         ("a.csv", 'id,title\n1,"never ends\n2,b\n', "", "a quoted field never ends"),
-        ("a.csv", "", "", "begins with no names of columns"),
+        ("a.csv", "\n", "", "begins with no names of columns"),
         ("a.csv", "id,name\n1,a\n", "", "lacks a column of text named title or headline or text; it has id, name"),
         ("a.csv", "id,title\n1,a\n", "body", "lacks text in the column 'body'"),
         ("a.csv", b"id,\xfcber,title\n1,a,b\n", "", "in its header byte 0xFC is no UTF-8: convert it with iconv"),
+        ("a.csv", "id,title\n1,a\n".encode("utf-16"), "", "convert it with iconv -f UTF-16 -t UTF-8"),
+        ("a.csv", b"id,title\r1,a\r2,b\r", "", "its lines end with carriage returns alone"),
+        ("a.csv", gzip.compress(b"id,title\n1,a\n"), "", "it is compressed with gzip: unpack it"),
+        ("a.jsonl", gzip.compress(b'{"title": "a"}\n'), "", "it is compressed with gzip: unpack it"),
         ("a.parquet", b"PAR1 but not really", "", "cannot be read"),
     ],
 )
@@ -176,6 +184,13 @@ def test_what_cannot_be_read_at_all_is_named(
         [rows_of(part, column) for part in parts_of(files_of([str(path)]))]
     assert words in str(told.value)
     assert str(path) in str(told.value)
+
+
+def test_a_file_of_nothing_has_no_rows(tmp_path: Path) -> None:
+    for name in ("a.csv", "b.jsonl", "c.csv", "d.jsonl"):
+        written(tmp_path / name, {"c.csv": "id,title\r\n", "d.jsonl": "\n\n"}.get(name, ""))
+    pl.DataFrame(schema={"title": pl.String}).write_parquet(tmp_path / "e.parquet")
+    assert parts_of(files_of([str(tmp_path)])) == []
 
 
 def test_nested_text_is_no_headline(tmp_path: Path) -> None:
@@ -240,11 +255,17 @@ def test_a_path_given_twice_is_one_file(tree: Path, monkeypatch: pytest.MonkeyPa
         ("*.parquet", "names no file"),
         ("2024/notes.txt", "is none of .csv"),
         ("2024/x.csv", "names no file"),
+        ("packed/a.csv.gz", "a.csv.gz is compressed: unpack it"),
+        ("packed", "a.csv.gz is compressed: unpack it, or leave it out by a glob"),
     ],
 )
 def test_a_path_that_names_nothing(tree: Path, path: str, words: str) -> None:
+    written(tree / "packed" / "a.csv.gz", gzip.compress(b"title\na\n"))
+    written(tree / "packed" / "b.csv", "title\na\n")
+    written(tree / "packed" / "pictures.tar.gz", gzip.compress(b"of no kind that is read"))
     with pytest.raises(InputUnusable, match=words):
         files_of([str(tree / path)])
+    assert len(files_of([str(tree / "packed" / "*.csv")])) == 1
 
 
 def test_an_address_of_this_machine_is_a_path(tree: Path) -> None:
@@ -307,6 +328,29 @@ def test_an_object_store_by_fsspec() -> None:
     assert Place("memory://bucket/news").listed() == ["a.csv", "b.txt"]
     assert str(Place("memory://bucket/news/")) == "memory://bucket/news"
     assert Place("memory://bucket/news/c.csv").read() is None
+
+
+@pytest.mark.parametrize("name", ["my news.csv", "a#b.csv", "at=10%3A30/c.csv", "é?.csv"])
+def test_an_object_may_be_called_anything(name: str) -> None:
+    """What has a meaning in an address has none in the name of an object."""
+    place = Place(f"gs://bucket/{name}")
+    assert (place.path, str(place)) == (f"bucket/{name}", f"gs://bucket/{name}")
+    assert str(Place("gs://bucket/out/").under(name)) == f"gs://bucket/out/{name}"
+    Place(f"memory://odd/{name}").write(b"title\na\n")
+    assert f"memory://odd/{name}" in [file.path for file in files_of(["memory://odd"])]
+    assert [file.path for file in files_of([f"memory://odd/{name}"])] in ([f"memory://odd/{name}"], [])
+
+
+def test_a_store_on_a_server_is_named_whole(tmp_path: Path) -> None:
+    """The path inside a store does not say on which server it lies."""
+    written(tmp_path / "a.csv", "title\na\nb\n")
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/a.csv"
+        (file,) = files_of([address])
+        assert (file.path, Place(file.path).read()) == (address, b"title\na\nb\n")
+        server.shutdown()
 
 
 def test_a_store_that_nothing_here_reads() -> None:

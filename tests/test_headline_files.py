@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -42,6 +44,19 @@ def test_every_line_is_one_row(tmp_path_factory: pytest.TempPathFactory, lines: 
 def test_bytes_that_are_no_text_do_not_stop_a_run(tmp_path: Path) -> None:
     frame, name = read_headlines(written(tmp_path / "a.txt", b"good\nbad \xff\xfe\n"))
     assert frame[name].to_list() == ["good", "bad \ufffd\ufffd"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.csv", b"title,\xfcber\na,b\n", "in its header byte 0xFC is no UTF-8: convert it with iconv"),
+        ("a.csv.gz", gzip.compress(b"title\na\n"), "it is compressed with gzip: unpack it"),
+        ("a.txt", b"\x28\xb5\x2f\xfd rest", "it is compressed with zstd: unpack it"),
+    ],
+)
+def test_what_would_be_read_as_what_it_is_not(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+    with pytest.raises(InputUnusable, match=re.escape(said)):
+        read_headlines(written(tmp_path / name, content))
 
 
 def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from monitor.archives.places import File, Place
 from monitor.errors import InputUnusable
-from monitor.news.utf8 import not_utf8
+from monitor.news.utf8 import not_utf8, packed
 
 ROWS = 20_000
 # Looked through at a time.
@@ -99,7 +99,11 @@ def _parquet(file: File, rows: int) -> Iterator[Part]:
 
 
 def _lines(file: File, rows: int) -> Iterator[Part]:
+    if not file.size:
+        return
     with Place(file.path).opened() as opened:
+        if reason := packed(bytes(opened.read_at(min(8, file.size), 0))):
+            raise InputUnusable(f"{file.path} cannot be read: {reason}")
         begin, columns = _header(file, opened) if file.kind == "csv" else (_marked(opened), ())
         begun, done, held = begin, 0, 0
         for ends in _ends(file, opened, begin):
@@ -126,6 +130,12 @@ def _header(file: File, opened: Any) -> tuple[int, tuple[str, ...]]:
     size = int(ends[0]) + 1 if len(ends) else len(head)
     if reason := not_utf8(head[:size]):
         raise InputUnusable(f"{file.path} cannot be read as CSV: in its header {reason}")
+    if b"\r" in np.frombuffer(head[:size], dtype=np.uint8)[quoted[:size] == 0].tobytes().rstrip(b"\r\n"):
+        # All of the file would be its header.
+        raise InputUnusable(
+            f"{file.path} cannot be read as CSV: its lines end with carriage returns alone; "
+            "convert it with tr '\\r' '\\n'"
+        )
     names = next(csv.reader(head[:size].decode("utf-8").splitlines(keepends=True)), [])
     if not any(names) or (not len(ends) and size == _LONGEST_HEADER):
         raise InputUnusable(f"{file.path} cannot be read as CSV: it begins with no names of columns")

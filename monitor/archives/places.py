@@ -8,6 +8,7 @@ never  leaves half a file under its own name: what is there was written to its e
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -24,8 +25,11 @@ from monitor.errors import InputUnusable
 
 # What is read from a name's end; anything else is no archive.
 KINDS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+_PACKED = (".gz", ".zst", ".bz2", ".xz", ".zip", ".lz4")
 _MAGIC = re.compile(r"[*?]")
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
+# Stores of Arrow's own whose addresses are a bucket and the name of an object.
+_BUCKETS = ("s3://", "gs://", "gcs://")
 # An address of this machine's own disks.
 _OWN = re.compile(r"file://(?:localhost)?(?=/)", re.IGNORECASE)
 
@@ -62,13 +66,20 @@ class Place:
         path = _plain(path)
         self.prefix = found.group() if (found := _SCHEME.match(path)) else ""
         self._files, self.path = _opened(path, self.prefix)
+        # As it was written: the path inside a store need not say on which server that is.
+        self._told = self.prefix + path.removeprefix(self.prefix).rstrip("/") if self.prefix else self.path
 
     def __str__(self) -> str:
-        return self.prefix + self.path
+        return self._told
 
     def under(self, name: str) -> Place:
         """A file or folder inside this folder."""
-        return Place(f"{self.prefix}{self.path.rstrip('/')}/{name}")
+        return Place(self.name_of(name))
+
+    def name_of(self, below: str) -> str:
+        """How what lies there below is written; of nothing below, how this place itself is."""
+        between = "/" if below and not self._told.endswith("/") else ""
+        return f"{self._told}{between}{below}"
 
     @property
     def local(self) -> bool:
@@ -167,7 +178,7 @@ def files_of(paths: Iterable[str]) -> list[File]:
     In a glob `*` and `?` stand for anything but `/`, and `**` for anything. A file to which links lead is one file.
 
     Raises:
-        InputUnusable: when a path names no file, or a file of another kind.
+        InputUnusable: when a path names no file, or a file of another kind, or one of these that is compressed.
     """
     found: dict[str, File] = {}
     for path in paths:
@@ -194,16 +205,19 @@ def _matching(path: str) -> Iterator[File]:
     at = path.rfind("/", 0, magic.start()) + 1 if magic else len(path)
     place, glob = Place(path[:at] or "."), path[at:]
     for inside, size, changed in place.files(None if "**" in glob or not magic else glob.count("/")):
-        # fsspec's own paths may begin with a slash; those of a local disk must.
-        whole = place.prefix + inside.lstrip("/") if place.prefix else inside
         below = inside.lstrip("/")[len(place.path.lstrip("/")) :].lstrip("/")
+        whole = place.name_of(below) if place.prefix else inside
         kind = KINDS.get(Path(inside).suffix.lower())
-        if not below and kind is None:
+        packed = Path(inside).suffix.lower() in _PACKED and Path(inside).with_suffix("").suffix.lower() in KINDS
+        if not below and kind is None and not packed:
             raise InputUnusable(f"{path} is none of {', '.join(KINDS)}: name it so, if it is one of them")
-        if kind is None or _hidden(below) or (magic and not _pattern(glob).fullmatch(below)):
+        if not (kind or packed) or _hidden(below) or (magic and not _pattern(glob).fullmatch(below)):
             continue
         if (shown := os.fsencode(whole).decode("utf-8", "replace")) != whole:
             raise InputUnusable(f"{shown} has a name that is no UTF-8: rename it")
+        if kind is None:
+            # Left out in silence, its rows would be missed by nobody.
+            raise InputUnusable(f"{whole} is compressed: unpack it, or leave it out by a glob such as *.csv")
         yield File(whole, kind, size, changed)
 
 
@@ -254,20 +268,38 @@ def _opened(path: str, prefix: str) -> tuple[Any, str]:
     if not prefix:
         return pafs.LocalFileSystem(), _whole(path)
     try:
-        files, inside = pafs.FileSystem.from_uri(path)
-    except (OSError, pa.ArrowException):
+        files, inside = _by_arrow(path, prefix)
+    except pa.ArrowException as error:
         # Not one of Arrow's own; whatever fsspec has a package for goes too.
-        files, inside = _by_fsspec(path, prefix)
+        files, inside = _by_fsspec(path, prefix, error)
+    except OSError as error:
+        raise InputUnusable(f"{path} cannot be reached: {error}") from error
     # A folder has one name, with a slash behind it or without.
     return files, inside.rstrip("/") or inside
 
 
-def _by_fsspec(path: str, prefix: str) -> tuple[Any, str]:
-    try:
-        import fsspec
+def _by_arrow(path: str, prefix: str) -> tuple[Any, str]:
+    if prefix.lower() not in _BUCKETS:
+        files, inside = pafs.FileSystem.from_uri(path)
+        return files, inside
+    # An object may be called anything; read as an address, a blank or `%` in its name would mean something else.
+    bucket, _, name = path.removeprefix(prefix).partition("/")
+    return _bucket(prefix.lower() + bucket), f"{bucket}/{name}" if name else bucket
 
-        files = fsspec.filesystem(prefix.removesuffix("://"))
+
+@functools.cache
+def _bucket(address: str) -> Any:
+    """Where a bucket lies is asked over the network: once is enough."""
+    return pafs.FileSystem.from_uri(address)[0]
+
+
+def _by_fsspec(path: str, prefix: str, why: Exception) -> tuple[Any, str]:
+    try:
+        from fsspec.core import url_to_fs
+
+        files, inside = url_to_fs(path)
     except (ImportError, ValueError, OSError) as error:
-        raise InputUnusable(f"{path} cannot be reached: {error}; install the fsspec package of that store") from error
+        told = f"{why}; {error}" if prefix.lower() in _BUCKETS else error
+        raise InputUnusable(f"{path} cannot be reached: {told}; install the fsspec package of that store") from error
     handler: Any = pafs.FSSpecHandler
-    return pafs.PyFileSystem(handler(files)), path.removeprefix(prefix)
+    return pafs.PyFileSystem(handler(files)), inside

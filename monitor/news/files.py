@@ -17,7 +17,7 @@ import polars as pl
 
 from models.score import Score
 from monitor.errors import InputUnusable
-from monitor.news.utf8 import unread
+from monitor.news.utf8 import not_utf8, packed, unread
 
 FORMATS = ("csv", "jsonl", "parquet")
 _TITLE_COLUMNS = ("title", "headline", "text")
@@ -144,6 +144,11 @@ def _read(source: Path) -> pl.DataFrame:
         return _lines(sys.stdin.buffer.read())
     match source.suffix.lower():
         case ".csv":
+            with source.open("rb") as file:
+                header = file.readline()
+            # polars would read the columns under names that nobody gave them. What is compressed it unpacks.
+            if not packed(header) and (reason := not_utf8(header)):
+                raise InputUnusable(f"{source} cannot be read: in its header {reason}")
             return pl.read_csv(source, infer_schema=False)
         case ".jsonl" | ".ndjson":
             # All rows are looked at: a column that first appears late is a column too.
@@ -151,7 +156,10 @@ def _read(source: Path) -> pl.DataFrame:
         case ".parquet":
             return pl.read_parquet(source)
         case _:
-            return _lines(source.read_bytes())
+            body = source.read_bytes()
+            if reason := packed(body[:8]):
+                raise InputUnusable(f"{source} cannot be read: {reason}")
+            return _lines(body)
 
 
 def _lines(body: bytes) -> pl.DataFrame:
