@@ -234,11 +234,18 @@ def answer_of(error: Exception, settings: MailSettings) -> Answer:
                 f"{settings.password}; some providers want a password made for this program"
             )
             return Answer(AttemptOutcome.MISCONFIGURED, words)
+        case smtplib.SMTPResponseException() if error.smtp_code < 0:
+            words = f"what answers at {where} is no mail server: see host and port"
+            return Answer(AttemptOutcome.MISCONFIGURED, words)
         case smtplib.SMTPResponseException():
             return _answered(error.smtp_code, error.smtp_error, where)
         case smtplib.SMTPNotSupportedError():
             what = "login" if settings.security == "none" else "STARTTLS or login"
             words = f"{where} offers no {what} here: see security, port and user"
+            return Answer(AttemptOutcome.MISCONFIGURED, words)
+        case smtplib.SMTPException() if type(error) is smtplib.SMTPException:
+            # Of no kind of its own: none of the ways to log in that the server offers is known, or it asks for ever.
+            words = f"{where} takes no password in a way known here (PLAIN, LOGIN, CRAM-MD5): see its other ways in"
             return Answer(AttemptOutcome.MISCONFIGURED, words)
         case ssl.SSLCertVerificationError():
             words = f"the certificate of {where} is not trusted ({error.verify_message}): renew it, or set ca_file"

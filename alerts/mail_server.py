@@ -3,7 +3,7 @@
 takes  host, port, and how many seconds there are in all
 gives  smtplib's connections, cut when the time is up
 never  waits longer: a server that sends a byte a second passes every other time limit, and a name server that is silent
-       has none
+       has none; nor keeps an answer without an end
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ import socket
 import ssl
 import threading
 import time
+from io import BufferedReader
 
 from alerts.look_ups import LookUps
 
 # What this machine is called is worth no more of an attempt: a mail server takes an address for it as well.
 _SHARE_FOR_OWN_NAME = 0.1
 _NAMELESS = "[127.0.0.1]"
+# Of one answer. The longest there is, to EHLO, has some thirty.
+_MOST_LINES = 500
 
 
 class Deadline:
@@ -107,11 +110,43 @@ def _own_name() -> str:
     return name if "." in name else f"[{socket.gethostbyname(socket.gethostname())}]"
 
 
+class _Answers:
+    """Lines of a mail server; smtplib keeps those of one answer until it ends, and a stranger on the line ends none."""
+
+    def __init__(self, lines: BufferedReader) -> None:
+        self._lines = lines
+        self.left = _MOST_LINES
+
+    def readline(self, most: int) -> bytes:
+        """The next line; nothing, as at the end of a connection, when the answer has too many."""
+        self.left -= 1
+        return self._lines.readline(most) if self.left >= 0 else b""
+
+    def close(self) -> None:
+        """Let the connection go."""
+        self._lines.close()
+
+
 class _Reaching(smtplib.SMTP):
     """Connects in the time that there is: smtplib looks names up without a limit, and has one for each address."""
 
     _deadline: Deadline
     _names: Names
+
+    def getreply(self) -> tuple[int, bytes]:
+        """One answer, of so many lines at most."""
+        if self.file is None and self.sock is not None:
+            self.file = _Answers(self.sock.makefile("rb"))
+        answers = self.file
+        if not isinstance(answers, _Answers):
+            return super().getreply()
+        answers.left = _MOST_LINES
+        try:
+            return super().getreply()
+        except smtplib.SMTPServerDisconnected:
+            if answers.left >= 0:
+                raise
+            raise smtplib.SMTPResponseException(500, "an answer without an end") from None
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         """What smtplib connects by; `SMTP_SSL` puts its encryption around it."""

@@ -232,7 +232,7 @@ def _wish(header: str | None, now: datetime) -> timedelta | None:
         return timedelta(seconds=seconds) or None
     try:
         until = parsedate_to_datetime(header)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     wait = (until if until.tzinfo else until.replace(tzinfo=UTC)) - now
     return min(wait, _LONGEST_WISH) if wait > timedelta(0) else None

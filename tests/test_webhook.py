@@ -163,6 +163,9 @@ def test_a_receiver_that_throttles_is_asked_again_when_it_said(now: datetime) ->
         ("", None),
         ("9" * 400, 7 * 86400),
         ("²", None),
+        ("NaN", None),
+        ("Mon, 10 Mar 2026 99999999999999999999:00:00 GMT", None),
+        ("Mon, 10 Mar 99999 12:00:00 GMT", None),
     ],
 )
 def test_retry_after_in_seconds(now: datetime, header: str, seconds: int | None) -> None:
