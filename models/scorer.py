@@ -30,12 +30,10 @@ from models.running.networks import open_networks
 from models.running.runtime import Padded, Runtime, TooLarge
 from models.running.tokens import Query, TokenIds, Tokens
 from models.score import SENTIMENTS, TOPICS, Abstention, CompanyScore, Score
-from models.text import readable
+from models.text import company_name, readable
 
 # So many texts are in hand at a time, so that an archive of any length is scored in bounded memory.
 PORTION = 8_192
-# A company's name is a few words; past this it is no name, and would only crowd out the headline.
-_LONGEST_NAME = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +164,7 @@ class Scorer:
                 f"the adapter in {self.adapter.folder} was not trained on companies; use the shipped one, or train it"
             )
         found = [
-            self._logits(self._tokens.ids([Query(readable(t), _name(n)) for t, n in pairs]))
+            self._logits(self._tokens.ids([Query(readable(t), company_name(n)) for t, n in pairs]))
             for pairs in _cut(list(zip(texts, names, strict=True)))
         ]
         temperature = self.adapter.settings.company_temperature
@@ -212,7 +210,7 @@ class Scorer:
         names: list[list[str]] = [[] for _ in lines]
         if named is not None and "company" in self.tasks:
             names = [
-                [clean for clean in map(_name, some) if clean] if line else []
+                [clean for clean in map(company_name, some) if clean] if line else []
                 for line, some in zip(lines, named, strict=True)
             ]
         queries = [Query(line) for line in lines]
@@ -322,10 +320,6 @@ def _encoder_of(adapter: Adapter) -> Encoder:
             "set model.encoder to the encoder named in its card, or train it again"
         )
     return encoder
-
-
-def _name(name: str) -> str:
-    return readable(name)[:_LONGEST_NAME].strip()
 
 
 def _cut(rows: list[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:

@@ -14,6 +14,9 @@ import unicodedata
 # Headlines rarely pass 60 tokens; past this many characters a tokeniser only burns time before it truncates.
 LONGEST = 2_000
 
+# A company's name is a few words; past this it is no name, and would only crowd out the headline.
+LONGEST_NAME = 100
+
 _LINK = re.compile(r"https?://\S+|www\.\S+")
 _SPACE = re.compile(r"\s+")
 
@@ -29,3 +32,8 @@ def readable(text: str) -> str:
     if not line.isprintable():
         line = "".join(" " if unicodedata.category(c) in {"Cc", "Cf", "Cs", "Zl", "Zp"} else c for c in line)
     return _SPACE.sub(" ", line).strip()
+
+
+def company_name(name: str) -> str:
+    """A company's name as the model is asked about it."""
+    return readable(name)[:LONGEST_NAME].strip()

@@ -18,7 +18,7 @@ from models.explanation.explaining import Explanation, Method, explain
 from models.explanation.surrogate import Linear
 from models.score import Sentiment
 from models.scorer import Scorer, load_scorer
-from models.text import readable
+from models.text import LONGEST_NAME, readable
 from monitor.cli import squall
 from monitor.commands.explain import _painted
 from monitor.errors import InputUnusable
@@ -84,6 +84,16 @@ def test_a_company_is_asked_about_by_name_and_stays_when_words_are_hidden(of_com
     asked = of_companies.company_probabilities(["UBS gains as Credit Suisse sinks"], ["UBS"])
     assert told.probability == pytest.approx(float(asked.max()), abs=1e-3)
     assert abs(told.delta) < 0.03
+
+
+def test_a_long_name_is_cut_alike_where_it_is_scored_and_where_it_is_explained(of_companies: Scorer) -> None:
+    name = "The Amalgamated Mutual Savings, Loans, Reinsurance and General Hardship Company of the Northern Isles"
+    name += " plc crash"
+    assert len(name) > LONGEST_NAME > len(name) - 20
+    told = explain(of_companies, "A lender gains as others sink", name)
+    assert len(told.company) <= LONGEST_NAME
+    asked = of_companies.company_probabilities(["A lender gains as others sink"], [name])
+    assert told.probability == pytest.approx(float(asked.max()), abs=1e-3)
 
 
 def test_words_add_up_for_a_company_that_is_named_alone(of_companies: Scorer) -> None:

@@ -23,7 +23,7 @@ from models.encoder import find_encoder
 from models.errors import AdapterDamaged
 from models.running.tokens import Framed, Query, Tokens
 from models.score import SENTIMENTS, Sentiment
-from models.text import readable
+from models.text import company_name, readable
 
 if TYPE_CHECKING:
     import torch
@@ -104,7 +104,7 @@ def explain(
         raise AdapterDamaged(f"the adapter in {scorer.adapter.folder} was not trained on the task {task}")
     network = _network(scorer.adapter)
     line = readable(text)
-    query = Query(line, readable(company))
+    query = Query(line, company_name(company))
     share = scorer.adapter.settings.headline_share if company and alone else 0.0
     if not share:
         return network.explained(query, task, method, target)
