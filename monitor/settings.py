@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from alerts.channels import ChannelSettings
 from alerts.digests import Digest
@@ -26,6 +26,16 @@ from monitor.news.own_companies import OwnCompany, with_own
 _WEB_ADDRESS = re.compile(r"https?://[^\s/]")
 
 
+def _nameable(told: object) -> object:
+    # An empty path is the folder that one stands in, which nobody means.
+    if isinstance(told, str) and (not told.strip() or "\0" in told):
+        raise ValueError("must be a path; leave the key out for its default")
+    return told
+
+
+Place = Annotated[Path, BeforeValidator(_nameable)]
+
+
 class Section(BaseModel):
     """A table of the settings: frozen, and closed to unknown keys."""
 
@@ -35,7 +45,7 @@ class Section(BaseModel):
 class StoreSettings(Section):
     """Where everything is kept."""
 
-    path: Path = Field(Path("data/squall.duckdb"), description="The store: one DuckDB file, created when absent.")
+    path: Place = Field(Path("data/squall.duckdb"), description="The store: one DuckDB file, created when absent.")
     memory_limit: str = Field(
         "2GB", pattern=r"^\d+(\.\d+)?\s?(MB|GB|MiB|GiB)$", description="Most memory that DuckDB may take."
     )
@@ -47,7 +57,7 @@ class StoreSettings(Section):
         description="Days that headlines stay in the store; then their month moves to a Parquet file. 0 keeps all. "
         "Counts and alerts stay for ever.",
     )
-    archive: Path | None = Field(
+    archive: Place | None = Field(
         None, description="Folder of those files; without it the store's name with .archive, beside the store."
     )
 
@@ -61,7 +71,7 @@ class StoreSettings(Section):
 class ModelSettings(Section):
     """Which model scores headlines, and where it runs."""
 
-    adapter: Path | None = Field(
+    adapter: Place | None = Field(
         None,
         description="Adapter folder made by `squall train`, or the name of a shipped one (fast, accurate); "
         "without it the champion of the library.",
@@ -69,11 +79,13 @@ class ModelSettings(Section):
     encoder: str = Field(
         "", description="Folder or hub id of the base encoder, where the adapter's own cannot be downloaded."
     )
-    library: Path = Field(
+    library: Place = Field(
         Path("data/models"),
         description="Where `squall models promote` keeps champions; without any the shipped one scores.",
     )
-    device: str = Field("auto", description="Where it runs: auto, cpu, cuda, cuda:0 or mps.")
+    device: str = Field(
+        "auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="Where it runs: auto, cpu, cuda, cuda:0 or mps."
+    )
     precision: Literal["auto", "int8", "bf16", "fp16", "fp32"] = Field(
         "auto",
         description="What it computes in; auto takes int8 on a CPU with OpenVINO, else bf16 where it can.",
@@ -81,7 +93,7 @@ class ModelSettings(Section):
     runtime: Literal["auto", "openvino", "torch"] = Field(
         "auto", description="What runs it; auto takes OpenVINO on a CPU where it is installed, and torch elsewhere."
     )
-    cache: Path | None = Field(
+    cache: Place | None = Field(
         None, description="Where models prepared for OpenVINO are kept; without it squall/graphs in your cache folder."
     )
     token_budget: int = Field(
@@ -127,7 +139,9 @@ class DashboardSettings(Section):
     """Where the dashboard listens."""
 
     host: str = Field(
-        "127.0.0.1", description="Address to bind to; keep it on loopback unless a login stands before it."
+        "127.0.0.1",
+        pattern=r"^[A-Za-z0-9.:_-]+$",
+        description="Address to bind to; keep it on loopback unless a login stands before it.",
     )
     port: int = Field(8501, ge=1, le=65535, description="Port of the dashboard.")
     url: str = Field("", description="Address under which people reach the dashboard, for links in alerts.")
@@ -136,6 +150,14 @@ class DashboardSettings(Section):
         description="With a login: mail addresses whose owners may act, * stands for any part; all others may only "
         "look. Without a login, whoever reaches the dashboard on loopback may act.",
     )
+
+    @field_validator("may_act")
+    @classmethod
+    def _whose(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
+        for one in addresses:
+            if "@" not in one and "*" not in one:
+                raise ValueError(f"{one!r} is no mail address: write ann@desk.example, *@desk.example, or * for all")
+        return addresses
 
     @field_validator("url")
     @classmethod

@@ -21,6 +21,7 @@ from alerts.errors import ChannelUnusable
 from monitor.errors import SettingsUnusable
 from monitor.settings import Settings
 from monitor.settings_findings import Place, findings, without_open_secrets
+from monitor.settings_flags import flags_for_numbers
 
 FILE = "squall.toml"
 ENVIRONMENT_PREFIX = "SQUALL_"
@@ -53,9 +54,13 @@ def load_settings(path: Path | None, environment: Mapping[str, str] | None = Non
     environment = os.environ if environment is None else environment
     values = _from_file(path) if path else {}
     variables = _override(values, environment)
+    flags = list(flags_for_numbers(values, Settings))
     cause: ValidationError | None
     try:
-        return Settings.model_validate(values)
+        settings = Settings.model_validate(values)
+        if not flags:
+            return settings
+        found, cause = [], None
     except ValidationError as error:
         found, cause = findings(error, Settings, variables), error
     except ChannelUnusable as error:
@@ -63,7 +68,7 @@ def load_settings(path: Path | None, environment: Mapping[str, str] | None = Non
         cause = _rest_of(values | {"channels": tables})
         found += findings(cause, Settings, variables) if cause else []
         found = found or [f"channels: {error}"]
-    listed = "\n".join(f"  {one}" for one in found)
+    listed = "\n".join(f"  {one}" for one in (*flags, *found))
     raise SettingsUnusable(
         f"the settings in {path or 'the environment'} are not usable:\n{listed}\n"
         "squall.example.toml documents every key; `squall config check` checks again"

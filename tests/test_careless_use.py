@@ -106,7 +106,7 @@ def test_a_wrong_command_line_exits_2(words: list[str]) -> None:
         ("rules = 5\n", "has no [rules] table"),
         ("[rule]\n", "has no [rules] table"),
         ("[rules]\nminimum_negativ = 3\n", "minimum_negativ: unknown key; did you mean 'minimum_negative'?"),
-        ('[rules]\nminimum_negative = "x"\n', "minimum_negative: Input should be a valid integer"),
+        ('[rules]\nminimum_negative = "x"\n', "minimum_negative: must be a whole number"),
     ],
 )
 def test_rules_that_cannot_be_compared(rules: str, words: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 from monitor.errors import SettingsUnusable
 from monitor.settings import Settings
 from monitor.settings_file import find_settings, load_settings
-from monitor.settings_findings import _SHAPES
+from monitor.settings_findings import _SHAPES, models_in
 
 
 def write(folder: Path, text: str) -> Path:
@@ -54,6 +54,53 @@ def test_unknown_key_of_a_channel_names_that_channels_keys(tmp_path: Path) -> No
     )
     with pytest.raises(SettingsUnusable, match="did you mean 'secret'"):
         load_settings(path, {})
+
+
+NONSENSE = ("", "  ", "abc", "\\u0661\\u0662", "x" * 5000, "a\\u0000")
+ODD = ("true", "-1", "-0.5", "1e308", "nan", "inf", "-inf", "[]", '[""]', "[1]", "{}", "{ a = 1 }", "2026-01-01")
+
+
+@pytest.mark.parametrize(
+    "section", [name for name, field in Settings.model_fields.items() if models_in(field.annotation)]
+)
+def test_whatever_stands_in_a_key_is_taken_or_refused_in_words(section: str, tmp_path: Path) -> None:
+    """Never with a traceback, and never in the words of the library that checks."""
+    (model, *_) = models_in(Settings.model_fields[section].annotation)
+    head = f"[[{section}]]" if str(Settings.model_fields[section].annotation).startswith("tuple") else f"[{section}]"
+    for key in model.model_fields:
+        for value in (*(f'"{text}"' for text in NONSENSE), *ODD):
+            try:
+                load_settings(write(tmp_path, f"{head}\n{key} = {value}\n"), {})
+            except SettingsUnusable as refused:
+                words = str(refused)
+                assert not re.search("Input should|should have|pydantic|Value error", words), words
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[daemon]\npoll_seconds = true\n", "daemon.poll_seconds: must be a number (given: true)"),
+        ("[rules]\nwindows = [true, 3]\n", "rules.windows.0: must be a number (given: true)"),
+        ('[watch]\nweights = { "market" = true }\n', "watch.weights.market: must be a number"),
+        ('[[feeds]]\nid = "a"\nevery_minutes = true\n', "feeds.0.every_minutes: must be a number"),
+        ('[[channels]]\ntype = "mail"\nname = "m"\nport = true\n', "channels.0.port: must be a number"),
+        ("[daemon]\npoll_seconds = 1.5\n", "daemon.poll_seconds: must be a whole number (given: 1.5)"),
+        ("[rules]\nminimum_ratio = inf\n", "rules.minimum_ratio: must be"),
+        ("[watch]\ndefault_feeds = 7\n", "watch.default_feeds: must be true or false (given: 7)"),
+        ("[metrics]\nport = '" + "x" * 5000 + "'\n", f"must be a whole number (given: '{'x' * 59}…)"),
+        ('[log]\nlevel = "INFO"\n', "log.level: must be 'debug', 'info', 'warning' or 'error' (given: 'INFO')"),
+        ('[store]\npath = ""\n', "store.path: must be a path; leave the key out for its default"),
+        ('[model]\nlibrary = "a\\u0000"\n', "model.library: must be a path"),
+        ('[model]\ndevice = "gpu"\n', "model.device: must be auto, cpu, cuda"),
+        ('[dashboard]\nhost = " "\n', "dashboard.host: must be the name or address of a host alone"),
+        ('[dashboard]\nmay_act = ["ann"]\n', "'ann' is no mail address: write ann@desk.example"),
+        ('[[feeds]]\nid = "a"\nurl = "https://a.example/"\nname = " "\npublisher = "a"\n', "feeds.0.name: must not be"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_with_what_can(text: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsUnusable) as refused:
+        load_settings(write(tmp_path, text), {})
+    assert words in str(refused.value)
 
 
 def test_every_finding_is_told_at_once(tmp_path: Path) -> None:

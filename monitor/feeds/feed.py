@@ -66,6 +66,13 @@ class Feed(BaseModel):
             raise ValueError(f"{url!r} holds spaces or control characters; encode them as %20 and the like")
         return url
 
+    @field_validator("name", "publisher", "category")
+    @classmethod
+    def _says_something(cls, text: str) -> str:
+        if not text.strip():
+            raise ValueError("must not be empty")
+        return text
+
 
 class Guids(StrEnum):
     """Whether a feed's guids can be believed."""
