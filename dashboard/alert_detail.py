@@ -16,6 +16,7 @@ import streamlit as st
 from dashboard import acting, alert_buttons, charts, frame, reads, steady, story_list, texts
 
 _LIST, _MOST_STORIES = "alert_evidence", 25
+_LONGEST_NAME = 200
 _KIND: steady.Kind[reads.Story] = steady.Kind(
     name=lambda story: (story.at, story.link, story.title), at=lambda story: story.at
 )
@@ -49,7 +50,9 @@ def draw(moment: frame.Moment, alert: dict[str, Any]) -> None:
     """The whole page of one alert."""
     state = texts.alert_look(alert["state"], fired=alert["fired_at"] is not None)
     severity = texts.look(texts.SEVERITIES, alert["severity"])
-    st.subheader(texts.literal(texts.alert_title(alert["series"], alert["headline"])), anchor=False)
+    # The evidence below has the whole of it.
+    name = texts.shortened(texts.alert_title(alert["series"], alert["headline"]), _LONGEST_NAME)
+    st.subheader(texts.literal(name), anchor=False)
     then = "" if moment.live or alert["resolved_at"] else ", when the monitor last ran"
     st.markdown(f"{severity.badge} {state.badge} {state.meaning}{then}")
     acting.tell()

@@ -87,10 +87,12 @@ def _card(row: Mapping[str, Any], moment: frame.Moment) -> None:
     name = texts.alert_title(row["series"], headline) if headline else texts.series_name(row["series"])
     st.markdown(f"##### {texts.literal(texts.shortened(name))}")
     seen = texts.counted(row["series"], row["observed"])
-    st.markdown(f"**{seen}** in {row['hours']} h, {texts.amount(row['expected'])} usual")
+    st.markdown(f"**{seen}** in {row['hours']} h")
     since = row["opened_at"]
     taken = f" · taken on by {texts.literal(row['acknowledged_by'])}" if row["acknowledged_by"] else ""
-    st.caption(f"Open for {texts.span(moment.now - since)}, since {moment.zone.clock(since)}{taken}")
+    # Two lines: a card of four beside each other has no room for one.
+    usual = f"Usual: {texts.amount(row['expected'])}"
+    st.caption(f"{usual}  \nOpen for {texts.span(moment.now - since)}, since {moment.zone.clock(since)}{taken}")
     moment.link("alerts", "Evidence", "arrow_forward", fill=True, alert=row["id"])
 
 

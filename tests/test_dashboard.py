@@ -70,7 +70,8 @@ def test_the_overview_leads_with_the_open_alert(scene: Path, monkeypatch: pytest
     assert "Risk now" in words
     assert "Critical" in words
     assert "Firing" in words
-    assert "**13 negative stories** in 12 h, 1.5 usual" in words
+    assert "**13 negative stories** in 12 h" in words
+    assert "Usual: 1.5" in words
     assert "all times in UTC" in words
     assert "Monitor not running" in words
 

@@ -383,7 +383,7 @@ def test_a_breaking_story_is_named_by_its_headline(tmp_path: Path) -> None:
         "at one moment, in the order in which it must"
     )
     whole = f"Breaking story: {SCENE['HOSTILE']}"
-    assert texts.literal(whole) in said(page("alert_page", path, alert=told.id))
+    assert texts.literal(texts.shortened(whole, 200)) in said(page("alert_page", path, alert=told.id))
     assert texts.literal(texts.shortened(whole)) in said(page("overview", path))
     listed = page("alert_page", path).dataframe[0].value
     assert [one.replace("\u2060", "") for one in listed["series"]].count(whole) == 1
