@@ -15,6 +15,7 @@ import logging
 import re
 import time
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import apprise
@@ -25,7 +26,7 @@ from alerts.allowed import PrivateHost
 from alerts.attempt import Answer, Attempt, AttemptOutcome
 from alerts.delivery import Delivery
 from alerts.errors import ChannelUnusable
-from alerts.look_ups import LookUps
+from alerts.look_ups import Errands, LookUps
 from alerts.messages import read_message
 from alerts.prose import plain_text, subject
 from alerts.secrets import Secret
@@ -39,6 +40,8 @@ _SHARE_OF_TIME = 0.75
 _SHARE_OF_PART = 0.875  # a part ends between two words
 _CUT = "\n… (more than this service takes)"
 _STATUS = re.compile(r"error\s*[=:]\s*([1-5]\d\d)\b")
+# An attempt that nobody waits for any more may go on for as long as the service sends a byte now and then.
+_MOST_CALLS = 2
 _HIDDEN_STOP = "\u200b"
 
 
@@ -63,6 +66,7 @@ class ChatChannel:
     def __init__(self, settings: ChatSettings) -> None:
         self._settings = settings
         self._look_ups = LookUps()
+        self._calls = Errands(_MOST_CALLS)
         _keep_quiet()
         self._service()
 
@@ -91,19 +95,21 @@ class ChatChannel:
             return Attempt.answered(self._timed_out(), now, begun)
         if refused:
             return Attempt.answered(Answer(AttemptOutcome.MISCONFIGURED, refused), now, begun)
-        left = self._settings.timeout_seconds - (time.monotonic() - begun)
-        if left <= 0:
-            return Attempt.answered(self._timed_out(), now, begun)
-        with service.notify(
-            body=fitting(body, room(service[0], left)),
-            title=title,
-            body_format=apprise.NotifyFormat.TEXT,
-            timeout=left,
-        ) as result:
-            return Attempt.answered(self._answer(result), now, begun)
+        left = max(0.0, self._settings.timeout_seconds - (time.monotonic() - begun))
+        call = self._calls.begin(partial(self._notify, service, title, fitting(body, room(service[0], left))))
+        try:
+            answer = call.result(left)
+        except TimeoutError:
+            answer = self._timed_out()
+        return Attempt.answered(answer, now, begun)
+
+    def _notify(self, service: apprise.Apprise, title: str, body: str) -> Answer:
+        with service.notify(body=body, title=title, body_format=apprise.NotifyFormat.TEXT) as result:
+            return self._answer(result)
 
     def _service(self) -> apprise.Apprise:
-        service = apprise.Apprise(asset=apprise.AppriseAsset(http_redirects=False))
+        # No limit of Apprise's: what goes on beyond one stays in a pool of a few threads that all channels share.
+        service = apprise.Apprise(asset=apprise.AppriseAsset(http_redirects=False, service_timeout=0))
         if not service.add(self._settings.url.reveal()) or len(service) != 1:
             raise ChannelUnusable(
                 f"{self._settings.url} does not hold an address that Apprise knows: see its list of services"
@@ -144,8 +150,6 @@ class ChatChannel:
         if result:
             return Answer(AttemptOutcome.DELIVERED)
         who = f"the chat service of {self._settings.name}"
-        if result.timeout_count:
-            return self._timed_out()
         # Of what Apprise logs only the status is kept: the rest may quote the address.
         codes = [int(found[1]) for entry in result.logs() if (found := _STATUS.search(str(entry.message)))]
         if not codes:

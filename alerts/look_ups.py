@@ -1,8 +1,8 @@
-"""Names that the system is asked for, each on a thread that nobody waits for longer than an attempt may take.
+"""Names that the system is asked for, and calls without a limit of their own, on threads that nobody has to wait for.
 
-takes  a host and a port, or any question to the system that may hang as a name server does
+takes  a host and a port, or any question that may hang as a name server does
 gives  the answer as a future, or within so many seconds
-never  lets a name server that is silent hold up a channel beyond its limit, or the end of the process
+never  lets what hangs hold up a channel beyond its limit, another channel, or the end of the process
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ T = TypeVar("T")
 _MOST = 8
 
 
-class LookUps:
-    """Belongs to one channel. Safe for many threads.
+class Errands:
+    """Questions on threads of their own. Belongs to one channel. Safe for many threads.
 
     Args:
         most: questions that are asked at once.
@@ -37,13 +37,28 @@ class LookUps:
         if not self._places.acquire(blocking=False):
             answer.set_exception(TimeoutError("earlier questions to the system are still without an answer"))
             return answer
-        thread = threading.Thread(target=self._ask, args=(question, answer), name="look-up", daemon=True)
+        thread = threading.Thread(target=self._ask, args=(question, answer), name="errand", daemon=True)
         try:
             thread.start()
         except RuntimeError as error:  # there is no thread to be had now
             self._places.release()
             answer.set_exception(OSError(str(error)))
         return answer
+
+    def _ask(self, question: Callable[[], T], answer: Future[T]) -> None:
+        try:
+            found = question() if answer.set_running_or_notify_cancel() else None
+        except Exception as error:  # carried to whoever waits
+            self._places.release()
+            answer.set_exception(error)
+            return
+        self._places.release()
+        if found is not None:
+            answer.set_result(found)
+
+
+class LookUps(Errands):
+    """Names of hosts, asked for."""
 
     def addresses(self, host: str, port: int | None) -> Future[list[str]]:
         """The addresses of a host in the system's order, each once; OSError or UnicodeError as by `getaddrinfo`."""
@@ -56,17 +71,6 @@ class LookUps:
             TimeoutError: when the system does not answer in time; also what `addresses` tells of.
         """
         return self.addresses(host, port).result(max(0.0, seconds))
-
-    def _ask(self, question: Callable[[], T], answer: Future[T]) -> None:
-        try:
-            found = question() if answer.set_running_or_notify_cancel() else None
-        except Exception as error:  # carried to whoever waits
-            self._places.release()
-            answer.set_exception(error)
-            return
-        self._places.release()
-        if found is not None:
-            answer.set_result(found)
 
 
 def _addresses(host: str, port: int | None) -> list[str]:

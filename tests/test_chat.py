@@ -15,10 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from alerts import delivery as delivering
 from alerts.attempt import Attempt, AttemptOutcome
 from alerts.channels import ChannelSettings, open_channel
 from alerts.chat import fitting, room
-from alerts.delivery import message_delivery
+from alerts.delivery import Channel, message_delivery
 from alerts.messages import Bulletin, Item, Section, bulletin_message
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
@@ -140,3 +141,39 @@ def test_a_text_is_whole_or_short_enough(text: str, most: int) -> None:
         assert told.endswith("(more than this service takes)")
         assert text.startswith(told.partition("\n…")[0])
         assert len(told) <= max(most, len("\n… (more than this service takes)"))
+
+
+def test_a_service_that_never_ends_its_answer_holds_up_no_other_channel(monkeypatch: pytest.MonkeyPatch) -> None:
+    leave = threading.Event()
+
+    class Drips(_Posts):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(200)
+            self.send_header("content-length", "100000")
+            self.end_headers()
+            while not leave.wait(0.05):
+                self.wfile.write(b"a")
+                self.wfile.flush()
+
+    def channel(name: str, server: Room, seconds: float) -> Channel:
+        monkeypatch.setenv(name.upper(), f"json://127.0.0.1:{server.server_port}/")
+        table = {"type": "chat", "name": name, "url": f"env:{name.upper()}", "timeout_seconds": seconds}
+        allowed = {**table, "allow_private_addresses": ["127.0.0.1"]}
+        return open_channel(TypeAdapter(ChannelSettings).validate_python(allowed))
+
+    with room_server() as sick, room_server() as well:
+        sick.RequestHandlerClass = Drips
+        well.RequestHandlerClass = type("Takes", (_Posts,), {"do_POST": _takes})
+        hangs, works = channel("sick", sick, 0.3), channel("well", well, 20)
+        # More than the threads of the pool that Apprise keeps for all.
+        for _ in range(40):
+            assert hangs.send(delivering.test_delivery("sick", NOW), NOW).outcome is AttemptOutcome.TIMED_OUT
+        assert works.send(delivering.test_delivery("well", NOW), NOW).outcome.ok
+        leave.set()
+
+
+def _takes(post: _Posts) -> None:
+    post.rfile.read(int(post.headers["content-length"]))
+    post.send_response(200)
+    post.end_headers()

@@ -78,7 +78,7 @@ def test_attempts_of_a_day_without_a_name_server_cost_a_few_threads(silence: thr
     assert threading.active_count() - before <= 10
     silence.set()
     for thread in threading.enumerate():
-        if thread.name == "look-up":
+        if thread.name == "errand":
             thread.join(PATIENCE)
     speaking = channel(kind, PATIENCE) if kind == "chat" else asked
     if kind != "chat":  # Apprise asks again by itself
@@ -107,7 +107,7 @@ def test_this_machine_s_own_name_holds_no_mail_up(monkeypatch: pytest.MonkeyPatc
     hold, real = threading.Event(), socket.getfqdn
 
     def own() -> str:  # the receiver asks for its own as well
-        return str(hold.wait(60)) if threading.current_thread().name in ("look-up", "MainThread") else real()
+        return str(hold.wait(60)) if threading.current_thread().name in ("errand", "MainThread") else real()
 
     monkeypatch.setattr(socket, "getfqdn", own)
     mailbox = MAIL["Mailbox"]()
