@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from monitor.archives.backfill import backfill
+from monitor.archives.backfill import Backfilled, backfill
+from monitor.archives.places import Place
 from monitor.archives.run import Wanted, score_archive
 from monitor.archives.slices import Archive
 from monitor.backtesting.backtest import History
@@ -112,3 +113,19 @@ def test_archives_with_files_of_one_name_and_size_are_two(settings: Settings, tm
     with Store.open(MEMORY, NOW) as store:
         assert [taken_in(archive, store).height for archive in archives] == [1, 2]
         assert Archive(archives[0].folder).name == archives[0].name
+
+
+def test_an_archive_in_a_store_is_taken_in_and_played(settings: Settings, tmp_path: Path) -> None:
+    news(tmp_path / "news", "a")
+    there = "memory://desk/scored"
+    Place("memory://desk/news/a.parquet").write((tmp_path / "news" / "a.parquet").read_bytes())
+    score_archive(Wanted(("memory://desk/news",), there, lean=True), settings, lambda: NOW)
+    here = scored(settings, tmp_path / "news")
+    with Store.open(MEMORY, NOW) as store, Store.open(MEMORY, NOW) as other:
+        assert taken_in(Archive(there), store).equals(taken_in(here, other))
+        # Under another name, as the files are called otherwise: each of its headlines is known.
+        (Path(here.folder) / "part-000000.parquet").rename(Path(here.folder) / "part-000007.parquet")
+        again = backfill(Archive(here.folder), other, Settings(), NOW)
+        assert again == Backfilled(3, 0, {"known": 3}, 0)
+    for path in (there, here.folder, f"file://{here.folder}"):
+        assert len(History(path, settings).entries) == 3

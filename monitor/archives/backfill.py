@@ -100,8 +100,10 @@ def backfill(
         teller = _teller(by, settings, store, left[0].since)
         for part in left:
             stretch, out = _stretch(archive, part, store, teller, now)
-            kept += take_in(database, stretch, now)
-            left_out.update(out)
+            new = take_in(database, stretch, now)
+            kept += new
+            # What another archive brought, or this one before its files changed, is known by its identity alone.
+            left_out.update({**out, "known": out["known"] + stretch.headlines.height - new})
             progress(part.rows)
     watch_since(database, watched_series(settings), archive.since, now)
     store.database.checkpoint()

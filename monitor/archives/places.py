@@ -198,6 +198,12 @@ def real(path: str) -> str:
     return path if _SCHEME.match(path) else os.path.realpath(path)
 
 
+def here(path: str) -> Path | None:
+    """Where a path leads on this machine; None where it leads into a store elsewhere."""
+    told = _plain(path)
+    return None if _SCHEME.match(told) else Path(told)
+
+
 def _matching(path: str) -> Iterator[File]:
     path = _plain(path)
     # What is there by this very name is meant.

@@ -23,6 +23,7 @@ from alerts.lifecycle import Alert, Change, ChangeReason
 from alerts.rules import Rules
 from alerts.spikes import Spike
 from monitor.archives.history import played
+from monitor.archives.places import here
 from monitor.archives.slices import Archive
 from monitor.backtesting.csv_history import read_history
 from monitor.backtesting.injecting import Planted, plant, plantable, trial_of
@@ -93,13 +94,13 @@ class _Prescored:
 class History:
     """A history that was scored once, here or when it became an archive, to be played as often as is asked for."""
 
-    def __init__(self, path: Path, settings: Settings, progress: Progress = lambda *_: None) -> None:
+    def __init__(self, path: Path | str, settings: Settings, progress: Progress = lambda *_: None) -> None:
         """Read and score.
 
         Args:
             path: CSV with the columns published (ISO 8601), outlet, title, and optionally summary and link; or a folder
-                of scored Parquet, as `squall score` writes it, whose scores are taken as they are; or what the store
-                moved away when it was old (`monitor.storage.retention`), a folder or one file.
+                of scored Parquet, as `squall score` writes it, here or in an object store, taken as it is; or what the
+                store moved away when it was old (`monitor.storage.retention`), a folder or one file.
             settings: themes and model; channels are ignored.
             progress: called with stage, done, total.
 
@@ -108,11 +109,12 @@ class History:
             ModelError: when the model cannot be loaded.
         """
         self._settings = settings.model_copy(update={"channels": (), "routes": (), "digests": ()})
-        if path.is_dir() and not is_archive(path):
+        at = here(str(path))
+        if at is None or (at.is_dir() and not is_archive(at)):
             self.entries, by_title = played(Archive(str(path)))
             self._scored = _Prescored(by_title, _scoring(self._settings), next(iter(by_title.values())).score.model)
         else:
-            self.entries = read_history(path)
+            self.entries = read_history(at)
             self._scored = _prescored(self.entries, self._settings, progress)
         self._progress = progress
 

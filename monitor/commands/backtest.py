@@ -26,7 +26,7 @@ _MINE = "your settings"
 
 
 @click.command()
-@click.argument("history", type=click.Path(path_type=Path))
+@click.argument("history")
 @click.option(
     "--warmup-until",
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]),
@@ -51,7 +51,7 @@ _MINE = "your settings"
 @click.pass_context
 def backtest(
     ctx: click.Context,
-    history: Path,
+    history: str,
     warmup_until: datetime | None,
     compare: tuple[Path, ...],
     inject: tuple[int, ...],
@@ -62,7 +62,7 @@ def backtest(
     """Drive HISTORY through the real path.
 
     It is a CSV (published, outlet, title, and optionally summary, link), or a folder that `squall score` filled with
-    scored Parquet, which is not scored again.
+    scored Parquet, also in an object store, which is not scored again.
     """
     from rich.console import Console
     from rich.progress import Progress
