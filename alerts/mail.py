@@ -105,10 +105,7 @@ class MailChannel:
         self._settings = settings
         self._names = Names()
         _login(settings)
-        try:
-            self._tls = ssl.create_default_context(cafile=settings.ca_file)
-        except OSError as error:
-            raise ChannelUnusable(f"ca_file {settings.ca_file} holds no certificates that can be read") from error
+        self._tls = _trust(settings)
 
     @property
     def name(self) -> str:
@@ -146,15 +143,17 @@ class MailChannel:
         settings = self._settings
         sender = Mailbox.of(settings.sender).address
         port = settings.port or _PORTS[settings.security]
+        # A file of one's own is read anew, as secrets are: the certificates in it are renewed while this process lives.
+        tls = self._tls if settings.ca_file is None else _trust(settings)
         with Deadline(settings.timeout_seconds) as deadline:
             server: smtplib.SMTP
             if settings.security == "tls":
-                server = TlsServer(deadline, settings.host, port, self._names, self._tls)
+                server = TlsServer(deadline, settings.host, port, self._names, tls)
             else:
                 server = PlainServer(deadline, settings.host, port, self._names)
             try:
                 if settings.security == "starttls":
-                    server.starttls(context=self._tls)
+                    server.starttls(context=tls)
                 if login := _login(settings):
                     server.login(*login)
                 refused = server.send_message(mail, sender, recipients)
@@ -182,6 +181,18 @@ def _login(settings: MailSettings) -> tuple[str, str] | None:
             "choose a password of ASCII letters"
         )
     return user, password
+
+
+def _trust(settings: MailSettings) -> ssl.SSLContext:
+    """Whose certificates are trusted, read now.
+
+    Raises:
+        ChannelUnusable: when ca_file cannot be read.
+    """
+    try:
+        return ssl.create_default_context(cafile=settings.ca_file)
+    except OSError as error:
+        raise ChannelUnusable(f"ca_file {settings.ca_file} holds no certificates that can be read") from error
 
 
 def compose(delivery: Delivery, settings: MailSettings, now: datetime) -> EmailMessage:

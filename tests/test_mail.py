@@ -434,10 +434,14 @@ def test_a_server_without_login_or_starttls_says_so(now: datetime) -> None:
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return folder_with_certificate(tmp_path_factory.mktemp("tls"))
+
+
+def folder_with_certificate(folder: Path) -> tuple[Path, Path]:
     """A self-signed certificate for 127.0.0.1 and its key."""
     if shutil.which("openssl") is None:
         pytest.skip("needs the openssl command to make a certificate")
-    folder = tmp_path_factory.mktemp("tls")
+    folder.mkdir(exist_ok=True)
     cert, key = folder / "cert.pem", folder / "key.pem"
     command = (
         f"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=127.0.0.1 "
@@ -465,6 +469,25 @@ def test_encrypted_mail_asks_for_a_certificate_that_is_trusted(
     assert "is not trusted" in stranger.reason
     assert "set ca_file" in stranger.reason
     assert not wrong_port.outcome.ok
+
+
+def test_a_ca_file_that_is_renewed_is_trusted_without_a_restart(
+    now: datetime, certificate: tuple[Path, Path], tmp_path: Path
+) -> None:
+    cert, key = certificate
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(cert, key)
+    trusted = tmp_path / "ca.pem"
+    before = folder_with_certificate(tmp_path / "before")[0]
+    shutil.copy(before, trusted)
+    mailbox = Mailbox()
+    with smtp_server(mailbox, tls_context=context) as port:
+        mail = channel(port, security="starttls", ca_file=str(trusted))
+        assert mail.send(delivering.test_delivery("desk", now), now).outcome is AttemptOutcome.MISCONFIGURED
+        trusted.write_text("half a certif")
+        assert "ca.pem holds no certificates" in mail.send(delivering.test_delivery("desk", now), now).reason
+        shutil.copy(cert, trusted)
+        assert mail.send(delivering.test_delivery("desk", now), now).outcome.ok
 
 
 def test_a_ca_file_that_is_none_is_named(tmp_path: Path) -> None:
