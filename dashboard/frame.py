@@ -172,7 +172,7 @@ def _trouble(error: MonitorError) -> None:
 
 def _silent(error: ServiceSilent) -> None:
     st.error(
-        f"**The monitor does not answer since {_zone().full(error.since)}.**", icon=":material/hourglass_disabled:"
+        f"**The monitor has not answered since {_zone().full(error.since)}.**", icon=":material/hourglass_disabled:"
     )
     st.markdown(
         "Its process holds the store, so nothing can be shown meanwhile, and it may be that no feed is checked and no "

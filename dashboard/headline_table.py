@@ -100,7 +100,7 @@ def _columns(zone: Zone, times: Iterable[datetime], series: str) -> dict[str, Co
         "toned": column.NumberColumn(
             f"Tone towards {series.partition(':')[2]}", format="%+.2f", width=120, help="From −1 to +1."
         ),
-        "towards": column.ListColumn("Towards", width=180),
+        "towards": column.ListColumn("Towards", width=150),
         "themes": column.ListColumn("Themes", width=140),
         "topics": column.ListColumn("Topics", width=190),
         "companies": column.ListColumn("Companies", width=110),

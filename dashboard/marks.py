@@ -163,11 +163,17 @@ def stacked(trend: pl.DataFrame, over: Period) -> pl.DataFrame:
 
 
 def smoothed(points: pl.DataFrame, over: Period) -> pl.DataFrame:
-    """Adds `smooth`: the mean tone of the stories of the last few steps."""
+    """Adds `smooth`, the mean tone of the stories of the last few steps, and a row without it where a line must break.
+
+    Over a time without a story longer than these few steps nothing is known, and a line across would say otherwise.
+    """
     window = _SMOOTH[over.step]
     known = points.filter(pl.col("tone").is_not_null()).sort("at")
     weighed = (pl.col("tone") * pl.col("stories")).rolling_sum_by("at", window_size=window)
-    return known.with_columns(smooth=weighed / pl.col("stories").rolling_sum_by("at", window_size=window))
+    drawn = known.with_columns(smooth=weighed / pl.col("stories").rolling_sum_by("at", window_size=window))
+    ends = pl.col("at").dt.offset_by(window)
+    breaks = drawn.filter(pl.col("at").shift(-1) > ends).select(at=ends, middle=ends)
+    return pl.concat([drawn, breaks], how="diagonal").sort("at")
 
 
 def alert_marks(marked: pl.DataFrame, over: Period) -> list[alt.Chart]:

@@ -92,7 +92,7 @@ def _card(row: Mapping[str, Any], moment: frame.Moment) -> None:
     taken = f" · taken on by {texts.literal(row['acknowledged_by'])}" if row["acknowledged_by"] else ""
     # Two lines: a card of four beside each other has no room for one.
     usual = f"Usual: {texts.amount(row['expected'])}"
-    st.caption(f"{usual}  \nOpen for {texts.span(moment.now - since)}, since {moment.zone.clock(since)}{taken}")
+    st.caption(f"{usual}  \nFor {texts.span(moment.now - since)}, since {moment.zone.clock(since)}{taken}")
     moment.link("alerts", "Evidence", "arrow_forward", fill=True, alert=row["id"])
 
 

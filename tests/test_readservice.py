@@ -68,7 +68,7 @@ def store(path: Path) -> Iterator[Store]:
 def values_for(query: Query) -> dict[str, Any]:
     """Something fitting for every parameter."""
     told: dict[str, Any] = {"series": "market", "step": "hour", "feed": "wire", "text": "bank", "alert": "alert_1"}
-    told |= {"since": NOON - DAY, "until": NOON + DAY, "baseline": NOON - 9 * DAY, "limit": 50}
+    told |= {"since": NOON - DAY, "until": NOON + DAY, "baseline": NOON - 9 * DAY, "limit": 50, "zone": "Europe/Berlin"}
     by_type: dict[type, Any] = {str: "x", int: 50, bool: False, datetime: NOON}
     return {name: told.get(name, by_type[kind]) for name, kind in query.params.items()}
 
@@ -476,7 +476,7 @@ def test_a_daemon_that_hangs_is_waited_for_once(path: Path) -> None:
         assert (reader.query("status").height, reader.live) == (1, True)
         running.send_signal(signal.SIGSTOP)  # the kernel still takes connections for it
         began = datetime.now(UTC)
-        with pytest.raises(ServiceSilent, match=r"does not answer since .*: look at its log") as first:
+        with pytest.raises(ServiceSilent, match=r"has not answered since .*: look at its log") as first:
             reader.query("status")
         waited = datetime.now(UTC) - began
         assert timedelta(seconds=patience) <= waited < timedelta(seconds=3 * patience)

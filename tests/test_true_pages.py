@@ -331,7 +331,7 @@ def test_a_monitor_that_hangs_is_named_with_the_time_since_when(
         words = [one.value for one in page("overview", path).error]
         again = [one.value for one in page("series_page", path, NOW + HOUR).error]
     minutes = (first, first + timedelta(minutes=1))
-    assert words in [[f"**The monitor does not answer since {texts.utc(at)}.**"] for at in minutes]
+    assert words in [[f"**The monitor has not answered since {texts.utc(at)}.**"] for at in minutes]
     assert again == words
 
 
@@ -407,6 +407,20 @@ def test_a_long_name_is_cut_at_a_word(text: str, shown: str) -> None:
 )
 def test_what_is_little_is_not_said_to_be_nothing(number: float, words: str) -> None:
     assert texts.amount(number) == words
+
+
+def test_the_line_of_the_tone_breaks_where_nothing_was_told() -> None:
+    over = periods.Period(NOW - DAY, NOW, "hour")
+    at = [NOW - hours * HOUR for hours in (20, 18, 12, 5)]
+    trend = pl.DataFrame(
+        {"at": at, "stories": [1] * 4, "negative": [0] * 4, "tone": [0.5] * 4},
+        schema_overrides={"at": pl.Datetime("us", "UTC")},
+    )
+    drawn = marks.smoothed(marks.timed(trend, over), over)
+    assert drawn["at"].is_sorted()
+    assert drawn["smooth"].to_list() == [0.5, 0.5, 0.5, None, 0.5], "six hours are bridged, seven are not"
+    assert drawn["middle"].is_sorted()
+    assert marks.smoothed(marks.timed(trend.head(0), over), over).is_empty()
 
 
 def test_feeds_of_one_name_are_told_apart(tmp_path: Path) -> None:

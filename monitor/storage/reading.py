@@ -199,8 +199,8 @@ class Reader:
         self.live = False
         since = self._silent_since = self._silent_since or asked_at
         return ServiceSilent(
-            f"the squall that holds the store {self._store} does not answer since {since:%d %b %Y, %H:%M} UTC: look at "
-            f"its log, or stop it and start it again ({self._refusal})",
+            f"the squall that holds the store {self._store} has not answered since {since:%d %b %Y, %H:%M} UTC: look "
+            f"at its log, or stop it and start it again ({self._refusal})",
             since,
         )
 
