@@ -314,3 +314,14 @@ def test_nobody_is_left_out_of_what_nobody_took() -> None:
         Attempt(START, AttemptOutcome.REFUSED, "550", 5, None, refused)
     with pytest.raises(ValueError, match="part of"):
         replace(MAIL["delivering"].test_delivery("mail", START), recipient=BO)
+
+
+def test_a_trouble_lasts_until_something_is_sent_again_however_long_nothing_is(store: Store) -> None:
+    with house_of(store) as (house, mailbox, _):
+        mailbox.to_recipient = {BO: DEAD}
+        house.look(START, spike())
+        house.send(START)
+        house.oversee(START + HOUR)
+        house.oversee(START + 60 * DAY)
+        assert house.desk.conditions()[f"mailbox:mail/{BO}"].health.value == "failing"
+        assert house.desk.mailbox_records(START + 200 * DAY) == ()

@@ -40,6 +40,8 @@ from monitor.storage.store import Store
 NOWHERE = ""
 _TREND_DAYS = 7
 _HOURS_PER_BAR = 3
+# Longer than any message is tried; what dead letters left behind over years is not read at each look.
+_LATE = timedelta(days=14)
 
 
 class Saying(StrEnum):
@@ -240,20 +242,24 @@ class DeskStore:
         return {row["channel"]: ChannelRecord(**row) for row in rows.iter_rows(named=True)}
 
     def mailbox_records(self, now: datetime) -> tuple[MailboxRecord, ...]:
-        """What the attempts say of each recipient who once did not take what the others of a channel took."""
+        """What the attempts of late say of each recipient who did not take what the others of a channel took.
+
+        Of one to whom nothing was sent for long nothing new is known, and none is given.
+        """
         rows = self._read(
             """
             WITH boxes AS (SELECT DISTINCT channel, recipient FROM deliveries WHERE recipient <> ''),
             tried AS (
                 SELECT t.rowid AS nth, d.channel, d.recipient, t."at", t.outcome = 'delivered' AS arrived, t.reason
-                FROM attempts t JOIN deliveries d ON d.id = t.delivery WHERE d.recipient <> ''
+                FROM attempts t JOIN deliveries d ON d.id = t.delivery
+                WHERE d.recipient <> '' AND t."at" >= $late
                 UNION ALL
                 -- What went to all arrived at each of whom nothing is left of it.
                 SELECT t.rowid, d.channel, b.recipient, t."at", true, ''
                 FROM attempts t JOIN deliveries d ON d.id = t.delivery AND d.recipient = ''
                 JOIN boxes b ON b.channel = d.channel
                 ANTI JOIN deliveries p ON p.part_of = d.id AND p.recipient = b.recipient
-                WHERE t.outcome = 'delivered'
+                WHERE t.outcome = 'delivered' AND t."at" >= $late
             ), lately AS (
                 SELECT t.* FROM tried t LEFT JOIN conditions c
                     ON c.subject = 'mailbox:' || t.channel || '/' || t.recipient AND c.state = 'well'
@@ -266,7 +272,7 @@ class DeskStore:
                 coalesce(arg_max(reason, nth) FILTER (NOT arrived), '') AS reason
             FROM counted GROUP BY channel, recipient ORDER BY channel, recipient
             """,
-            {"now": now},
+            {"now": now, "late": now - _LATE},
         )
         return tuple(MailboxRecord(**row) for row in rows.iter_rows(named=True))
 
