@@ -96,6 +96,9 @@ def test_the_other_verdicts() -> None:
     assert feeds_finding(20, [], None, NOW, 6, unasked=20).verdict is Verdict.LOOK
     assert "none of 20 has been asked yet" in feeds_finding(20, [], None, NOW, 6, unasked=20).words
     assert "1 of them has not been asked" in feeds_finding(20, [], NOW, NOW, 6, unasked=1).words
+    # One network without a way out looks like this, and not like twenty dead feeds.
+    assert feeds_finding(9, many, None, NOW, 6).verdict is Verdict.BAD
+    assert "none of the 9 that were asked has ever answered" in feeds_finding(10, many, None, NOW, 6, unasked=1).words
     assert "9 of 20 fail" in feeds_finding(20, many, NOW, NOW, 6, unasked=1).words
     assert files_finding({Path("s"): 0o100600}).verdict is Verdict.WELL
     assert "chmod go-rwx s" in files_finding({Path("s"): 0o100640}).way_out

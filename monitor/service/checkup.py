@@ -161,6 +161,12 @@ def feeds_finding(
             f"none of {watched} has answered for {_length(now - last_success)}",
             "look at the network, and at `squall status`: is the daemon running?",
         )
+    if last_success is None and len(failing) >= watched - unasked:
+        feed, reason = failing[0]
+        words = f"none of the {len(failing)} that were asked has ever answered: {feed}: {reason}"
+        return Finding(
+            "feeds", Verdict.BAD, words, "look at the network of this machine: its names, its proxy, its rules"
+        )
     if failing:
         told = "; ".join(f"{feed}: {reason}" for feed, reason in failing[:_SHOWN])
         more = f" and {len(failing) - _SHOWN} more" if len(failing) > _SHOWN else ""
