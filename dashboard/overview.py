@@ -21,6 +21,7 @@ _RANGE = "overview_range"
 _MOST_CARDS = 4
 _MOST_STORIES = 8
 _STATES = ("firing", "pending", "recovering", "no_data", "error")
+_SURGING = ("firing", "pending")
 # Without any of these stages of the monitor no surge is seen.
 _STAGES = {"poll": "feeds are not checked", "score": "headlines are not scored", "detect": "detection fails"}
 _CHOICES = (reads.Choice.DAY, reads.Choice.WEEK, reads.Choice.MONTH)
@@ -92,6 +93,9 @@ def _card(row: Mapping[str, Any], moment: frame.Moment) -> None:
     taken = f" · taken on by {texts.literal(row['acknowledged_by'])}" if row["acknowledged_by"] else ""
     # Two lines: a card of four beside each other has no room for one.
     usual = f"Usual: {texts.amount(row['expected'])}"
+    if row["state"] not in _SURGING:
+        # The count is that of the latest surge, which may be days ago.
+        usual += f". Last seen {moment.zone.clock(row['last_spike_at'])}"
     st.caption(f"{usual}  \nFor {texts.span(moment.now - since)}, since {moment.zone.clock(since)}{taken}")
     moment.link("alerts", "Evidence", "arrow_forward", fill=True, alert=row["id"])
 

@@ -409,6 +409,18 @@ def test_what_is_little_is_not_said_to_be_nothing(number: float, words: str) -> 
     assert texts.amount(number) == words
 
 
+def test_a_card_says_when_a_surge_that_is_over_was_last_seen(tmp_path: Path) -> None:
+    path = tmp_path / "squall.duckdb"
+    SCENE["fill"](path, NOW)
+    last = "Last seen 10 Mar, 06:00 UTC"
+    assert last not in said(page("overview", path)), "it goes on"
+    with Store.open(path, NOW) as store:
+        alerts = AlertStore(store)
+        firing = next(one for one in alerts.open_alerts() if one.id == SCENE["ALERT"])
+        alerts.commit([Change(replace(firing, state=State.RECOVERING), State.FIRING, ChangeReason.EASED, NOW)], [])
+    assert last in said(page("overview", path))
+
+
 def test_the_line_of_the_tone_breaks_where_nothing_was_told() -> None:
     over = periods.Period(NOW - DAY, NOW, "hour")
     at = [NOW - hours * HOUR for hours in (20, 18, 12, 5)]
