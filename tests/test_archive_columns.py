@@ -129,3 +129,34 @@ def test_an_archive_in_a_store_is_taken_in_and_played(settings: Settings, tmp_pa
         assert again == Backfilled(3, 0, {"known": 3}, 0)
     for path in (there, here.folder, f"file://{here.folder}"):
         assert len(History(path, settings).entries) == 3
+
+
+WORDS = (
+    "Oil rises|Bank of Spain warns|Ships burn|Rates stay|Gold miners merge|Tin shortage ends|Wheat sold|Union votes no"
+)
+
+
+@pytest.mark.parametrize("columns", [["link"], ["guid", "link"]])
+def test_headlines_of_one_page_are_those_that_the_daemon_keeps(
+    settings: Settings, tmp_path: Path, columns: list[str]
+) -> None:
+    """An outlet may put one address on all that it publishes; an edit of a title is no other headline."""
+    titles = WORDS.split("|")
+    told = [*titles, *titles, "Tea is cheap", "Tea is cheap now"]
+    names = ["https://wire.example/"] * (len(told) - 2) + ["https://wire.example/tea"] * 2
+    at = [AT[0] + timedelta(minutes=7 * number) for number in range(len(told))]
+    at[-1] += timedelta(hours=2)
+    (tmp_path / "news").mkdir()
+    pl.DataFrame(
+        {"published": [one.isoformat() for one in at], "outlet": "Wire", "title": told} | dict.fromkeys(columns, names)
+    ).write_csv(tmp_path / "news" / "a.csv")
+    archive = scored(settings, tmp_path / "news")
+    for rows in (1, 5, 100):
+        with Store.open(MEMORY, NOW) as store:
+            found = backfill(archive, store, Settings(), NOW, rows=rows)
+            with store.database.reading() as cursor:
+                kept = [title for (title,) in cursor.execute("SELECT title FROM headlines").fetchall()]
+        assert sorted(kept) == sorted([*titles, "Tea is cheap"]), rows
+        assert (found.kept, sum(found.left_out.values())) == (9, 9)
+    history = History(Path(archive.folder), settings)
+    assert history.play(Settings().rules, None).headlines == 9

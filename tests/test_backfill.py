@@ -31,6 +31,7 @@ from monitor.feeds.feed import Check, Entry, Outcome, unseen
 from monitor.news.companies import CompanyMatcher
 from monitor.news.headlines import Headline, Standing, headline
 from monitor.news.intake import intake
+from monitor.news.names import alike, named
 from monitor.news.outlets import feed_of
 from monitor.news.stories import Stories
 from monitor.series import Scored
@@ -184,6 +185,11 @@ def test_rows_at_once_are_rows_one_by_one(rows: list[tuple[str, str, str, str]])
         entry = Entry(feed.id, feed.publisher, "en", guid, link, title, "", published, NOW)
         one = headline(entry, NOW, first_fetch=True, companies=MATCHER)
         one = replace(one, companies=tuple(ticker for ticker, _ in told.towards))
+        first = expected.get(one.id)
+        if first and not alike(first[0].title, one.title):
+            # Of another headline with this guid or link it bears no more than that.
+            exact = named([(entry, one)])[0].exact
+            one = replace(one, id=exact, story=exact)
         if one.title:
             expected.setdefault(one.id, (one, told))
     found = {row["id"]: row for row in made.headlines.iter_rows(named=True)}

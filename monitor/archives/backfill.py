@@ -29,7 +29,15 @@ from monitor.news.stories import WINDOW, Stories
 from monitor.settings import Settings
 from monitor.storage.rows import headline_of
 from monitor.storage.store import Store
-from monitor.storage.taking_in import Stretch, known_names, stretches_done, take_in, titles_between, watch_since
+from monitor.storage.taking_in import (
+    Stretch,
+    known_names,
+    stretches_done,
+    take_in,
+    titles_between,
+    titles_of,
+    watch_since,
+)
 from monitor.watched import watched_series
 
 
@@ -118,7 +126,7 @@ def backfill(
 def _stretch(
     archive: Archive, part: Slice, store: Store, teller: _TellsStories, now: datetime
 ) -> tuple[Stretch, Mapping[str, int]]:
-    made = dated(archive.read(part), now)
+    made = dated(archive.read(part), now, lambda ids: titles_of(store.database, ids))
     headlines, scores = made.headlines, made.scores
     if known_names(store.database, part.since - WINDOW):
         headlines = _strange(headlines, store)

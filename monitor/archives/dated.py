@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import polars as pl
 
+from monitor.archives.bearers import told_apart
 from monitor.feeds.habits import CLOCK_SLACK, OLDEST
 from monitor.news.headlines import (
     ARCHIVE_AFTER,
@@ -97,12 +98,13 @@ def _one_by_one(texts: pl.Series) -> pl.Series:
     return texts.replace_strict(each, [instant_of(text) for text in each], default=None, return_dtype=_INSTANT)
 
 
-def dated(rows: pl.DataFrame, now: datetime) -> Dated:
+def dated(rows: pl.DataFrame, now: datetime, titles: Callable[[pl.Series], Mapping[int, str]] = lambda _: {}) -> Dated:
     """Make rows of the store.
 
     Args:
         rows: columns of a scored archive, `published` as instants without nulls.
         now: when they are taken in, aware UTC: none of them is fresh, and so none of them alerts.
+        titles: of ids, those that are stored already, with their titles.
     """
     scored = rows.filter(pl.col("sentiment").is_not_null())
     known = scored.filter(pl.col("published") <= now + CLOCK_SLACK)
@@ -116,7 +118,7 @@ def dated(rows: pl.DataFrame, now: datetime) -> Dated:
         _mended(texts["link"], _PLAIN_LINK, LONGEST_LINK, canonical_link),
         *_houses(texts),
     ).filter(pl.col("title") != "")
-    named = told.with_columns(_ids(told)).sort("published", "id", maintain_order=True)
+    named = _apart(told.with_columns(_ids(told)).sort("published", "id", maintain_order=True), titles)
     once = named.unique("id", keep="first", maintain_order=True)
     headlines = once.select(
         "id",
@@ -193,6 +195,25 @@ def _ids(told: pl.DataFrame) -> pl.Series:
         else:
             found.append(name_of("title", feed, title, day))
     return pl.Series("id", found, pl.UInt64)
+
+
+def _apart(named: pl.DataFrame, titles: Callable[[pl.Series], Mapping[int, str]]) -> pl.DataFrame:
+    """Rows in order of time, those that bear one guid or link, and are not alike, under ids of their own."""
+    before = titles(named["id"])
+    shared = named["id"].is_duplicated() | named["id"].is_in(pl.Series(list(before), dtype=pl.UInt64).implode())
+    places = shared.arg_true()
+    if not len(places):
+        return named
+    rows = []
+    for own, guid, feed, link, title in named[places].select("id", "guid", "feed", "link", "title").iter_rows():
+        exact = own
+        if guid:
+            exact = name_of("guid", feed, guid, link, title)
+        elif link:
+            exact = name_of("link", link.partition("://")[2], title)
+        rows.append((own, exact, title))
+    ids = pl.Series("id", told_apart(rows, before), pl.UInt64)
+    return named.with_columns(named["id"].scatter(places, ids)).sort("published", "id", maintain_order=True)
 
 
 def _scores(once: pl.DataFrame, headlines: pl.DataFrame) -> pl.DataFrame:

@@ -73,6 +73,15 @@ def titles_between(database: Database, since: datetime, until: datetime) -> list
     return rows
 
 
+def titles_of(database: Database, ids: pl.Series) -> dict[int, str]:
+    """Those of these ids that are stored, with their titles."""
+    with database.reading() as cursor, lent(cursor, asked=pl.DataFrame({"id": ids.unique()})):
+        found: list[tuple[int, str]] = cursor.execute(
+            "SELECT id, title FROM headlines SEMI JOIN asked USING (id)"
+        ).fetchall()
+    return dict(found)
+
+
 def known_names(database: Database, since: datetime) -> bool:
     """Whether headlines that came from feeds are stored from then on, so that an archive may bring them again."""
     with database.reading() as cursor:
