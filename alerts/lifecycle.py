@@ -178,7 +178,7 @@ def advance(
 
     One alert may change more than once in a call (it opens and, with `pending_minutes` 0, fires; it returns and
     escalates): its changes then follow each other, each a single step, and the last one's alert is to be kept.
-    Easing and resolving never fall into one call, so one look after a long sleep cannot end an alert.
+    Easing and resolving never fall into one call, so one look after a long sleep cannot end an alert that was firing.
 
     Args:
         alerts: open alerts, at most one a series; resolved ones are left as they are.
@@ -186,7 +186,7 @@ def advance(
         now: aware UTC. A clock set back does not move an alert's times back, nor bring two surges to one instant.
         evidence: stories to show, by series; a series that is missing keeps what it had.
         sight: whether a series without a spike is calm, or only unseen. A surge counts in any case.
-        seen_until: when news was last seen, where that ended before now; time after it is no quiet time.
+        seen_until: until when silence was calm, where that ended before now; time after it is no quiet time.
 
     Raises:
         ValueError: when `now` is naive, or a series has two open alerts or two spikes.
@@ -255,7 +255,9 @@ def _calming(alert: Alert, now: datetime, rules: Rules) -> list[Change]:
         # The quiet time from before counts on: else a failure in each such time would keep an alert open for ever.
         quiet = (alert.lost_at or alert.calm_since) - alert.calm_since
         back = replace(alert, state=State.RECOVERING, sighted_at=max(now - max(quiet, _NONE), alert.calm_since))
-        return [Change(back, alert.state, ChangeReason.REGAINED, at)]
+        regained = Change(back, alert.state, ChangeReason.REGAINED, at)
+        # Where each look that sees follows one that does not, there is no other look to end it.
+        return [regained, *_calming(back, now, rules)] if quiet > _NONE else [regained]
     if now - alert.calm_since < _quiet_time(alert, rules):
         return []
     return [Change(replace(alert, state=State.RESOLVED, resolved_at=at), alert.state, ChangeReason.RESOLVED, at)]

@@ -128,10 +128,12 @@ class House:
         self.teller.begin(START)
         self.desk = self.teller.desk
 
-    def look(self, now: datetime, *spikes: Spike, sight: Sight = Sight.CLEAR) -> None:
+    def look(
+        self, now: datetime, *spikes: Spike, sight: Sight = Sight.CLEAR, seen_until: datetime | None = None
+    ) -> None:
         before = AlertStore(self.store).open_alerts()
         rules = Rules(recovering_minutes=60, pending_minutes=0)
-        self.teller.tell(advance(before, spikes, now, rules, {}, sight), before, now)
+        self.teller.tell(advance(before, spikes, now, rules, {}, sight, seen_until), before, now)
 
     def send(self, now: datetime, *channels: str) -> None:
         """Send what is due on these channels, or on all, each in a thread of its own."""

@@ -357,6 +357,31 @@ def test_a_short_pause_ends_no_alert_before_a_feed_has_answered(store: Store, fa
     assert kinds(desk) == ["alert.fired", "alert.resolved"], "nobody is alarmed by a pause"
 
 
+@pytest.mark.parametrize(("hours", "answered"), [(1, 2), (1, 5), (12, 2), (30, 3)])
+def test_alerts_end_where_a_round_every_few_hours_is_answered_now_and_then(
+    store: Store, hours: int, answered: int
+) -> None:
+    fresh = unseen(Feed(id="wire", url="https://news.example/rss", name="Wire", publisher="wire"), START)
+
+    def asked(now: datetime, at: datetime) -> None:
+        store.remember([replace(fresh, last_check_at=now, last_success_at=at, next_check_at=now + 15 * MINUTE)])
+
+    asked(START, START)
+    House(store, {}).look(START, spike())
+    last = START
+    for number in range(1, 9 * answered):
+        now = START + number * hours * HOUR
+        house = House(store, {})
+        house.teller.begin(now)
+        last = last if number % answered else now
+        asked(now, last)
+        seen = house.teller.sight(now, "")
+        house.look(now, sight=seen, seen_until=house.teller.seen_until(seen))
+        # Not before a feed has answered, and before long.
+        assert AlertStore(store).open_alerts() or number >= answered
+    assert AlertStore(store).open_alerts() == ()
+
+
 def test_a_pause_under_a_clock_that_ran_ahead_is_over_with_the_next_answer(store: Store) -> None:
     feed = Feed(id="wire", url="https://news.example/rss", name="Wire", publisher="wire")
     house = House(store, {})

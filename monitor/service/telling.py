@@ -109,8 +109,12 @@ class Teller:
         return sight(self._looking(fault, now), now, self._patience)
 
     def seen_until(self, seen: Sight) -> datetime | None:
-        """When news was last seen, where it is not seen now because no feed answers."""
-        return self.desk.looking().answered_at if seen is Sight.NO_DATA else None
+        """Until when silence was calm, where it is not now because no feed answers: so long after the last answer.
+
+        As while the daemon runs. An answer that comes in every other round only would else end no alert.
+        """
+        answered = self.desk.looking().answered_at if seen is Sight.NO_DATA else None
+        return answered + self._patience if answered is not None else None
 
     def tell(self, changes: Sequence[Change], before: Sequence[Alert], now: datetime) -> None:
         """Store changes with the deliveries and decisions that follow from them.
