@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from alerts.detection.spikes import Spike, Verdict
 from alerts.rules import Rules
-from alerts.spikes import Spike, Verdict
 
 
 class Bearing(StrEnum):

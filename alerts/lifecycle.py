@@ -23,9 +23,9 @@ from enum import StrEnum
 from typing import TypeVar
 
 from alerts.bearing import Bearing, bearing
+from alerts.detection.spikes import Severity, Spike, Verdict
 from alerts.evidence import Evidence
 from alerts.rules import Detector, Rules
-from alerts.spikes import Severity, Spike, Verdict
 
 __all__ = ["Alert", "Bearing", "Change", "ChangeReason", "Severity", "State", "advance", "alert_id", "bearing"]
 

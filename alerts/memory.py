@@ -1,7 +1,7 @@
 """What detection asks of whoever remembers for it.
 
 takes  moments, series and stories to look up; changes and deliveries to keep
-gives  frames in the columns of `alerts.windows`, evidence and open alerts
+gives  frames in the columns of `alerts.detection.windows`, evidence and open alerts
 never  says how they are stored
 """
 
@@ -17,8 +17,8 @@ from alerts.evidence import Evidence
 from alerts.lifecycle import Alert, Change
 
 if TYPE_CHECKING:
-    from alerts.delivery import Delivery
-    from alerts.notices import Decision
+    from alerts.sending.delivery import Delivery
+    from alerts.telling.notices import Decision
 
 
 class Memory(Protocol):

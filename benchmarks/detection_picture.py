@@ -13,8 +13,8 @@ from pathlib import Path
 from detectors import framed, looks
 from newsworld import Assumptions, Carriers, Event, simulate
 
+from alerts.detection.spikes import Spike, Verdict
 from alerts.rules import Detector, Rules
-from alerts.spikes import Spike, Verdict
 
 SERIES = 3
 PAST, EVENT = Event(SERIES, 33 * 24 + 9, 16), Event(SERIES, 52 * 24 + 9, 16)

@@ -30,11 +30,11 @@ from newsworld import Assumptions, Event, World, simulate
 from oracle import oracle
 from rivals import rivals, rolled
 
-from alerts.breaking import story_of
+from alerts.detection.breaking import story_of
+from alerts.detection.sources import AFFINITIES, SOURCES
+from alerts.detection.spikes import Spike, Verdict, spikes
+from alerts.detection.windows import HISTORY, MARKET, SIGHTINGS, WATCHED, Past, windows
 from alerts.rules import Detector, Rules
-from alerts.sources import AFFINITIES, SOURCES
-from alerts.spikes import Spike, Verdict, spikes
-from alerts.windows import HISTORY, MARKET, SIGHTINGS, WATCHED, Past, windows
 from monitor.backtesting.backtest import History
 from monitor.settings import Settings
 

@@ -15,10 +15,10 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import polars as pl
 
+from alerts.detection.sources import AFFINITIES, SOURCES
+from alerts.detection.spikes import spikes
+from alerts.detection.windows import HISTORY, MARKET, SIGHTINGS, WATCHED, Past, windows
 from alerts.rules import Rules
-from alerts.sources import AFFINITIES, SOURCES
-from alerts.spikes import spikes
-from alerts.windows import HISTORY, MARKET, SIGHTINGS, WATCHED, Past, windows
 from monitor.service.detecting import Detecting
 from monitor.storage.alert_store import AlertStore
 from monitor.storage.database import MEMORY

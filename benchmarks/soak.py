@@ -247,7 +247,7 @@ def held(store: Any) -> float:
 
 
 async def soak(options: argparse.Namespace, folder: Path, press: int, port: int) -> Told:
-    from alerts.webhook import WebhookSettings
+    from alerts.sending.webhook import WebhookSettings
     from monitor.feeds.feed import Feed
     from monitor.feeds.poll_settings import PollSettings
     from monitor.news.companies import CompanyMatcher

@@ -59,7 +59,7 @@ def negatives(trend: pl.DataFrame, usual: pl.DataFrame, marked: pl.DataFrame, ov
 
     Args:
         trend: query `trend`.
-        usual: `alerts.bands.BAND`; no row when the usual is not known.
+        usual: `alerts.detection.bands.BAND`; no row when the usual is not known.
         marked: query `alerts`: those to draw.
         over: the period that the chart spans.
     """

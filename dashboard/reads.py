@@ -16,7 +16,7 @@ from typing import Protocol
 import polars as pl
 from pydantic import ValidationError
 
-from alerts.bands import BAND, band
+from alerts.detection.bands import BAND, band
 from alerts.rules import Rules
 from dashboard.periods import Choice, Period, between, counted, period, told_time
 from monitor.storage.words import wanted
@@ -122,7 +122,7 @@ def watched(reader: Reader, name: str) -> bool:
 
 
 def usual(reader: Reader, name: str, over: Period, known: Rules) -> pl.DataFrame:
-    """What was usual in each step of the period (`alerts.bands.BAND`); no row while that is not known."""
+    """What was usual in each step of the period (`alerts.detection.bands.BAND`); no row while that is not known."""
     begun = reader.query("watched_since", series=name)
     if begun.is_empty() or over.step == "month":
         return pl.DataFrame(schema=BAND)

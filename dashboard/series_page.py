@@ -2,7 +2,7 @@
 
 takes  a `Moment`; the address names series and range: `?series=theme:bank-stress&from=2026-03-09T10:00&to=…`
 gives  the page
-never  works out what is usual by itself: `alerts.bands` does, with the baseline that detection uses
+never  works out what is usual by itself: `alerts.detection.bands` does, with the baseline that detection uses
 """
 
 from __future__ import annotations

@@ -17,12 +17,12 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from alerts.chat import ChatSettings
-from alerts.digests import Digest
-from alerts.mail import MailSettings
-from alerts.routes import Route
-from alerts.secrets import Secret
-from alerts.webhook import WebhookSettings
+from alerts.sending.chat import ChatSettings
+from alerts.sending.mail import MailSettings
+from alerts.sending.secrets import Secret
+from alerts.sending.webhook import WebhookSettings
+from alerts.telling.digests import Digest
+from alerts.telling.routes import Route
 from models.themes import Theme
 from monitor.feeds.feed import Feed
 from monitor.news.own_companies import OwnCompany

@@ -13,14 +13,15 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from alerts.channels import ChannelSettings
-from alerts.digests import Digest
-from alerts.routes import Route
 from alerts.rules import Rules
+from alerts.sending.channels import ChannelSettings
 from alerts.settings import NotifySettings
+from alerts.telling.digests import Digest
+from alerts.telling.routes import Route
 from models.themes import Theme
 from monitor.feeds.feed import Feed
 from monitor.feeds.poll_settings import PollSettings
+from monitor.named_series import misnamed, nameable_series, themes_beside
 from monitor.news.own_companies import OwnCompany, with_own
 
 _WEB_ADDRESS = re.compile(r"https?://[^\s/]")
@@ -217,6 +218,11 @@ class Settings(Section):
     )
     digests: tuple[Digest, ...] = Field((), description="Summaries of a day or a week.")
 
+    def nameable_series(self) -> list[str]:
+        """Every series that somebody may name ahead, also of companies that may not alert now."""
+        themes = themes_beside(self.themes, shipped=self.watch.default_themes)
+        return nameable_series(themes, [company.ticker for company in with_own(self.companies)])
+
     @model_validator(mode="after")
     def _unique(self) -> Settings:
         for kind, names in (
@@ -244,10 +250,7 @@ class Settings(Section):
     def _known_series(self) -> Settings:
         routed = [(f"routes: {route.name}", name) for route in self.routes for name in route.series]
         if self.watch.weights or routed:
-            # Not before: it knows settings, and few settings name a series.
-            from monitor.watched import misnamed, nameable_series
-
-            there = nameable_series(self)
+            there = self.nameable_series()
             for where, name in (*(("watch.weights", name) for name in self.watch.weights), *routed):
                 if objection := misnamed(name, there, alone=where == "watch.weights"):
                     raise ValueError(f"{where}: {objection}")

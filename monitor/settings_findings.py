@@ -13,8 +13,8 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from alerts.channels import ChannelSettings
 from alerts.errors import ChannelUnusable
+from alerts.sending.channels import ChannelSettings
 
 Place = tuple[str, ...]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx2
 
-from alerts.webhook import WebhookSettings, shown
+from alerts.sending.webhook import WebhookSettings, shown
 from monitor.settings import Settings
 
 

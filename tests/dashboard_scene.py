@@ -9,9 +9,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from alerts.delivery import Attempt, AttemptOutcome, Delivery, DeliveryState
 from alerts.evidence import Evidence
 from alerts.lifecycle import Alert, Change, ChangeReason, Severity, State
+from alerts.sending.delivery import Attempt, AttemptOutcome, Delivery, DeliveryState
 from models.score import Score
 from monitor.feeds.feed import Check, Feed, Outcome, unseen
 from monitor.news.headlines import Headline, Standing

@@ -10,11 +10,11 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from alerts.channels import open_channel
-from alerts.delivery import Schedule, deliver
+from alerts.detection.spikes import Severity, Spike, Verdict
 from alerts.lifecycle import Sight, advance
 from alerts.rules import Rules
-from alerts.spikes import Severity, Spike, Verdict
+from alerts.sending.channels import open_channel
+from alerts.sending.delivery import Schedule, deliver
 from monitor.desk.actions import ACTIONS
 from monitor.service.telling import Teller
 from monitor.settings import Settings

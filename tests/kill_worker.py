@@ -13,11 +13,11 @@ import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from alerts.channels import open_channel
-from alerts.delivery import Channel, Schedule, deliver
+from alerts.detection.spikes import Severity, Spike, Verdict
 from alerts.lifecycle import advance
 from alerts.rules import Rules
-from alerts.spikes import Severity, Spike, Verdict
+from alerts.sending.channels import open_channel
+from alerts.sending.delivery import Channel, Schedule, deliver
 from monitor.service.telling import Teller
 from monitor.settings_file import load_settings
 from monitor.storage.alert_store import AlertStore

@@ -15,15 +15,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerts.delivery import Attempt, AttemptOutcome, Delivery, DeliveryState, Outbox, delivery_id, redeliver
+from alerts.detection.windows import HISTORY, SIGHTINGS, WATCHED, windows
 from alerts.evidence import Evidence
-from alerts.grouping import sealed
 from alerts.lifecycle import Alert, Change, ChangeReason, Severity, State
 from alerts.memory import Memory
-from alerts.messages import sample_message
-from alerts.notices import Choice, Decision, Escalation
 from alerts.rules import Rules
-from alerts.windows import HISTORY, SIGHTINGS, WATCHED, windows
+from alerts.sending.delivery import Attempt, AttemptOutcome, Delivery, DeliveryState, Outbox, delivery_id, redeliver
+from alerts.telling.grouping import sealed
+from alerts.telling.notices import Choice, Decision, Escalation
+from alerts.texts.messages import sample_message
 from models.score import Score
 from monitor.news.headlines import Headline, Standing
 from monitor.storage.alert_store import AlertStore

@@ -7,8 +7,8 @@ import ipaddress
 import pytest
 from pydantic import ValidationError
 
-from alerts.allowed import objection
-from alerts.webhook import WebhookSettings
+from alerts.sending.allowed import objection
+from alerts.sending.webhook import WebhookSettings
 from monitor.feeds.addresses import Allowance
 from monitor.feeds.poll_settings import PollSettings
 

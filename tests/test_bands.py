@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from alerts.bands import BAND, band
+from alerts.detection.bands import BAND, band
 from alerts.rules import Rules
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from alerts.baseline import Baseline, learn, running, sliding
-from alerts.sources import Voices
-from alerts.surprise import Floats
+from alerts.detection.baseline import Baseline, learn, running, sliding
+from alerts.detection.sources import Voices
+from alerts.detection.surprise import Floats
 
 HOURS = 24 * 30 + 1
 SLOTS = (5 + np.arange(HOURS)) % 168

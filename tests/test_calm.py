@@ -11,12 +11,12 @@ import polars as pl
 import pytest
 from numpy.typing import NDArray
 
-from alerts.frames import HISTORY, MARKET, WATCHED
-from alerts.grid import Grid
+from alerts.detection.frames import HISTORY, MARKET, WATCHED
+from alerts.detection.grid import Grid
+from alerts.detection.sources import SOURCES
+from alerts.detection.spikes import Spike, Verdict
+from alerts.detection.usual import Usual
 from alerts.rules import Detector, Rules
-from alerts.sources import SOURCES
-from alerts.spikes import Spike, Verdict
-from alerts.usual import Usual
 from monitor.backtesting import calm
 from monitor.backtesting.tuning import Tried, Weeks, tried
 

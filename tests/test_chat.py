@@ -15,12 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from alerts import delivery as delivering
-from alerts.attempt import Attempt, AttemptOutcome
-from alerts.channels import ChannelSettings, open_channel
-from alerts.chat import fitting, room
-from alerts.delivery import Channel, message_delivery
-from alerts.messages import Bulletin, Item, Section, bulletin_message
+from alerts.sending import delivery as delivering
+from alerts.sending.attempt import Attempt, AttemptOutcome
+from alerts.sending.channels import ChannelSettings, open_channel
+from alerts.sending.chat import fitting, room
+from alerts.sending.delivery import Channel, message_delivery
+from alerts.texts.messages import Bulletin, Item, Section, bulletin_message
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 LIMIT = 4_000

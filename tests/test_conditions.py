@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from alerts.conditions import ChannelRecord, Condition, Health, Turn, channel_condition, turn
-from alerts.digests import Digest, Period, bulletin, due, resumed
 from alerts.judgement import Standing, Tally
 from alerts.lifecycle import Sight
-from alerts.messages import bulletin_message, read_message
-from alerts.prose import plain_text, subject
-from alerts.sight import Looking, idle, sight, sight_condition
+from alerts.telling.conditions import ChannelRecord, Condition, Health, Turn, channel_condition, turn
+from alerts.telling.digests import Digest, Period, bulletin, due, resumed
+from alerts.telling.sight import Looking, idle, sight, sight_condition
+from alerts.texts.messages import bulletin_message, read_message
+from alerts.texts.prose import plain_text, subject
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

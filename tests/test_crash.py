@@ -19,7 +19,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from alerts.delivery import delivery_id
+from alerts.sending.delivery import delivery_id
 from monitor.feeds.feed import Check, Outcome
 from monitor.storage.reading import Reader
 from monitor.storage.store import Batch, Store

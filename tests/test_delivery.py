@@ -14,9 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from alerts import delivery as delivering
-from alerts.channels import ChannelSettings, open_channel
-from alerts.delivery import (
+from alerts.errors import ChannelUnusable
+from alerts.evidence import Evidence
+from alerts.lifecycle import Alert, Change, ChangeReason, Severity, State
+from alerts.sending import delivery as delivering
+from alerts.sending.channels import ChannelSettings, open_channel
+from alerts.sending.delivery import (
     Attempt,
     AttemptOutcome,
     Delivery,
@@ -29,10 +32,7 @@ from alerts.delivery import (
     plan,
     redeliver,
 )
-from alerts.errors import ChannelUnusable
-from alerts.evidence import Evidence
-from alerts.lifecycle import Alert, Change, ChangeReason, Severity, State
-from alerts.secrets import Secret
+from alerts.sending.secrets import Secret
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 

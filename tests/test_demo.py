@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from alerts.delivery import delivery_id
 from alerts.evidence import Evidence
 from alerts.lifecycle import Alert, Change, ChangeReason, Severity, State
-from alerts.secrets import Secret
-from alerts.webhook import WebhookSettings
+from alerts.sending.delivery import delivery_id
+from alerts.sending.secrets import Secret
+from alerts.sending.webhook import WebhookSettings
 from models.adapters import SHIPPED
 from monitor.demo.newsroom import Newsroom
 from monitor.demo.play import STORE, demo_settings, play

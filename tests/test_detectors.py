@@ -13,22 +13,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from alerts.breaking import breaking, story_of, story_series
-from alerts.budgets import growth, shares
-from alerts.cusum import false_a_week, slow_rise
-from alerts.rules import Detector, Rules
-from alerts.severity import Gravity, Severity, gravity
-from alerts.sources import (
+from alerts.detection.breaking import breaking, story_of, story_series
+from alerts.detection.budgets import growth, shares
+from alerts.detection.cusum import false_a_week, slow_rise
+from alerts.detection.severity import Gravity, Severity, gravity
+from alerts.detection.sources import (
     AFFINITIES,
     SOURCES,
     SourceShift,
     Voices,
     source_changes,
 )
-from alerts.spikes import Verdict, spikes
-from alerts.surprise import crossings_a_week, smallest_count, tail
-from alerts.tone import learn_tone, tone_tail
-from alerts.windows import HISTORY, MARKET, SIGHTINGS, WATCHED, Past, Window, windows
+from alerts.detection.spikes import Verdict, spikes
+from alerts.detection.surprise import crossings_a_week, smallest_count, tail
+from alerts.detection.tone import learn_tone, tone_tail
+from alerts.detection.windows import HISTORY, MARKET, SIGHTINGS, WATCHED, Past, Window, windows
+from alerts.rules import Detector, Rules
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)

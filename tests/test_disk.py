@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 
-from alerts.delivery import Attempt, Channel, Delivery
+from alerts.sending.delivery import Attempt, Channel, Delivery
 from monitor.errors import DiskNearlyFull, StoreDamaged, StoreError, StoreUnavailable
 from monitor.service.pipeline import Pipeline
 from monitor.storage.backup import copy_store, look_into, restore

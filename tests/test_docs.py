@@ -10,12 +10,12 @@ import click
 import pytest
 from pydantic import BaseModel
 
-from alerts.chat import ChatSettings
-from alerts.digests import Digest
-from alerts.mail import MailSettings
-from alerts.routes import Route
+from alerts.sending.chat import ChatSettings
+from alerts.sending.mail import MailSettings
+from alerts.sending.webhook import WebhookSettings
 from alerts.settings import NotifySettings
-from alerts.webhook import WebhookSettings
+from alerts.telling.digests import Digest
+from alerts.telling.routes import Route
 from models.themes import Theme
 from monitor import __version__
 from monitor.cli import squall

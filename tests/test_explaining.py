@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from alerts.explaining import explained, foreseen, missing
+from alerts.detection.sources import SourceChange, SourceShift
+from alerts.detection.spikes import Spike, Verdict, spikes
+from alerts.detection.window import Chance, Window
+from alerts.detection.windows import Outlook
 from alerts.lifecycle import advance
 from alerts.rules import Detector, Rules
-from alerts.sources import SourceChange, SourceShift
-from alerts.spikes import Spike, Verdict, spikes
-from alerts.window import Chance, Window
-from alerts.windows import Outlook
+from alerts.texts.explaining import explained, foreseen, missing
 from models.score import Score
 from monitor.cli import squall
 from monitor.news.headlines import Headline, Standing

@@ -28,7 +28,7 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 
-from alerts.delivery import delivery_id
+from alerts.sending.delivery import delivery_id
 from monitor.storage.store import Store
 
 ROOT = Path(__file__).parents[1]

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alerts.detection.spikes import Considered, Spike, Verdict
 from alerts.evidence import Evidence
 from alerts.lifecycle import Alert, Bearing, Change, ChangeReason, Severity, Sight, State, advance, alert_id, bearing
 from alerts.rules import Detector, Rules
-from alerts.spikes import Considered, Spike, Verdict
 
 START = datetime(2026, 3, 10, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

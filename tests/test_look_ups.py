@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from alerts import delivery as delivering
-from alerts.attempt import Attempt, AttemptOutcome
-from alerts.channels import ChannelSettings, open_channel
-from alerts.delivery import Channel
-from alerts.look_ups import LookUps
+from alerts.sending import delivery as delivering
+from alerts.sending.attempt import Attempt, AttemptOutcome
+from alerts.sending.channels import ChannelSettings, open_channel
+from alerts.sending.delivery import Channel
+from alerts.sending.look_ups import LookUps
 
 MAIL = runpy.run_path(str(Path(__file__).with_name("test_mail.py")))
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)

@@ -26,16 +26,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from alerts import delivery as delivering
-from alerts.channels import ChannelSettings, open_channel
-from alerts.delivery import Attempt, AttemptOutcome, Channel, Delivery, DeliveryState, Schedule, after, parts, plan
 from alerts.errors import ChannelUnusable
 from alerts.evidence import Evidence
-from alerts.grouping import sealed
 from alerts.lifecycle import Alert, Change, ChangeReason, Severity, State
-from alerts.mail import MailSettings
-from alerts.mailboxes import Mailbox as Recipient
-from alerts.messages import Trend
+from alerts.sending import delivery as delivering
+from alerts.sending.channels import ChannelSettings, open_channel
+from alerts.sending.delivery import (
+    Attempt,
+    AttemptOutcome,
+    Channel,
+    Delivery,
+    DeliveryState,
+    Schedule,
+    after,
+    parts,
+    plan,
+)
+from alerts.sending.mail import MailSettings
+from alerts.sending.mailboxes import Mailbox as Recipient
+from alerts.telling.grouping import sealed
+from alerts.texts.messages import Trend
 
 SETTINGS: TypeAdapter[ChannelSettings] = TypeAdapter(ChannelSettings)
 PASSWORD = "p4ssw0rd-of-the-desk"

@@ -20,16 +20,16 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydantic import TypeAdapter, ValidationError
 
-from alerts import delivery as delivering
-from alerts import messages, prose, wording
-from alerts.channels import ChannelSettings, open_channel
-from alerts.chat import inert, named_host
-from alerts.delivery import Attempt, AttemptOutcome
 from alerts.evidence import Evidence
 from alerts.lifecycle import Alert, Change, ChangeReason, Severity, State
-from alerts.mail_page import colour_of, html_page
-from alerts.messages import Message, alert_message, read_message
-from alerts.picture import picture
+from alerts.sending import delivery as delivering
+from alerts.sending.channels import ChannelSettings, open_channel
+from alerts.sending.chat import inert, named_host
+from alerts.sending.delivery import Attempt, AttemptOutcome
+from alerts.texts import messages, prose, wording
+from alerts.texts.mail_page import colour_of, html_page
+from alerts.texts.messages import Message, alert_message, read_message
+from alerts.texts.picture import picture
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 DASHBOARD = "http://127.0.0.1:8501/alerts"

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 
-from alerts.delivery import Schedule
+from alerts.sending.delivery import Schedule
 from monitor.storage.store import Store
 
 SCENE = runpy.run_path(str(Path(__file__).with_name("desk_scene.py")))

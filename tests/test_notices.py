@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerts.delivery import Delivery, DeliveryState, delivery_id
 from alerts.evidence import Evidence
-from alerts.grouping import sealed
 from alerts.lifecycle import Alert, Change, ChangeReason, Severity, State
-from alerts.messages import read_message
-from alerts.notices import Choice, Escalation, Notices, Situation, Telling, Told, notices, overdue
-from alerts.prose import plain_text, subject
-from alerts.routes import Route
-from alerts.silences import silence
+from alerts.sending.delivery import Delivery, DeliveryState, delivery_id
+from alerts.telling.grouping import sealed
+from alerts.telling.notices import Choice, Escalation, Notices, Situation, Telling, Told, notices, overdue
+from alerts.telling.routes import Route
+from alerts.telling.silences import silence
+from alerts.texts.messages import read_message
+from alerts.texts.prose import plain_text, subject
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

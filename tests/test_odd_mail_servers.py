@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from alerts.attempt import Attempt
+from alerts.sending.attempt import Attempt
 
 MAIL = runpy.run_path(str(Path(__file__).with_name("test_mail.py")))
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)

@@ -16,8 +16,8 @@ import polars as pl
 import pytest
 
 from alerts.rules import Rules
-from alerts.secrets import Secret
-from alerts.webhook import WebhookSettings
+from alerts.sending.secrets import Secret
+from alerts.sending.webhook import WebhookSettings
 from monitor.demo.receivers import Hook, Post, Verification
 from monitor.feeds.feed import Feed
 from monitor.feeds.poll_settings import PollSettings

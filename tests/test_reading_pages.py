@@ -15,7 +15,7 @@ from hypothesis import strategies as some
 from streamlit.testing.v1 import AppTest
 
 import dashboard.app
-from alerts.bands import BAND
+from alerts.detection.bands import BAND
 from dashboard import charts, choosing, exports, periods, reads, series_page, story_list
 from dashboard.zones import UTC_ZONE, Zone, zone_named
 from monitor.storage.reading import Reader

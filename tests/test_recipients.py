@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from alerts.attempt import Answer, Attempt, AttemptOutcome
-from alerts.delivery import DeliveryState, Schedule, after, parts, redeliver
+from alerts.sending.attempt import Answer, Attempt, AttemptOutcome
+from alerts.sending.delivery import DeliveryState, Schedule, after, parts, redeliver
 from monitor.desk.audit import audit
 from monitor.errors import StoreUnavailable
 from monitor.service.status import status

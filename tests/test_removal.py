@@ -12,12 +12,12 @@ import polars as pl
 import pytest
 from structlog.testing import capture_logs
 
-from alerts.attempt import Attempt, AttemptOutcome
-from alerts.conditions import Condition, Health
-from alerts.delivery import DeliveryState, Schedule, after
-from alerts.messages import read_message
-from alerts.prose import plain_text
-from alerts.removal import ended, given_up
+from alerts.sending.attempt import Attempt, AttemptOutcome
+from alerts.sending.delivery import DeliveryState, Schedule, after
+from alerts.telling.conditions import Condition, Health
+from alerts.telling.removal import ended, given_up
+from alerts.texts.messages import read_message
+from alerts.texts.prose import plain_text
 from monitor.errors import InputUnusable
 from monitor.service.stages import Stages
 from monitor.service.status import Status, status

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from alerts.patterns import covers
-from alerts.routes import Route
-from alerts.silences import LONGEST, Silence, ended, silence, silencing
-from alerts.spikes import Severity
+from alerts.detection.spikes import Severity
+from alerts.telling.patterns import covers
+from alerts.telling.routes import Route
+from alerts.telling.silences import LONGEST, Silence, ended, silence, silencing
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

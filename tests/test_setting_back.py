@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from alerts.conditions import Condition, Health
-from alerts.spikes import Severity
+from alerts.detection.spikes import Severity
+from alerts.telling.conditions import Condition, Health
 from monitor.feeds.feed import Check, Feed, Outcome, failed, unseen
 from monitor.storage.compacting import compact
 from monitor.storage.setting_back import set_back

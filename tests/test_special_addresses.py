@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.addresses import refusal as refusal_of_a_receiver
+from alerts.sending.addresses import refusal as refusal_of_a_receiver
 from monitor.feeds.addresses import refusal
 
 # IANA's registries of special-purpose addresses, without what they call globally reachable, and multicast.

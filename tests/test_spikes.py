@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from alerts.detection.spikes import Beside, Severity, Spike, Verdict, by_count, spikes
+from alerts.detection.surprise import crossings_a_week, false_alerts_a_week, rarer, rarer_a_week, smallest_surge, tail
+from alerts.detection.windows import HISTORY, MARKET, SIGHTINGS, WATCHED, Window, windows
 from alerts.lifecycle import Alert, ChangeReason, advance
 from alerts.rules import Detector, Rules
-from alerts.spikes import Beside, Severity, Spike, Verdict, by_count, spikes
-from alerts.surprise import crossings_a_week, false_alerts_a_week, rarer, rarer_a_week, smallest_surge, tail
-from alerts.windows import HISTORY, MARKET, SIGHTINGS, WATCHED, Window, windows
 
 HOUR = timedelta(hours=1)
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)

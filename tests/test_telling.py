@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from alerts.delivery import delivery_id
+from alerts.detection.spikes import Severity
 from alerts.lifecycle import Sight
-from alerts.spikes import Severity
+from alerts.sending.delivery import delivery_id
 from monitor.desk.actions import ACTIONS
 from monitor.desk.audit import audit
 from monitor.desk.desk import Desk

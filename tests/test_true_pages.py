@@ -14,9 +14,9 @@ import polars as pl
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from alerts.bands import BAND
-from alerts.delivery import Delivery, DeliveryState
+from alerts.detection.bands import BAND
 from alerts.lifecycle import Change, ChangeReason, State
+from alerts.sending.delivery import Delivery, DeliveryState
 from dashboard import charts, exports, frame, marks, model_charts, model_page, periods, reads, series_page, texts
 from dashboard.zones import UTC_ZONE, Zone
 from models.score import CompanyScore, Score

@@ -10,8 +10,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from alerts.detection.spikes import Spike, Verdict
 from alerts.rules import Rules
-from alerts.spikes import Spike, Verdict
 from models.score import Score
 from monitor.backtesting.tuning import Weeks, tried
 from monitor.errors import ServiceError

@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from alerts.delivery import DeliveryState
+from alerts.sending.delivery import DeliveryState
 from monitor.storage.alert_store import AlertStore
 from monitor.storage.backup import copy_store, restore
 from monitor.storage.database import Database

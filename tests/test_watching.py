@@ -11,8 +11,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from alerts.messages import read_message
-from alerts.prose import plain_text, subject
+from alerts.texts.messages import read_message
+from alerts.texts.prose import plain_text, subject
 from monitor.service.pipeline import Pipeline
 from monitor.settings import Settings
 from monitor.storage.queries import QUERIES

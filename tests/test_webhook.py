@@ -24,12 +24,22 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from alerts import delivery as delivering
-from alerts.addresses import Refusal, refusal
-from alerts.channels import ChannelSettings, open_channel
-from alerts.delivery import Attempt, AttemptOutcome, Channel, Delivery, DeliveryState, Part, Schedule, after, deliver
 from alerts.errors import ChannelUnusable
-from alerts.webhook import answer_of, shown
+from alerts.sending import delivery as delivering
+from alerts.sending.addresses import Refusal, refusal
+from alerts.sending.channels import ChannelSettings, open_channel
+from alerts.sending.delivery import (
+    Attempt,
+    AttemptOutcome,
+    Channel,
+    Delivery,
+    DeliveryState,
+    Part,
+    Schedule,
+    after,
+    deliver,
+)
+from alerts.sending.webhook import answer_of, shown
 
 NEW = "whsec_" + base64.b64encode(b"n" * 32).decode()
 OLD = "o" * 24  # not in the whsec_ form: any text will do

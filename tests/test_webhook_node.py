@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from alerts.attempt import Attempt, AttemptOutcome
-from alerts.channels import ChannelSettings, open_channel
-from alerts.delivery import Delivery, plan
 from alerts.evidence import Evidence
 from alerts.lifecycle import Alert, Change, ChangeReason, Severity, State
+from alerts.sending.attempt import Attempt, AttemptOutcome
+from alerts.sending.channels import ChannelSettings, open_channel
+from alerts.sending.delivery import Delivery, plan
 
 NODE = Path(__file__).with_name("node")
 KEY = "whsec_" + base64.b64encode(b"k" * 32).decode()

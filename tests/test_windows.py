@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
+from alerts.detection.windows import HISTORY, MARKET, SIGHTINGS, WATCHED, Window, windows
 from alerts.errors import FrameUnusable
 from alerts.rules import Detector, Rules
-from alerts.windows import HISTORY, MARKET, SIGHTINGS, WATCHED, Window, windows
 
 HOUR = timedelta(hours=1)
 BANKS = "theme:bank-stress"

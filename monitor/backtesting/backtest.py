@@ -19,9 +19,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from alerts.detection.spikes import Spike
 from alerts.lifecycle import Alert, Change, ChangeReason
 from alerts.rules import Rules
-from alerts.spikes import Spike
 from monitor.archives.history import played
 from monitor.archives.places import here
 from monitor.archives.slices import Archive

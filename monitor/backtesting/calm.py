@@ -7,8 +7,8 @@ never  passes over a surge: where it saves work every count is taken as high, an
 A surge needs enough stories, and `minimum_ratio` times the expected ones. Few series have both at a time: what is usual
 is learned for those with enough stories, and how rare their windows are at most of the few suspects that are left. Of a
 limit that many series share (Benjamini and Hochberg) a suspect is given what it would have if all others surged, and
-the most that `alerts.budgets` may hand back; only where it would surge by that are its windows made, and the others
-looked at. What was found is kept by all that it rests on, which the thresholds that people turn mostly are not.
+the most that `alerts.detection.budgets` may hand back; only where it would surge by that are its windows made, and the
+others looked at. What was found is kept by all that it rests on, which the thresholds that people turn mostly are not.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from datetime import datetime, timedelta
 import numpy as np
 import polars as pl
 
-from alerts.baseline import Baseline
-from alerts.breaking import STORY, breaking
-from alerts.budgets import MOST_GROWTH, STORY_SHARE
-from alerts.frames import MARKET
-from alerts.grid import Grid
+from alerts.detection.baseline import Baseline
+from alerts.detection.breaking import STORY, breaking
+from alerts.detection.budgets import MOST_GROWTH, STORY_SHARE
+from alerts.detection.frames import MARKET
+from alerts.detection.grid import Grid
+from alerts.detection.seen import Seen
+from alerts.detection.spikes import Beside, Spike, Verdict, by_count, spikes
+from alerts.detection.surprise import Floats
+from alerts.detection.usual import Usual
+from alerts.detection.window import Window
 from alerts.rules import Detector, Rules
-from alerts.seen import Seen
-from alerts.spikes import Beside, Spike, Verdict, by_count, spikes
-from alerts.surprise import Floats
-from alerts.usual import Usual
-from alerts.window import Window
 from monitor.backtesting.ground import Ground
 from monitor.backtesting.heard import Heard, hour_of
 from monitor.backtesting.suspects import SLACK, Lasting, lasting
@@ -48,7 +48,7 @@ class _Windows:
     """What series show at one moment, which rests on `minimum_ratio`, too.
 
     Attributes:
-        rarest: of the suspects, see `alerts.usual`; infinite of one that has nothing to show.
+        rarest: of the suspects, see `alerts.detection.usual`; infinite of one that has nothing to show.
         stirring: windows of the series that were judged; none of one that has nothing to show.
         every: of all that stir, the least of their windows by count: per week and probability, over the part.
     """
@@ -139,7 +139,7 @@ class Calm:
     def rarest(
         self, now: datetime, rules: Rules, weights: Mapping[str, float], names: Sequence[str]
     ) -> dict[str, float]:
-        """How often a week chance alone brings the rarest that these series show, at least: see `alerts.usual`."""
+        """How often a week chance alone brings the rarest that these series show, at least: `detection.usual`."""
         kept = self._windows_at(now, rules, weights).rarest
         wanting = [name for name in names if name not in kept]
         if wanting:

@@ -13,12 +13,12 @@ from datetime import datetime, timedelta
 import numpy as np
 import polars as pl
 
-from alerts.baseline import HOURS_A_DAY
-from alerts.budgets import STORY_SHARE, growth, shares
-from alerts.grid import Grid
+from alerts.detection.baseline import HOURS_A_DAY
+from alerts.detection.budgets import STORY_SHARE, growth, shares
+from alerts.detection.grid import Grid
+from alerts.detection.sources import Voices
+from alerts.detection.surprise import Floats
 from alerts.rules import Detector, Rules
-from alerts.sources import Voices
-from alerts.surprise import Floats
 from monitor.backtesting.heard import Whole
 
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
@@ -41,7 +41,7 @@ class Ground:
 
         Args:
             names: of the series that may ever be asked for, the market first.
-            history, sources, watched: see `alerts.frames`.
+            history, sources, watched: see `alerts.detection.frames`.
             affinities: series, publisher, day, negative.
             begun, until: the range, aware UTC.
         """
@@ -115,7 +115,7 @@ class Ground:
         return Grid.laid(names, now, negative, stories, others, self._since, budget, weights, rules)
 
     def new(self, now: datetime, rules: Rules) -> frozenset[str]:
-        """Publishers that are too new to be judged by their past, as `alerts.sources.source_changes` has it."""
+        """Publishers that are too new to be judged by their past, as `sources.source_changes` has it."""
         key = (now, rules.baseline_days, rules.longest_window, rules.learning_days)
         # Every series asks at the same moment.
         if self._young is None or self._young[0] != key:

@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from alerts.breadth import Breadth
-from alerts.frames import MARKET
+from alerts.detection.breadth import Breadth
+from alerts.detection.frames import MARKET
+from alerts.detection.seen import Seen
 from alerts.rules import Rules
-from alerts.seen import Seen
 
 _HOUR = timedelta(hours=1)
 _MICROSECOND = timedelta(microseconds=1)

@@ -13,11 +13,11 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from alerts.baseline import HOURS_A_DAY, Baseline
-from alerts.grid import Grid
+from alerts.detection.baseline import HOURS_A_DAY, Baseline
+from alerts.detection.grid import Grid
+from alerts.detection.surprise import Floats
+from alerts.detection.tone import market_share, usual_share
 from alerts.rules import Detector, Rules
-from alerts.surprise import Floats
-from alerts.tone import market_share, usual_share
 from monitor.backtesting.ground import Ground
 from monitor.backtesting.heard import Heard, Whole, hour_of
 

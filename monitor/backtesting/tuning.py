@@ -18,10 +18,10 @@ from typing import Protocol
 
 import polars as pl
 
+from alerts.detection.spikes import Spike, spikes
+from alerts.detection.windows import Past, windows
 from alerts.lifecycle import Alert, ChangeReason, advance
 from alerts.rules import Rules
-from alerts.spikes import Spike, spikes
-from alerts.windows import Past, windows
 from monitor.backtesting.calm import Calm
 from monitor.errors import ServiceError
 from monitor.service.detecting import only_watched

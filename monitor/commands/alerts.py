@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from alerts.wording import seen
+from alerts.texts.wording import seen
 from monitor.commands.desk import COMMANDS
 from monitor.commands.explaining import explain, why
 from monitor.commands.opening import in_json, settings_of
@@ -142,8 +142,8 @@ def _unsent(reader: Reader) -> pl.DataFrame:
 @click.pass_context
 def test(ctx: click.Context, channel: str) -> None:
     """Send a test message on CHANNEL now, and say what came of it; exit 1 when it did not reach everybody there."""
-    from alerts.channels import open_channel
-    from alerts.delivery import test_delivery
+    from alerts.sending.channels import open_channel
+    from alerts.sending.delivery import test_delivery
 
     settings = settings_of(ctx)
     by_name = {one.name: one for one in settings.channels}

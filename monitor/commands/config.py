@@ -6,8 +6,8 @@ import json
 
 import click
 
-from alerts.channels import ChannelSettings, open_channel
 from alerts.errors import ChannelUnusable
+from alerts.sending.channels import ChannelSettings, open_channel
 from monitor.commands.opening import settings_of
 from monitor.errors import SettingsUnusable
 from monitor.settings import ModelSettings

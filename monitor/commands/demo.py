@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from alerts.lifecycle import Alert
-from alerts.wording import is_story, seen
+from alerts.texts.wording import is_story, seen
 from monitor.commands.opening import settings_of
 from monitor.demo.play import ENDS, SEED, STORE, Tick, play
 from monitor.demo.verdict import DemoResult

@@ -174,11 +174,11 @@ COMMANDS = (ack, note, judge, tally, silence, unsilence, silences, redeliver, en
 
 def _demand_series(pattern: str, settings: Settings, desk: Desk) -> None:
     """A slip of the pen would silence nothing, and nobody would know before the next notice came."""
-    from monitor.watched import misnamed, nameable_series
+    from monitor.named_series import misnamed
 
     # Of the daemon's own settings too, which may be others; and what was watched once may still fire.
     there = {
-        *nameable_series(settings),
+        *settings.nameable_series(),
         *desk.reader.query("watched")["series"],
         *desk.reader.query("open_alerts")["series"],
     }

@@ -114,8 +114,8 @@ def _examined(reader: Reader, settings: Settings, now: datetime, *, quick: bool)
 
 
 def _of_channels(settings: Settings, last: _Last) -> Iterator[Finding]:
-    from alerts.channels import open_channel
     from alerts.errors import ChannelUnusable
+    from alerts.sending.channels import open_channel
     from monitor.service.checkup import channel_finding, no_channel_finding
 
     if not settings.channels:

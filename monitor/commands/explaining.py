@@ -13,8 +13,8 @@ from monitor.commands.opening import in_json, settings_of
 from monitor.errors import InputUnusable
 
 if TYPE_CHECKING:
+    from alerts.detection.windows import Outlook
     from alerts.rules import Rules
-    from alerts.windows import Outlook
 
 _AFTER = timedelta(days=400)
 # Years that leave room for what is looked at before and after a moment.
@@ -27,7 +27,7 @@ _YEARS = range(1970, 2200)
 @click.pass_context
 def explain(ctx: click.Context, alert: str, as_json: bool) -> None:
     """Say why ALERT fired: every test with its numbers, the severity's formula, the stories, every step since."""
-    from alerts.explaining import explained
+    from alerts.texts.explaining import explained
     from monitor.service.detecting import changes_back, read_finding
     from monitor.storage.reading import Reader
 
@@ -74,7 +74,7 @@ def explain(ctx: click.Context, alert: str, as_json: bool) -> None:
 @click.pass_context
 def why(ctx: click.Context, series: str, at: datetime | None, as_json: bool) -> None:
     """Say why SERIES did, or did not, alert at a moment, from what had been fetched by then."""
-    from alerts.explaining import explained, foreseen
+    from alerts.texts.explaining import explained, foreseen
     from monitor.series import parted
     from monitor.service.detecting import changes_back, finding_json, look_back, outlook_back
     from monitor.storage.reading import Reader
@@ -110,7 +110,7 @@ def why(ctx: click.Context, series: str, at: datetime | None, as_json: bool) -> 
 
 def _nothing(series: str, at: datetime, rules: Rules, outlook: Outlook | None) -> str:
     """Why there is no finding, and what would alert, as JSON."""
-    from alerts.explaining import absence
+    from alerts.texts.explaining import absence
 
     told: dict[str, object] = {"series": series, "at": at, "verdict": "nothing", "reason": absence(series, rules)}
     if outlook is not None:

@@ -19,10 +19,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from alerts.lifecycle import Change
-from alerts.mail import MailSettings
 from alerts.rules import Rules
-from alerts.secrets import Secret
-from alerts.webhook import WebhookSettings
+from alerts.sending.mail import MailSettings
+from alerts.sending.secrets import Secret
+from alerts.sending.webhook import WebhookSettings
 from monitor.demo.newsroom import LOOPBACK, Newsroom
 from monitor.demo.receivers import Hook, Mailbox
 from monitor.demo.storyline import PUBLISHERS, Storyline, storyline

@@ -14,8 +14,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from alerts.delivery import delivery_id
 from alerts.lifecycle import Alert, Change, ChangeReason
+from alerts.sending.delivery import delivery_id
 from monitor.demo.receivers import Letter, Post, Verification
 
 BANK_SERIES = "theme:bank-stress"

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 
-from alerts.conditions import CHANNEL, Condition, Health
-from alerts.delivery import Delivery, DeliveryState, redeliver
-from alerts.notices import hushed
-from alerts.silences import ended, silence
+from alerts.sending.delivery import Delivery, DeliveryState, redeliver
+from alerts.telling.conditions import CHANNEL, Condition, Health
+from alerts.telling.notices import hushed
+from alerts.telling.silences import ended, silence
 from monitor.desk.care import back_up, look_over
 from monitor.errors import InputUnusable
 from monitor.storage.alert_store import ENDPOINT, AlertStore

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from alerts.allowed import PrivatePlace
+from alerts.sending.allowed import PrivatePlace
 from monitor import __version__
 from monitor.feeds.politeness import RetryScope
 

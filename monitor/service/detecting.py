@@ -2,7 +2,7 @@
 
 takes  a way to ask the store, rules, weights, and a moment
 gives  `Spike`s; findings that are kept beside the alerts they led to
-never  decides: `alerts.windows` and `alerts.spikes` do, on the same frames whenever it is asked
+never  decides: `alerts.detection.windows` and `alerts.detection.spikes` do, on the same frames whenever it is asked
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Protocol
 
 import polars as pl
 
-from alerts.frames import MARKET
+from alerts.detection.frames import MARKET
+from alerts.detection.severity import Gravity, Severity
+from alerts.detection.sources import SourceChange, source_changes
+from alerts.detection.spikes import Considered, Spike, Verdict, spikes
+from alerts.detection.windows import Outlook, Past, outlooks, windows
 from alerts.lifecycle import Change, ChangeReason
 from alerts.memory import Memory
 from alerts.rules import Detector, Rules
-from alerts.severity import Gravity, Severity
-from alerts.sources import SourceChange, source_changes
-from alerts.spikes import Considered, Spike, Verdict, spikes
-from alerts.windows import Outlook, Past, outlooks, windows
 from monitor.storage.database import Database
 from monitor.storage.detection_queries import DETECTION
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
-from alerts.attempt import Attempt
-from alerts.delivery import Delivery
 from alerts.lifecycle import Change
+from alerts.sending.attempt import Attempt
+from alerts.sending.delivery import Delivery
 from monitor.feeds.feed import Check
 from monitor.service.supervision import Late
 

@@ -12,7 +12,7 @@ from datetime import datetime
 
 import structlog
 
-from alerts.delivery import Attempt, Delivery, Outbox, Part
+from alerts.sending.delivery import Attempt, Delivery, Outbox, Part
 
 log = structlog.get_logger(__name__)
 

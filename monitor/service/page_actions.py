@@ -18,10 +18,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import polars as pl
 
-from alerts.attempt import Attempt
-from alerts.channels import open_channel
-from alerts.delivery import test_delivery
 from alerts.errors import ChannelUnusable
+from alerts.sending.attempt import Attempt
+from alerts.sending.channels import open_channel
+from alerts.sending.delivery import test_delivery
 from models.adapters import CARD, METRICS
 from models.encoder import find_encoder
 from models.errors import ModelError

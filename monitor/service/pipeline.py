@@ -17,13 +17,13 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from alerts.attempt import Attempt
-from alerts.breaking import story_of
-from alerts.channels import open_channel
-from alerts.delivery import Channel, Delivery, Schedule, deliver
+from alerts.detection.breaking import story_of
+from alerts.detection.spikes import Spike, Verdict
 from alerts.evidence import Evidence
 from alerts.lifecycle import Change, advance
-from alerts.spikes import Spike, Verdict
+from alerts.sending.attempt import Attempt
+from alerts.sending.channels import open_channel
+from alerts.sending.delivery import Channel, Delivery, Schedule, deliver
 from monitor.feeds.feed import Check, Feed, FeedState
 from monitor.feeds.politeness import due, paused
 from monitor.feeds.polling import Poller

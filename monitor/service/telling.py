@@ -2,7 +2,7 @@
 
 takes  changes of alerts, the state of stages, now
 gives  deliveries in the outbox, decisions on record, conditions that are kept
-never  decides: `alerts.notices`, `alerts.conditions`, `alerts.removal` and `alerts.digests` do
+never  decides: `notices`, `conditions`, `removal` and `digests` of `alerts.telling` do
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from alerts import wording
-from alerts.attempt import Attempt
-from alerts.channels import recipients_of
-from alerts.conditions import (
+from alerts.lifecycle import Alert, Change, Sight
+from alerts.sending.attempt import Attempt
+from alerts.sending.channels import recipients_of
+from alerts.sending.delivery import Channel, Delivery, message_delivery
+from alerts.telling.conditions import (
     CHANNEL,
     SIGHT,
     STAGE,
@@ -29,15 +30,14 @@ from alerts.conditions import (
     mailbox_subject,
     turn,
 )
-from alerts.delivery import Channel, Delivery, message_delivery
-from alerts.digests import Digest, bulletin, covered, due, resumed
-from alerts.grouping import sealed
-from alerts.lifecycle import Alert, Change, Sight
-from alerts.messages import bulletin_message, heartbeat_message
-from alerts.notices import Situation, Telling, notices, overdue
-from alerts.removal import ended, given_up
-from alerts.routes import DEFAULT
-from alerts.sight import Looking, idle, sight, sight_condition
+from alerts.telling.digests import Digest, bulletin, covered, due, resumed
+from alerts.telling.grouping import sealed
+from alerts.telling.notices import Situation, Telling, notices, overdue
+from alerts.telling.removal import ended, given_up
+from alerts.telling.routes import DEFAULT
+from alerts.telling.sight import Looking, idle, sight, sight_condition
+from alerts.texts import wording
+from alerts.texts.messages import bulletin_message, heartbeat_message
 from monitor.service.stages import stages_of
 from monitor.settings import Settings
 from monitor.storage.alert_store import ENDPOINT, AlertStore

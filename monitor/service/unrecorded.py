@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from alerts.delivery import Attempt, Delivery, Outbox, Part
+from alerts.sending.delivery import Attempt, Delivery, Outbox, Part
 from monitor.errors import StoreError
 
 # By channel: what became of its last message, where that is still to be recorded.

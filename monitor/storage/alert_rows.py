@@ -15,11 +15,11 @@ from typing import Any
 
 import polars as pl
 
-from alerts.conditions import Condition, Health
-from alerts.delivery import Delivery, DeliveryState
 from alerts.evidence import Evidence
 from alerts.lifecycle import Alert, Change, ChangeReason, Severity, State
-from alerts.silences import Silence
+from alerts.sending.delivery import Delivery, DeliveryState
+from alerts.telling.conditions import Condition, Health
+from alerts.telling.silences import Silence
 from monitor.storage.rows import Schema, framed
 
 _INSTANT = pl.Datetime("us", "UTC")

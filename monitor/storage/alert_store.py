@@ -4,7 +4,7 @@ takes  changes of alerts with their deliveries, and what became of each attempt
 gives  frames for detection, the alerts that are open, and the deliveries that are due
 never  writes a change without its deliveries, or either of them twice
 
-It is the store's side of `alerts.memory.Memory` and `alerts.delivery.Outbox`.
+It is the store's side of `alerts.memory.Memory` and `alerts.sending.delivery.Outbox`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from datetime import datetime
 import duckdb
 import polars as pl
 
-from alerts.conditions import CHANNEL, Condition, Health
-from alerts.delivery import Attempt, Delivery, Part, delivery_id
 from alerts.evidence import Evidence
-from alerts.grouping import Sealing
 from alerts.lifecycle import Alert, Change
-from alerts.notices import Decision, Escalation
+from alerts.sending.delivery import Attempt, Delivery, Part, delivery_id
+from alerts.telling.conditions import CHANNEL, Condition, Health
+from alerts.telling.grouping import Sealing
+from alerts.telling.notices import Decision, Escalation
 from monitor.storage.alert_rows import (
     DECISIONS,
     DELIVERIES,
@@ -50,7 +50,7 @@ class AlertStore:
     # What detection asks (alerts.memory.Memory)
 
     def history(self, since: datetime, until: datetime) -> pl.DataFrame:
-        """Hours from `since` to `until` that hold stories, in the columns of `alerts.windows.HISTORY`."""
+        """Hours from `since` to `until` that hold stories, in the columns of `alerts.detection.windows.HISTORY`."""
         return self._read(
             """
             SELECT series, hour, stories::BIGINT AS stories, negative::BIGINT AS negative FROM rollups
@@ -60,7 +60,7 @@ class AlertStore:
         )
 
     def sightings(self, since: datetime, until: datetime) -> pl.DataFrame:
-        """Stories that may alert and turned negative from `since` to `until`, as `alerts.windows.SIGHTINGS`."""
+        """Stories that may alert and turned negative from `since` to `until`, as `windows.SIGHTINGS` of detection."""
         return self._read(
             """
             SELECT series, story, negative_at, publishers FROM sightings
@@ -70,7 +70,7 @@ class AlertStore:
         )
 
     def watched(self) -> pl.DataFrame:
-        """Every watched series and since when, as `alerts.windows.WATCHED`."""
+        """Every watched series and since when, as `alerts.detection.windows.WATCHED`."""
         return self._read(f"SELECT series, since FROM series WHERE {WATCHED} ORDER BY series")  # noqa: S608 - a constant
 
     def evidence(self, series: str, stories: Sequence[int]) -> tuple[Evidence, ...]:

@@ -1,7 +1,7 @@
 """What people said about alerts and asked for, and what each channel was told.
 
 takes  remarks, silences, and questions about alerts, deliveries and conditions
-gives  what `alerts.notices`, `alerts.conditions`, `alerts.digests` and `alerts.judgement` decide on
+gives  what `alerts.telling` (notices, conditions, digests) and `alerts.judgement` decide on
 never  changes an alert: what people say stands beside it
 """
 
@@ -14,14 +14,14 @@ from enum import StrEnum
 
 import polars as pl
 
-from alerts.conditions import ChannelRecord, Condition, MailboxRecord
-from alerts.delivery import Delivery, delivery_id
-from alerts.digests import Period
-from alerts.messages import Trend
-from alerts.notices import Told
-from alerts.removal import Removal
-from alerts.sight import Looking
-from alerts.silences import Silence
+from alerts.sending.delivery import Delivery, delivery_id
+from alerts.telling.conditions import ChannelRecord, Condition, MailboxRecord
+from alerts.telling.digests import Period
+from alerts.telling.notices import Told
+from alerts.telling.removal import Removal
+from alerts.telling.sight import Looking
+from alerts.telling.silences import Silence
+from alerts.texts.messages import Trend
 from monitor.storage.alert_rows import (
     DECISIONS,
     DELIVERIES,

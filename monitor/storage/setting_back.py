@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from alerts.silences import LONGEST
+from alerts.telling.silences import LONGEST
 from monitor.storage.store import Store
 
 # Not by `least`, which takes "never" for later than any time.
