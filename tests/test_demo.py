@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from alerts.evidence import Evidence
@@ -177,4 +178,8 @@ def test_the_whole_demo(tmp_path: Path) -> None:
     assert said["webhook"]["verified"] == said["webhook"]["received"] == said["mail"]["received"] >= 1
     assert len(set(said["webhook"]["ids"])) == len(said["webhook"]["ids"])
     assert 0.9 < said["stories"] / storyline(said["seed"], datetime.fromisoformat(said["ends"])).stories < 1.1
-    assert (tmp_path / "kept" / STORE).is_file()
+    with duckdb.connect(tmp_path / "kept" / STORE, read_only=True) as kept:
+        first = kept.execute("SELECT epoch(min(negative_at)) FROM sightings").fetchone()
+    assert first is not None
+    # Detection looks back over ten days: what it looks at was not forgotten on the way.
+    assert datetime.fromtimestamp(first[0], UTC) < datetime.fromisoformat(said["ends"]) - timedelta(days=9)

@@ -180,7 +180,7 @@ async def _run(
             changes += changed
             await _deliver(pipeline, now)
             if number % _MAINTAIN_EVERY == 0:
-                pipeline.store.maintain(now)
+                pipeline.maintain(now)
             progress(Tick(now, number, len(hours), tally.headlines, now < story.breaks, changed))
         # What a receiver asked to wait for is sent a little later.
         await _deliver(pipeline, story.ends + _SETTLING)
