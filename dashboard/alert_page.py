@@ -1,6 +1,6 @@
 """Alerts: the list with its filters, silences, and the way to one alert.
 
-takes  a `Moment`; the address names an alert by `?alert=ID`
+takes  a `Moment`; the address names an alert by `?alert=ID`, or which to list by `?show=`
 gives  the list, or the alert that the address names (`alert_detail`)
 never  shows a title as anything but text
 """
@@ -14,12 +14,12 @@ import polars as pl
 import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
-from dashboard import acting, alert_detail, frame, reads, texts
+from dashboard import acting, alert_detail, frame, links, reads, texts
 from dashboard.zones import Zone
 
 _PARAMETER, _TURN, _SHOWN = "alert", "alerts_turn", "alerts_shown"
 _MOST = 500
-_RANGES = {"Open now": None, "30 days": 30, "1 year": 365, "All": 36500}
+_RANGES, _USUAL = {texts.OPEN_NOW: None, "30 days": 30, "1 year": 365, "All": 36500}, "30 days"
 _JUDGED = {"true": "True alert", "false": "False alert"}
 _UNJUDGED = "Not judged"
 
@@ -49,16 +49,15 @@ def _back() -> None:
 
 def _list(moment: frame.Moment) -> None:
     st.subheader("Alerts", anchor=False)
-    chosen = st.segmented_control(
-        "Show",
-        list(_RANGES),
-        default="30 days",
-        required=True,
-        key=_SHOWN,
-        label_visibility="collapsed",
-        persist_state="session",
+    links.heed("show", _SHOWN, lambda told: told if told in _RANGES else None)
+    if st.session_state.get(_SHOWN) not in _RANGES:
+        st.session_state[_SHOWN] = _USUAL
+    shown = st.segmented_control(
+        "Show", list(_RANGES), required=True, key=_SHOWN, label_visibility="collapsed", persist_state="session"
     )
-    days = _RANGES[chosen or "30 days"]
+    chosen = shown or _USUAL
+    links.tell("show", "" if chosen == _USUAL else chosen, _SHOWN)
+    days = _RANGES[chosen]
     now = moment.now
     if days is None:
         # However old they are: a list of the latest would lose one that stays open for months.

@@ -66,7 +66,7 @@ def _risk_now(moment: frame.Moment) -> None:
             _card(row, moment)
     if opened.height > shown.height:
         more = texts.count(opened.height - shown.height, "more open alert")
-        moment.link("alerts", more, "more_horiz")
+        moment.link("alerts", more, "more_horiz", show=texts.OPEN_NOW)
 
 
 def _tally(opened: pl.DataFrame) -> str:

@@ -40,6 +40,8 @@ class Look:
         return f":{self.colour}-badge[:material/{self.icon}: {self.word}]"
 
 
+# The list of alerts by this name; the overview leads to it.
+OPEN_NOW = "Open now"
 STATES: dict[str, Look] = {
     "pending": Look("Pending", "yellow", "hourglass_top", "a surge was seen; it fires when it lasts"),
     "firing": Look("Firing", "red", "notifications_active", "the surge goes on"),

@@ -182,6 +182,18 @@ def test_the_way_back_from_an_alert_finds_the_list_as_it_was(scene: Path) -> Non
     assert [list(one) for one in app.dataframe[0].value["state"]] == [["Firing"]]
 
 
+def test_an_address_says_which_alerts_to_list_and_bears_the_choice(scene: Path) -> None:
+    app = page("alert_page", scene)
+    assert "show" not in app.query_params
+    at(app, show="Open now")
+    assert app.button_group(key="alerts_shown").value in ("Open now", ["Open now"])
+    assert [list(one) for one in app.dataframe[0].value["state"]] == [["Firing"]]
+    app.button_group(key="alerts_shown").set_value("1 year").run()
+    assert told(app, "show") == "1 year"
+    at(app, show="anything")
+    assert app.button_group(key="alerts_shown").value in ("1 year", ["1 year"])
+
+
 def test_the_way_back_from_a_message_finds_the_list_as_it_was(scene: Path) -> None:
     app = page("delivery_page", scene)
     app.button_group(key="deliveries_state").set_value("Given up").run()

@@ -6,14 +6,17 @@ import io
 import json
 import runpy
 import socket
+import sys
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import polars as pl
 import pytest
 from streamlit.testing.v1 import AppTest
 
+import dashboard.app
 from alerts.detection.bands import BAND
 from alerts.lifecycle import Change, ChangeReason, State
 from alerts.sending.delivery import Delivery, DeliveryState
@@ -221,6 +224,27 @@ def test_an_alert_that_stays_open_for_long_is_listed(tmp_path: Path) -> None:
     assert [list(one) for one in app.dataframe[0].value["state"]] == [["Firing"]]
     app.button_group(key="alerts_shown").set_value("1 year").run()
     assert "The latest 500 of this time are listed" in said(app)
+
+
+def test_what_the_overview_has_no_card_for_is_listed_behind_its_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "squall.duckdb"
+    SCENE["fill"](path, NOW)
+    with Store.open(path, NOW) as store:
+        alerts = AlertStore(store)
+        (base,) = [one for one in alerts.open_alerts() if one.id == SCENE["ALERT"]]
+        more = [replace(base, id=f"alert_2{n:015x}", series=f"company:C{n}") for n in range(5)]
+        alerts.commit([Change(one, State.PENDING, ChangeReason.FIRED, one.opened_at) for one in more], [])
+        opened = len(alerts.open_alerts())
+    monkeypatch.setattr(sys, "argv", ["app.py", "--store", str(path)])
+    app = AppTest.from_file(str(Path(dashboard.app.__file__)), default_timeout=120).run()
+    (link,) = [one.proto for one in app.get("page_link") if "more open alert" in one.proto.label]
+    assert link.label == f"{opened - 4} more open alerts"
+    asked = dict(parse_qsl(link.query_string))
+    assert asked == {"show": "Open now"}
+    listed = page("alert_page", path, **asked)
+    assert len(listed.dataframe[0].value) == opened
 
 
 def test_dead_letters_beyond_the_list_are_counted(tmp_path: Path) -> None:
