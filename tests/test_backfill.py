@@ -490,7 +490,7 @@ def test_an_archive_that_cannot_be_used_says_why(tmp_path: Path) -> None:
     with pytest.raises(InputUnusable, match="lacks the column outlet, model"):
         Archive(str(tmp_path))
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputUnusable, match="names no file"):
+    with pytest.raises(InputUnusable, match="names no file: give a folder that `squall score PATH --out` filled"):
         Archive(str(tmp_path / "empty"))
     (tmp_path / "csv").mkdir()
     (tmp_path / "csv" / "a.csv").write_text("title\na\n")

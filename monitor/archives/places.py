@@ -171,11 +171,15 @@ class Place:
                 yield one.path, one.size or 0, one.mtime_ns or 0
 
 
-def files_of(paths: Iterable[str]) -> list[File]:
+def files_of(paths: Iterable[str], wanted: str = "files, folders or globs of CSV, JSON lines or Parquet") -> list[File]:
     """Every file that these paths name, each once, in the order of the paths and then of their names.
 
     A folder stands for all files below it whose names end in .csv, .jsonl, .ndjson or .parquet, hidden ones left out.
     In a glob `*` and `?` stand for anything but `/`, and `**` for anything. A file to which links lead is one file.
+
+    Args:
+        paths: of files, folders or globs, here or in an object store.
+        wanted: what to give instead of a path that names nothing, in words.
 
     Raises:
         InputUnusable: when a path names no file, or a file of another kind, or one of these that is compressed.
@@ -187,7 +191,7 @@ def files_of(paths: Iterable[str]) -> list[File]:
         except (OSError, pa.ArrowException) as error:
             raise InputUnusable(f"{path} cannot be looked at: {error}") from error
         if not infos:
-            raise InputUnusable(f"{path} names no file: give files, folders or globs of CSV, JSON lines or Parquet")
+            raise InputUnusable(f"{path} names no file: give {wanted}")
         for file in infos:
             found.setdefault(real(file.path), file)
     return list(found.values())

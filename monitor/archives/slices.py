@@ -28,6 +28,7 @@ ROWS = 200_000
 _OPTIONAL = ("summary", "link", "guid", "language")
 _TEXTS = ("outlet", "title", *_OPTIONAL)
 _HOUR = timedelta(hours=1)
+_WANTED = "a folder that `squall score PATH --out` filled with scored Parquet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +79,9 @@ class Archive:
         # What was scored is the headline, and not another column that happens to be called title.
         column = told["order"]["column"] if told is not None else ""
         self._titles: tuple[str, ...] = (column,) if column else TITLES
-        files = [file for file in files_of([folder]) if file.kind == "parquet"]
+        files = [file for file in files_of([folder], _WANTED) if file.kind == "parquet"]
         if not files:
-            raise InputUnusable(f"{folder} holds no Parquet: score headlines into it with `squall score PATH --out`")
+            raise InputUnusable(f"{folder} holds no Parquet: give {_WANTED}")
         told_of: list[tuple[str, int, str]] = []
         self.rows = self.failed = self.undated = 0
         self._hours: Counter[datetime] = Counter()
