@@ -91,6 +91,7 @@ def test_attempts_of_a_day_without_a_name_server_cost_a_few_threads(silence: thr
 def test_questions_come_to_their_answers_and_errors() -> None:
     asks = LookUps(most=1)
     assert asks.begin(lambda: "told").result(PATIENCE) == "told"
+    assert asks.begin(lambda: None).result(PATIENCE) is None, "nothing is an answer, too"
     assert asks.addresses_within("127.0.0.1", 25, PATIENCE) == ["127.0.0.1"]
     with pytest.raises(ZeroDivisionError):
         asks.begin(lambda: 1 / 0).result(PATIENCE)

@@ -46,14 +46,17 @@ class Errands:
         return answer
 
     def _ask(self, question: Callable[[], T], answer: Future[T]) -> None:
+        if not answer.set_running_or_notify_cancel():
+            self._places.release()
+            return
         try:
-            found = question() if answer.set_running_or_notify_cancel() else None
+            found = question()
         except Exception as error:  # carried to whoever waits
             self._places.release()
             answer.set_exception(error)
-            return
-        self._places.release()
-        if found is not None:
+        else:
+            # Before the answer: whoever has it may ask the next at once.
+            self._places.release()
             answer.set_result(found)
 
 
