@@ -176,6 +176,13 @@ def test_a_breaking_story_counts_publishers_and_leaves_no_story_out() -> None:
     assert "and 4 more" not in text
 
 
+def test_what_is_nearly_nothing_is_not_called_nothing() -> None:
+    told = message(expected=0.019)
+    assert prose.subject(told).endswith("usual under 0.1")
+    assert ">under 0.1<" in html_page(told, "")
+    assert prose.subject(message(expected=0.12)).endswith("usual 0.1")
+
+
 def test_an_escalation_says_that_it_is_one() -> None:
     assert "Bank stress: the surge of negative news has grown and is now critical." in prose.plain_text(
         message(ChangeReason.ESCALATED)

@@ -113,7 +113,7 @@ def _banner(message: Message, colour: str) -> str:
 def _figures(facts: Facts, colour: str, *, peak: bool) -> str:
     count = facts.peak if peak else facts.now
     counted = "publishers" if wording.is_story(facts.series) else "negative stories"
-    usual = wording.count(count.expected) if count.expected >= wording.NEXT_TO_NOTHING else "0"
+    usual = wording.count(count.expected)
     cells = (
         (f"{count.observed:,}", f"{counted} at the peak" if peak else counted, colour),
         (usual, "would be usual", _INK),

@@ -64,7 +64,9 @@ def series_name(series: str) -> str:
 
 
 def count(number: float) -> str:
-    """An expected count: one decimal below ten, none above."""
+    """An expected count: one decimal below ten, none above; what is nearly nothing is not called nothing."""
+    if 0 < number < NEXT_TO_NOTHING:
+        return "under 0.1"
     return f"{number:.1f}".removesuffix(".0") if number < 10 else f"{number:,.0f}"
 
 
