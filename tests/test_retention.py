@@ -118,6 +118,17 @@ def test_a_killed_move_goes_on_and_writes_nothing_twice(store: Store, folder: Pa
     assert retire(store.database, folder, NOW, KEEP).headlines == {}
 
 
+def test_a_part_never_takes_the_place_of_another_one(store: Store, folder: Path, tmp_path: Path) -> None:
+    """Also where the first file of the month was moved away, as the message on an unreadable one says."""
+    retire(store.database, folder, NOW, KEEP)
+    for number in (500, 501):
+        append(store, (headline(number, DECEMBER), scored()), now=NOW)
+        retire(store.database, folder, NOW, KEEP)
+        (folder / "headlines-2025-12.parquet").replace(tmp_path / f"moved-{number}")
+    assert sorted(read_archive(folder, until=JANUARY).collect()["id"]) == [500]
+    assert pl.read_parquet(tmp_path / "moved-501")["id"].to_list() == [501]
+
+
 def test_what_waits_for_a_score_stays(store: Store, folder: Path) -> None:
     append(store, (headline(400, DECEMBER), None))
     retire(store.database, folder, NOW, KEEP)

@@ -14,6 +14,7 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import chain, count
 from pathlib import Path
 
 import duckdb
@@ -207,7 +208,9 @@ def _files(folder: Path, month: datetime) -> list[Path]:
 
 
 def _free_name(folder: Path, month: datetime) -> Path:
-    """A month may leave in parts: a story goes on into the next one, a history is loaded later."""
-    number = len(_files(folder, month)) + 1
-    part = "" if number == 1 else f".{number}"
-    return folder / f"headlines-{month:%Y-%m}{part}.parquet"
+    """A month may leave in parts: a story goes on into the next one, a history is loaded later.
+
+    Not by how many there are: a file that was moved away would give its place to a part that is there still.
+    """
+    names = (f"headlines-{month:%Y-%m}{part}.parquet" for part in chain([""], (f".{each}" for each in count(2))))
+    return next(file for name in names if not (file := folder / name).exists())
