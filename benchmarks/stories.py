@@ -2,11 +2,11 @@
 
     python benchmarks/stories.py --data ../shared/data [--fit] [--count]
 
-Prints, for each way and for each half of the judgements: precision and recall over the judged pairs, the same weighted
-to what the replay holds of each stratum, and pairwise and B-cubed figures over windows of two days in which every
-headline was read. Pairs of weight 0 are for the fit alone. Thresholds and weights were chosen on the tuning half (even
-weeks) alone. `--fit` prints the weights of `monitor/news/likeness.py` anew; `--count` writes
-`monitor/news/word_counts.csv` anew.
+Prints how far two readers of the held-out pairs agree; then, for each way and for each half of the judgements:
+precision and recall over the judged pairs, the same weighted to what the replay holds of each stratum, and pairwise
+and B-cubed figures over windows of two days in which every headline was read. Pairs of weight 0 are for the fit alone.
+Thresholds and weights were chosen on the tuning half (even weeks) alone. `--fit` prints the weights of
+`monitor/news/likeness.py` anew; `--count` writes `monitor/news/word_counts.csv` anew.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from rapidfuzz import fuzz
+from readers import SIDES, Verdict, against_readers, second_reader, show_readers
 
 from models.scorer import load_scorer
 from monitor.feeds.feed import Entry
@@ -48,13 +49,18 @@ FAR = 0.4
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A judged pair; one of weight 0 was drawn for the fit alone and is in no figure."""
+    """A judged pair; one of weight 0 was drawn for the fit alone and is in no figure.
+
+    `again` is what a second reader said of it; None for pairs of the tuning half, which were read once.
+    """
 
     first: int
     second: int
     same: bool
     weight: float
     held_out: bool
+    stratum: str
+    again: Verdict | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +96,24 @@ def judgements(headlines: Sequence[Headline]) -> Judgements:
     for one in headlines:
         digest = hashlib.sha256(one.title.encode()).hexdigest()
         known.setdefault((one.effective.strftime("%Y-%m-%dT%H:%M:%SZ"), digest), one.id)
-    pairs, windows = [], defaultdict(list)
+    pairs, windows, again = [], defaultdict(list), second_reader()
     with (JUDGED / "story_pairs.csv").open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
             first = known.get((row["first_published"], row["first_sha256"]))
             second = known.get((row["second_published"], row["second_sha256"]))
             if first is not None and second is not None and first != second:
                 late = held_out(row["first_published"])
-                pairs.append(Pair(first, second, row["same"] == "yes", float(row["weight"]), late))
+                pairs.append(
+                    Pair(
+                        first,
+                        second,
+                        row["same"] == "yes",
+                        float(row["weight"]),
+                        late,
+                        row["stratum"],
+                        again.get(tuple(row[side] for side in SIDES)),
+                    )
+                )
     with (JUDGED / "story_windows.csv").open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
             if (number := known.get((row["published"], row["title_sha256"]))) is not None:
@@ -242,6 +258,18 @@ def report(way: str, judged: Judgements, found: Assigned, speed: float) -> None:
         )
 
 
+def report_readers(judged: Judgements, found: Assigned | None = None) -> None:
+    """How the two readers of the held-out pairs agree; with `found`, what it reaches against each."""
+    twice = [(pair, pair.again) for pair in judged.pairs if pair.again is not None]
+    first, second = [pair.same for pair, _ in twice], [again for _, again in twice]
+    if found is None:
+        show_readers(first, second, [pair.stratum for pair, _ in twice])
+        return
+    joined = [found[pair.first] == found[pair.second] for pair, _ in twice]
+    for reader, figures in against_readers(joined, first, [again.same for again in second]).items():
+        print(f"  against {reader}: {figures}")
+
+
 # The fit
 
 
@@ -343,6 +371,7 @@ def main() -> None:
         fit(*samples(headlines, judged, vectors))
         return
     size = len(headlines)
+    report_readers(judged)
     for least in (75.0, 80.0):
         report(f"sorted words (rapidfuzz) {least:.0f} %", judged, *timed(lambda: sorted_words(headlines, least), size))  # noqa: B023  # called at once
     for least in (0.4, 0.6):
@@ -351,7 +380,9 @@ def main() -> None:
         report(f"embedding alone {least}", judged, *timed(lambda: embeddings(headlines, vectors, least), size))  # noqa: B023  # called at once
     report("Squall by words", judged, *timed(lambda: squall(headlines, None), size))
     fresh = Meanings()
-    report("Squall by meaning", judged, *timed(lambda: squall(headlines, fresh), size))
+    found, speed = timed(lambda: squall(headlines, fresh), size)
+    report("Squall by meaning", judged, found, speed)
+    report_readers(judged, found)
     print(f"embedded {fresh.asked} texts of {size} headlines, in {fresh.seconds:.1f} s")
     tracemalloc.start()
     stories = Stories(CompanyMatcher())

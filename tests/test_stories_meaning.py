@@ -273,3 +273,11 @@ def test_judgements_name_headlines_of_the_replay(shared_data: Path) -> None:
             datetime.fromisoformat(row[f"{side}_published"]).isocalendar().week % 2 for side in ("first", "second")
         }
         assert float(row["weight"]) > 0 or weeks == {0}, "what was read for the fit is of even weeks"
+    sides = [f"{side}_{what}" for what in ("published", "sha256") for side in ("first", "second")]
+    odd = [
+        [row[side] for side in sides]
+        for row in pairs
+        if float(row["weight"]) > 0 and datetime.fromisoformat(row["first_published"]).isocalendar().week % 2
+    ]
+    with (judged / "story_second_reader.csv").open(encoding="utf-8") as file:
+        assert [[row[side] for side in sides] for row in csv.DictReader(file)] == odd, "every held-out pair, once"
