@@ -25,8 +25,9 @@ from alerts.telling.grouping import sealed
 from alerts.telling.notices import Choice, Decision, Escalation
 from alerts.texts.messages import sample_message
 from models.score import Score
+from monitor.desk.actions import send_again
 from monitor.news.headlines import Headline, Standing
-from monitor.storage.alert_store import AlertStore
+from monitor.storage.alert_store import ENDPOINT, AlertStore
 from monitor.storage.store import Batch, Scored, Store
 
 ROOT = Path(__file__).parents[1]
@@ -360,10 +361,32 @@ def test_a_dead_letter_is_listed_and_sent_again(alerts: AlertStore) -> None:
     dead = delivery(state=DeliveryState.DEAD, attempts=11, next_attempt_at=None, finished_at=NOON, outcome="refused")
     alerts.commit([], [delivery()])
     alerts.record(dead, Attempt(NOON, AttemptOutcome.REFUSED, "403: check the key", 40))
-    assert alerts.dead_letters(9) == (dead,)
-    alerts.update_delivery(redeliver(dead, NOON + HOUR))
-    assert alerts.dead_letters(9) == ()
+    assert alerts.dead_letters("desk") == (dead,)
+    alerts.update_deliveries([redeliver(dead, NOON + HOUR)])
+    assert alerts.dead_letters("desk") == ()
     assert [each.id for each in alerts.due("desk", NOON + HOUR, 9)] == ["msg_1"]
+
+
+def test_all_that_a_channel_was_given_up_is_sent_again_whatever_others_left_behind(
+    store: Store, alerts: AlertStore
+) -> None:
+    """A channel that was mended after another one left thousands behind, over months."""
+    given_up: dict[str, Any] = {
+        "state": DeliveryState.DEAD,
+        "attempts": 1,
+        "next_attempt_at": None,
+        "outcome": "refused",
+    }
+    letters = [
+        delivery(f"msg_{n}", channel="desk" if n < 1100 else "mail", finished_at=NOON + n * MINUTE, **given_up)
+        for n in range(2200)
+    ]
+    alerts.commit((), letters)
+    store.note(f"{ENDPOINT}desk", "where it is")
+    told = send_again(store, {"channel": "desk"}, NOON + HOUR)
+    assert told["deliveries"] == [f"msg_{n}" for n in reversed(range(1100))]
+    assert len(alerts.due("desk", NOON + HOUR, 9999)) == 1100
+    assert len(alerts.dead_letters("mail")) == 1100
 
 
 def test_attempts_of_what_arrived_are_forgotten_after_their_time(store: Store, alerts: AlertStore) -> None:

@@ -24,7 +24,6 @@ Body = Mapping[str, object]
 Answer = dict[str, object]
 
 _LONGEST_WORDS = 2000
-_MOST_LETTERS = 1000
 
 
 def actions_of(store: Store, clock: Callable[[], datetime]) -> Mapping[str, Callable[[dict[str, object]], object]]:
@@ -110,8 +109,7 @@ def send_again(store: Store, body: Body, now: datetime) -> Answer:
     disabled = {one.channel for one in DeskStore(store).conditions().values() if one.health is Health.DISABLED}
     for name in sorted({letter.channel for letter in letters} & disabled):
         raise InputUnusable(f"channel {name} is switched off: `squall alerts enable {name}` first")
-    for letter in letters:
-        alerts.update_delivery(redeliver(letter, now))
+    alerts.update_deliveries([redeliver(letter, now) for letter in letters])
     return {"deliveries": [letter.id for letter in letters], "state": DeliveryState.PENDING.value}
 
 
@@ -142,7 +140,7 @@ ACTIONS: Mapping[str, Callable[[Store, Body, datetime], Answer]] = {
 
 def _dead_of(alerts: AlertStore, delivery: str, channel: str) -> tuple[Delivery, ...]:
     if channel:
-        return tuple(one for one in alerts.dead_letters(_MOST_LETTERS) if one.channel == channel)
+        return alerts.dead_letters(channel)
     found = alerts.delivery(delivery)
     if found is None:
         raise InputUnusable(f"there is no delivery {delivery!r}; `squall alerts deliveries` lists them")

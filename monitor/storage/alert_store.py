@@ -275,18 +275,20 @@ class AlertStore:
 
     # What people ask
 
-    def update_delivery(self, delivery: Delivery) -> None:
-        """Keep a delivery as it is now, for example a dead letter that is sent again."""
-        with self._database.writing(delivered=frame_of([delivery], DELIVERIES)) as connection:
+    def update_deliveries(self, deliveries: Sequence[Delivery]) -> None:
+        """Keep deliveries as they are now, such as dead letters that are sent again: all in one transaction."""
+        with self._database.writing(delivered=frame_of(deliveries, DELIVERIES)) as connection:
             _replace(connection)
 
     def delivery(self, delivery: str) -> Delivery | None:
         """The delivery of this id; None when there is none."""
         return next(iter(self._deliveries("WHERE id = $id", {"id": delivery})), None)
 
-    def dead_letters(self, limit: int) -> tuple[Delivery, ...]:
-        """Deliveries that were given up, the latest first."""
-        return self._deliveries("WHERE state = 'dead' ORDER BY finished_at DESC, id LIMIT $limit", {"limit": limit})
+    def dead_letters(self, channel: str) -> tuple[Delivery, ...]:
+        """All deliveries of one channel that were given up, the latest first."""
+        return self._deliveries(
+            "WHERE state = 'dead' AND channel = $channel ORDER BY finished_at DESC, id", {"channel": channel}
+        )
 
     def alert(self, alert: str) -> Alert | None:
         """The alert of this id; None when there is none."""
