@@ -110,7 +110,7 @@ def test_a_dead_mailbox_has_its_own_retries_and_its_own_dead_letter_that_can_be_
         for wait in (timedelta(0), *Schedule().steps):
             now += wait + timedelta(seconds=1)
             house.send(now)
-        (dead,) = AlertStore(store).dead_letters(9)
+        (dead,) = AlertStore(store).dead_letters("mail")
         assert (dead.recipient, dead.attempts, dead.outcome) == (BO, 11, "refused")
         assert set(heard(mailbox).values()) == {1}
         mailbox.to_recipient.clear()
