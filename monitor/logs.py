@@ -2,17 +2,39 @@
 
 takes  the [log] settings
 gives  structlog, set up once a process
-never  writes a secret: URLs lose their query and user part before they are logged
+never  writes a secret: URLs lose their query and user part before they are logged; and never stops the work where a
+       line cannot be written
 """
 
 from __future__ import annotations
 
 import logging
 import sys
+from contextlib import suppress
+from typing import TextIO, cast
 
 import structlog
 
 from monitor.settings import LogSettings
+
+
+class _StandardError:
+    """Standard error as it is at each line; a line that it does not take is lost, and nothing else.
+
+    The file that it leads to may be on a full disk, and who reads a pipe may have ended: the news is watched on.
+    """
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            sys.stderr.flush()
+
+
+_LINES = cast("TextIO", _StandardError())
 
 
 def set_up_logs(settings: LogSettings) -> None:
@@ -33,8 +55,7 @@ def set_up_logs(settings: LogSettings) -> None:
     structlog.configure(
         processors=[*shared, last],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        # Asked for at every line: standard error may be another stream by then.
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        logger_factory=lambda *_: structlog.PrintLogger(_LINES),
         cache_logger_on_first_use=False,
     )
     formatter = structlog.stdlib.ProcessorFormatter(

@@ -28,7 +28,8 @@ from monitor.cli import main, squall
 from monitor.demo.receivers import Hook, Verification
 from monitor.example import example_toml
 from monitor.feeds.lists import default_feeds
-from monitor.settings import Settings
+from monitor.logs import set_up_logs
+from monitor.settings import LogSettings, Settings
 from monitor.settings_file import load_settings
 
 ROOT = Path(__file__).parents[1]
@@ -649,3 +650,17 @@ def test_a_span_of_days_beyond_the_calendar_is_refused(
     code, error = told(capsys, monkeypatch, "models", "drift", "--days", "100000000")
     assert code == 2
     assert "1<=x<=3650" in error
+
+
+# The log
+
+
+def test_a_log_that_nobody_reads_any_more_stops_no_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    kept = os.fdopen(writing, "w")
+    monkeypatch.setattr("sys.stderr", kept)
+    set_up_logs(LogSettings())
+    structlog.get_logger().error("stage_failed", stage="poll")
+    with pytest.raises(BrokenPipeError):
+        kept.close()
