@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -95,21 +96,29 @@ def test_another_list_of_jobs_takes_the_place_of_the_one_before() -> None:
     assert asyncio.run(asyncio.wait_for(scene(), 60)) == ["old", "new", "new"]
 
 
-@pytest.mark.parametrize(("fails", "runs"), [(False, 2), (True, 1)], ids=["well", "failed"])
-def test_a_ring_that_nobody_heard_at_work_is_taken_up_at_the_end_unless_the_run_failed(
-    fails: bool, runs: int, tmp_path: Path
-) -> None:
+@asynccontextmanager
+async def scheduled(folder: Path) -> AsyncIterator[tuple[Schedule, Rounds, Metrics]]:
     now = datetime(2026, 3, 10, 12, tzinfo=UTC)
     settings = Settings(
-        store=StoreSettings(path=tmp_path / "squall.duckdb"),
+        store=StoreSettings(path=folder / "squall.duckdb"),
         watch=WatchSettings(companies=("JPM",), default_feeds=False),
     )
-
-    async def scene(store: Store) -> int:
+    with Store.open(settings.store.path, now) as store:
         scoring, stages, supervisor = Scoring(settings.model, ()), Stages(), Supervisor(time.monotonic)
         metrics = Metrics("1", "1")
         rounds = Rounds(Pipeline(settings, store, scoring=scoring), scoring, lambda: now, stages, supervisor, metrics)
         schedule = Schedule(rounds, stages, supervisor, metrics, lambda: now, store.reopen)
+        yield schedule, rounds, metrics
+        await schedule.finish(10)
+        await rounds.pipeline.aclose()
+        rounds.threads.close()
+
+
+@pytest.mark.parametrize(("fails", "runs"), [(False, 2), (True, 1)], ids=["well", "failed"])
+def test_a_ring_that_nobody_heard_at_work_is_taken_up_at_the_end_unless_the_run_failed(
+    fails: bool, runs: int, tmp_path: Path
+) -> None:
+    async def scene(schedule: Schedule, rounds: Rounds) -> int:
         begun: list[str] = []
         ended = asyncio.Semaphore(0)
 
@@ -128,13 +137,44 @@ def test_a_ring_that_nobody_heard_at_work_is_taken_up_at_the_end_unless_the_run_
             await ended.acquire()
         for _ in range(50):
             await asyncio.sleep(0)  # whatever else would begin
-        await schedule.finish(10)
-        await rounds.pipeline.aclose()
-        rounds.threads.close()
         return len(begun)
 
-    with Store.open(settings.store.path, now) as store:
-        assert asyncio.run(asyncio.wait_for(scene(store), 60)) == runs
+    async def play() -> int:
+        async with scheduled(tmp_path) as (schedule, rounds, _):
+            return await scene(schedule, rounds)
+
+    assert asyncio.run(asyncio.wait_for(play(), 60)) == runs
+
+
+def test_a_run_that_ends_after_its_stage_left_the_settings_leaves_no_numbers_behind(tmp_path: Path) -> None:
+    """A channel that hangs is the one that is taken out."""
+
+    async def play() -> str:
+        async with scheduled(tmp_path) as (schedule, _, metrics):
+            at_work, go_on, over = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+            async def deliver() -> None:
+                at_work.set()
+                await go_on.wait()
+                over.set()
+                raise ServiceError("nobody answers")
+
+            async def detect() -> None:
+                return
+
+            jobs = {"deliver:old": (deliver, Allowance(3_600, 60)), "detect": (detect, Allowance(3_600, 60))}
+            schedule.begin(jobs)
+            await at_work.wait()
+            schedule.begin({"detect": jobs["detect"]})
+            go_on.set()
+            await over.wait()
+            for _ in range(50):
+                await asyncio.sleep(0)  # until the run has ended
+            return metrics.page("")[0].decode()
+
+    page = asyncio.run(asyncio.wait_for(play(), 60))
+    assert 'stage="detect"' in page
+    assert 'stage="deliver:old"' not in page
 
 
 def test_an_interval_is_longer_than_zero() -> None:

@@ -57,11 +57,13 @@ class Schedule:
         self._turns = Turns()
         self._late: set[str] = set()
         self._names: frozenset[str] = frozenset()
+        self._gone: frozenset[str] = frozenset()
 
     def begin(self, jobs: Mapping[str, tuple[Work, Allowance]]) -> None:
         """Let these take turns from now on, in the place of those before; runs in hand go on."""
         for gone in self._names - jobs.keys():
             self._metrics.forget_stage(gone)
+        self._gone = (self._gone | self._names) - jobs.keys()
         self._names = frozenset(jobs)
         self._supervisor.expect({name: allowance for name, (_, allowance) in jobs.items()})
         self._rounds.threads.keep(self._names)
@@ -157,7 +159,9 @@ class Schedule:
         reason = await self._outcome(name, work)
         self._late.discard(name)
         now = self._clock()
-        self._metrics.ran(name, time.monotonic() - begun, now.timestamp(), well=not reason)
+        if name not in self._gone:
+            # The run of a channel that left the settings meanwhile would fail in the numbers until the next start.
+            self._metrics.ran(name, time.monotonic() - begun, now.timestamp(), well=not reason)
         self._supervisor.ended(name)
         news = self._stages.failed(name, now, reason) if reason else self._stages.went_well(name, now)
         if news and name != "note":
