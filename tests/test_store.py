@@ -7,7 +7,7 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -26,7 +26,9 @@ from monitor.errors import StoreBusy, StoreDamaged, StoreLocked, StoreTooNew, St
 from monitor.feeds.feed import Check, Entry, Feed, FeedState, Outcome, unseen
 from monitor.news.headlines import Headline, Standing
 from monitor.storage.migrating import Migration, known_migrations
+from monitor.storage.rows import HEADLINES, frame_of, score_frame
 from monitor.storage.store import Batch, Scored, Store
+from monitor.storage.taking_in import Stretch, take_in
 
 ROOT = Path(__file__).parents[1]
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -432,14 +434,24 @@ def test_a_story_is_remembered_from_its_last_change_not_its_first(store: Store) 
     assert sum(stories for _, _, stories, _ in rollup(store)) == 1
 
 
-def test_a_story_whose_copies_wait_for_the_model_is_remembered_until_they_are_scored(store: Store) -> None:
+def archive(store: Store, until: datetime) -> None:
+    """Take a stretch of an archive in."""
+    old = headline(100 + until.day, until - 9 * HOUR, publisher="archive", standing=Standing.ARCHIVE)
+    opinions = score_frame([old], {old.id: scored(0.1)})
+    take_in(store.database, Stretch("scored", until - 24 * HOUR, until, 1, frame_of([old], HEADLINES), opinions), until)
+
+
+@pytest.mark.parametrize("upkeep", [Store.maintain, archive])
+def test_a_story_whose_copies_wait_for_the_model_is_remembered_until_they_are_scored(
+    store: Store, upkeep: Callable[[Store, datetime], None]
+) -> None:
     copies = [headline(number, NOON + HOUR, story=7, publisher=f"p{number}") for number in (2, 3)]
     append(store, (headline(7, NOON), scored()), now=NOON)
     store.append(Batch((), copies), NOON + HOUR)
     for day in range(5):
-        store.maintain(NOON + day * 24 * HOUR)
+        upkeep(store, NOON + day * 24 * HOUR)
     store.add_scores({each.id: scored() for each in copies}, NOON + 98 * HOUR)
-    assert sum(stories for _, _, stories, _ in rollup(store)) == 1
+    assert sum(negative for *_, negative in rollup(store)) == 1
     assert store.rollup_faults().is_empty()
     store.maintain(NOON + 98 * HOUR + timedelta(days=4))
     assert rows(store, "SELECT * FROM sightings") == [], "nothing waits any more"

@@ -133,3 +133,15 @@ def keep_counts(connection: duckdb.DuckDBPyConnection, arrivals: pl.DataFrame, n
             WHEN MATCHED THEN UPDATE SET negative = affinities.negative + about.negative
             WHEN NOT MATCHED THEN INSERT BY NAME
         """)
+
+
+def forget_sightings(connection: duckdb.DuckDBPyConnection, before: datetime) -> None:
+    """Forget stories that changed last before then, save those with a headline that waits for its score.
+
+    When that came, they would be taken for new, and count twice.
+    """
+    connection.execute(
+        "DELETE FROM sightings WHERE changed_at < ? "
+        "AND story NOT IN (SELECT story FROM headlines SEMI JOIN awaiting ON awaiting.headline = headlines.id)",
+        [before],
+    )

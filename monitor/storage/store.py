@@ -26,7 +26,15 @@ from monitor.news.identity import Known
 from monitor.series import Scored
 from monitor.storage.batch import Batch, Counts
 from monitor.storage.database import FOLDING, MEMORY, Database, lent
-from monitor.storage.keeping import await_scores, ids, keep_checks, keep_names, keep_scores, stored
+from monitor.storage.keeping import (
+    await_scores,
+    forget_sightings,
+    ids,
+    keep_checks,
+    keep_names,
+    keep_scores,
+    stored,
+)
 from monitor.storage.migrating import Migration, known_migrations, migrate
 from monitor.storage.recounting import rebuild, rollup_faults
 from monitor.storage.rows import FEEDS, HEADLINES, frame_of, headline_of, score_frame
@@ -280,8 +288,7 @@ class Store:
 
         Args:
             keep_sightings: how long after its last change a story is remembered in a series; not less than the
-                longest window of detection, nor than the time within which headlines join a story. One with a
-                headline that waits for its score is remembered until it has it, or it would count twice.
+                longest window of detection, nor than the time within which headlines join a story.
             keep_checks: how long checks of feeds are kept.
             keep_attempts: how long attempts of messages that arrived are kept; those of the others stay.
             keep_names: how long a headline is recognised under another guid.
@@ -292,11 +299,7 @@ class Store:
             StoreUnavailable: when it cannot be written; `reopen` then.
         """
         with self.database.writing() as connection:
-            connection.execute(
-                "DELETE FROM sightings WHERE changed_at < ? "
-                "AND story NOT IN (SELECT story FROM headlines SEMI JOIN awaiting ON awaiting.headline = headlines.id)",
-                [now - keep_sightings],
-            )
+            forget_sightings(connection, now - keep_sightings)
             connection.execute('DELETE FROM checks WHERE "at" < ?', [now - keep_checks])
             connection.execute('DELETE FROM names WHERE "at" < ?', [now - keep_names])
             connection.execute(

@@ -17,7 +17,7 @@ import polars as pl
 from monitor.news.counting import ARRIVALS
 from monitor.series import UNCOUNTED
 from monitor.storage.database import Database, lent
-from monitor.storage.keeping import ids, keep_counts
+from monitor.storage.keeping import forget_sightings, ids, keep_counts
 from monitor.storage.watching import watch
 from monitor.storage.words import fold_words, keep_words
 
@@ -113,7 +113,7 @@ def take_in(database: Database, stretch: Stretch, now: datetime) -> int:
         arrivals = _arrivals(stretch, new)
         _recall(connection, arrivals, stretch)
         keep_counts(connection, arrivals, stretch.until)
-        connection.execute("DELETE FROM sightings WHERE changed_at < ?", [stretch.until - _SIGHTINGS])
+        forget_sightings(connection, stretch.until - _SIGHTINGS)
         connection.execute(
             "INSERT INTO backfills VALUES (?, ?, ?, ?, ?, ?)",
             [stretch.archive, stretch.since, stretch.until, stretch.rows, len(new), now],
