@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import runpy
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -49,6 +50,14 @@ class Terminal:
         return json.loads(self.told(*words, "--json"))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _mask() -> Iterator[None]:
+    """Commands keep what they write private, which is for their own process only."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
 @pytest.fixture(scope="module")
 def _key() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
@@ -89,6 +98,17 @@ def test_a_backlog_of_months_is_no_time_in_which_alerts_were_judged(tmp_path: Pa
     told = terminal.json("tally")
     assert (told["standing"], told["unjudged"]) == ("too_early", 1)
     assert told["weeks"] < 0.1
+
+
+@pytest.mark.parametrize("words", [("alerts", "enable", "elsewhere"), ("rescore",)])
+def test_what_writes_into_the_store_leaves_nothing_beside_it_for_others_to_read(
+    terminal: Terminal, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store's log lies there while it is written, and stays when somebody kills the command."""
+    monkeypatch.setenv("SQUALL_MODEL__ADAPTER", "none")
+    os.umask(0o022)
+    CliRunner().invoke(squall, ["--config", str(terminal.config), *words])
+    assert os.umask(0o022) == 0o077
 
 
 def test_silences_begin_are_listed_and_end(terminal: Terminal) -> None:

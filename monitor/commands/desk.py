@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from monitor.commands.opening import in_json, settings_of
+from monitor.commands.opening import in_json, keep_private, settings_of
 from monitor.errors import InputUnusable
 
 if TYPE_CHECKING:
@@ -189,6 +189,8 @@ def _demand_series(pattern: str, settings: Settings, desk: Desk) -> None:
 def _desk(ctx: click.Context) -> Desk:
     from monitor.desk.desk import Desk
 
+    # Without a daemon the store is written here.
+    keep_private()
     return Desk.open(settings_of(ctx).store.path)
 
 

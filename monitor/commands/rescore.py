@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import click
 
-from monitor.commands.opening import demand_store, settings_of
+from monitor.commands.opening import demand_store, keep_private, settings_of
 
 # Headlines in hand at a time: each portion is one transaction, so a stopped run goes on where it was.
 _PORTION = 5_000
@@ -26,6 +26,7 @@ def rescore(ctx: click.Context) -> None:
     from monitor.watched import watched_themes
 
     settings = settings_of(ctx)
+    keep_private()
     demand_store(settings.store.path)
     scoring = Scoring(settings.model, watched_themes(settings), companies=CompanyMatcher(with_own(settings.companies)))
     chosen = settings.store
