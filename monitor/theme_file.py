@@ -50,12 +50,15 @@ def add_theme(path: Path, theme: Theme) -> None:
         SettingsUnusable: see `with_theme`; or the file cannot be read or written.
     """
     try:
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        # Settings that are kept elsewhere are a link here, and stay one.
+        place = path.resolve()
+        # As bytes: lines go on to end as they did.
+        text = place.read_bytes().decode("utf-8") if place.exists() else ""
         longer = with_theme(text, theme)
-        beside = path.with_name(f".{path.name}.new")
-        beside.write_text(longer, encoding="utf-8")
-        if path.exists():
-            beside.chmod(path.stat().st_mode & 0o777)
-        os.replace(beside, path)  # noqa: PTH105 - the atomic call by its name
+        beside = place.with_name(f".{place.name}.new")
+        beside.write_bytes(longer.encode("utf-8"))
+        if place.exists():
+            beside.chmod(place.stat().st_mode & 0o777)
+        os.replace(beside, place)  # noqa: PTH105 - the atomic call by its name
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsUnusable(f"the theme cannot be written to {path}: {error}") from error

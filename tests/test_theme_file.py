@@ -11,7 +11,7 @@ from models.themes import Theme
 from monitor.cli import squall
 from monitor.errors import SettingsUnusable
 from monitor.settings_file import load_settings
-from monitor.theme_file import with_theme
+from monitor.theme_file import add_theme, with_theme
 
 SHIPPING = Theme(
     id="shipping",
@@ -57,3 +57,14 @@ def test_the_command_makes_the_file_and_refuses_what_cannot_match_or_is_there(tm
     assert [theme.id for theme in load_settings(path, {}).themes] == ["shipping"]
     assert "is watched already" in str(run.invoke(squall, [*WORDS, "--strong-term", "x"]).exception)
     assert [one.name for one in tmp_path.iterdir()] == ["squall.toml"]
+
+
+def test_settings_that_are_a_link_stay_one_and_their_lines_end_as_they_did(tmp_path: Path) -> None:
+    kept, path = tmp_path / "kept" / "squall.toml", tmp_path / "squall.toml"
+    kept.parent.mkdir()
+    kept.write_bytes(b"# mine\r\n[rules]\r\nminimum_negative = 5\r\n")
+    path.symlink_to(kept)
+    add_theme(path, SHIPPING)
+    assert path.is_symlink()
+    assert kept.read_bytes().startswith(b"# mine\r\n[rules]\r\nminimum_negative = 5\n\n[[themes]]\n")
+    assert load_settings(path, {}).themes == (SHIPPING,)
