@@ -9,6 +9,7 @@ It is the store's side of `alerts.memory.Memory` and `alerts.sending.delivery.Ou
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -33,6 +34,7 @@ from monitor.storage.alert_rows import (
 from monitor.storage.database import Database
 from monitor.storage.rows import frame_of
 from monitor.storage.store import Store
+from monitor.storage.waiting import due_ids
 from monitor.storage.watching import WATCHED
 
 # What a channel's address was when it was last opened: a digest, under this key of the store's notes.
@@ -46,6 +48,8 @@ class AlertStore:
 
     def __init__(self, store: Store) -> None:
         self._database: Database = store.database
+        # By channel, since this process began: whose turn it is among what is due hangs on it.
+        self._handed_out: dict[str, int] = defaultdict(int)
 
     # What detection asks (alerts.memory.Memory)
 
@@ -209,15 +213,16 @@ class AlertStore:
     # What sending asks (alerts.delivery.Outbox)
 
     def due(self, channel: str, now: datetime, limit: int) -> tuple[Delivery, ...]:
-        """Pending deliveries of one channel, in no bundle, whose time has come; longest due first.
-
-        What nobody has yet goes before what is left for single recipients.
-        """
-        return self._deliveries(
-            "WHERE channel = $channel AND state = 'pending' AND next_attempt_at <= $now AND bundle = '' "
-            "ORDER BY recipient <> '', next_attempt_at, created_at, id LIMIT $limit",
-            {"channel": channel, "now": now, "limit": limit},
-        )
+        """Pending deliveries of one channel, in no bundle, whose time has come; see `alerts.sending.order`."""
+        gone = self._handed_out[channel]
+        with self._database.reading() as cursor:
+            ids = due_ids(cursor, channel, now, limit, gone)
+        self._handed_out[channel] = gone + len(ids)
+        if not ids:
+            return ()
+        # What was withdrawn, or given up, in this very moment is not sent.
+        found = self._deliveries("WHERE id IN (SELECT unnest($ids::VARCHAR[])) AND state = 'pending'", {"ids": ids})
+        return tuple(sorted(found, key=lambda one: ids.index(one.id)))
 
     def begin(self, delivery: Delivery, at: datetime) -> None:
         """Note which delivery its channel is about to send, and when.
