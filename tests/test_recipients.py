@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from alerts.sending.attempt import Answer, Attempt, AttemptOutcome
 from alerts.sending.delivery import DeliveryState, Schedule, after, parts, redeliver
@@ -21,6 +23,7 @@ from monitor.errors import StoreUnavailable
 from monitor.service.status import status
 from monitor.service.unrecorded import RecordsFirst, Unrecorded
 from monitor.storage.alert_store import AlertStore
+from monitor.storage.desk_store import DeskStore
 from monitor.storage.reading import Reader
 from monitor.storage.store import Store
 
@@ -325,3 +328,56 @@ def test_a_trouble_lasts_until_something_is_sent_again_however_long_nothing_is(s
         house.oversee(START + 60 * DAY)
         assert house.desk.conditions()[f"mailbox:mail/{BO}"].health.value == "failing"
         assert house.desk.mailbox_records(START + 200 * DAY) == ()
+
+
+# Of one message, by recipient: what the server said each time it was offered to him alone; nothing where he took it.
+messages = st.lists(
+    st.dictionaries(st.sampled_from((ANN, BO, CY)), st.lists(st.sampled_from(("no", "yes")), min_size=1, max_size=3)),
+    max_size=6,
+)
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(sent=messages)
+def test_how_a_recipient_is_doing_is_what_every_attempt_says_taken_together(
+    store: Store, sent: list[dict[str, list[str]]]
+) -> None:
+    tried: list[tuple[str, str, str, timedelta]] = []  # delivery, recipient or "", outcome, after
+    boxes = sorted({one for refused in sent for one in refused})
+    with store.database.writing() as connection:
+        connection.execute("DELETE FROM deliveries")
+        connection.execute("DELETE FROM attempts")
+    for number, refused in enumerate(sent):
+        whole = f"msg_{number}"
+        tried.append((whole, "", "delivered", MINUTE * len(tried)))
+        tried += [
+            (f"{whole}_{who}", who, "delivered" if said == "yes" else "refused", MINUTE * (len(tried) + nth))
+            for who, answers in refused.items()
+            for nth, said in enumerate(["no", *answers])
+        ]
+    made = {(id_, who) for id_, who, _, _ in tried}
+    with store.database.writing() as connection:
+        for id_, who in made:
+            row = [id_, "mail", START, who, id_.rpartition("_")[0] if who else ""]
+            connection.execute(
+                "INSERT INTO deliveries (id, reason, channel, state, created_at, payload, recipient, part_of) "
+                "VALUES ($1, 'fired', $2, 'dead', $3, '{}', $4, $5)",
+                row,
+            )
+        for nth, (id_, _, outcome, later) in enumerate(tried):
+            values = [id_, START + later, outcome, f"said {nth}" if outcome == "refused" else ""]
+            connection.execute("INSERT INTO attempts VALUES ($1, $2, $3, $4, 1)", values)
+    records = DeskStore(store).mailbox_records(START + DAY)
+    expected = []
+    for box in boxes:
+        # Each attempt that concerns him: to him alone, or to all where nothing was left for him.
+        his = [
+            (nth, outcome == "delivered", later)
+            for nth, (id_, who, outcome, later) in enumerate(tried)
+            if who == box or (not who and (f"{id_}_{box}", box) not in made)
+        ]
+        last = max((nth for nth, arrived, _ in his if arrived), default=-1)
+        since = min((START + later for nth, _, later in his if nth > last), default=None)
+        reason = max(((nth, f"said {nth}") for nth, arrived, _ in his if not arrived), default=(0, ""))[1]
+        expected.append(("mail", box, since, reason))
+    assert [(one.channel, one.recipient, one.failing_since, one.reason) for one in records] == expected

@@ -248,29 +248,40 @@ class DeskStore:
         """
         rows = self._read(
             """
-            WITH boxes AS (SELECT DISTINCT channel, recipient FROM deliveries WHERE recipient <> ''),
-            tried AS (
-                SELECT t.rowid AS nth, d.channel, d.recipient, t."at", t.outcome = 'delivered' AS arrived, t.reason
-                FROM attempts t JOIN deliveries d ON d.id = t.delivery
-                WHERE d.recipient <> '' AND t."at" >= $late
-                UNION ALL
-                -- What went to all arrived at each of whom nothing is left of it.
-                SELECT t.rowid, d.channel, b.recipient, t."at", true, ''
+            WITH parts AS (SELECT id, channel, recipient, part_of FROM deliveries WHERE recipient <> ''),
+            whole AS (
+                SELECT t.rowid AS nth, d.id, d.channel, t."at",
+                    row_number() OVER (PARTITION BY d.channel ORDER BY t.rowid DESC) AS place
                 FROM attempts t JOIN deliveries d ON d.id = t.delivery AND d.recipient = ''
-                JOIN boxes b ON b.channel = d.channel
-                ANTI JOIN deliveries p ON p.part_of = d.id AND p.recipient = b.recipient
-                WHERE t.outcome = 'delivered' AND t."at" >= $late
+                WHERE t.outcome = 'delivered' AND t."at" >= $late AND d.channel IN (SELECT channel FROM parts)
+            ), missed AS (
+                SELECT p.channel, p.recipient, w.place,
+                    row_number() OVER (PARTITION BY p.channel, p.recipient ORDER BY w.place) AS number
+                FROM whole w JOIN (SELECT DISTINCT channel, recipient, part_of FROM parts) p ON p.part_of = w.id
+            ), reached AS (
+                -- What went to all arrived at each of whom nothing is left of it: the latest such of each is behind
+                -- those that he missed one after the other. Joined to him, all that went to all would be read for each.
+                SELECT p.channel, p.recipient, 1 + coalesce(max(m.number) FILTER (m.number = m.place), 0) AS place
+                FROM (SELECT DISTINCT channel, recipient FROM parts) p
+                LEFT JOIN missed m ON m.channel = p.channel AND m.recipient = p.recipient GROUP BY ALL
+            ), tried AS (
+                SELECT t.rowid AS nth, p.channel, p.recipient, t."at", t.outcome = 'delivered' AS arrived, t.reason
+                FROM attempts t JOIN parts p ON p.id = t.delivery WHERE t."at" >= $late
+                UNION ALL
+                SELECT w.nth, r.channel, r.recipient, w."at", true, ''
+                FROM reached r JOIN whole w ON w.channel = r.channel AND w.place = r.place
             ), lately AS (
                 SELECT t.* FROM tried t LEFT JOIN conditions c
                     ON c.subject = 'mailbox:' || t.channel || '/' || t.recipient AND c.state = 'well'
                 WHERE t."at" >= coalesce(c.since, '-infinity'::TIMESTAMPTZ)
             ), counted AS (
-                SELECT *, max(nth) FILTER (arrived) OVER (PARTITION BY channel, recipient) AS last FROM lately
+                SELECT channel, recipient, max(nth) FILTER (arrived) AS last FROM lately GROUP BY channel, recipient
             )
             SELECT channel, recipient,
                 min(if("at" > $now, $now, "at")) FILTER (nth > coalesce(last, -1)) AS failing_since,
                 coalesce(arg_max(reason, nth) FILTER (NOT arrived), '') AS reason
-            FROM counted GROUP BY channel, recipient ORDER BY channel, recipient
+            FROM lately JOIN counted USING (channel, recipient)
+            GROUP BY channel, recipient ORDER BY channel, recipient
             """,
             {"now": now, "late": now - _LATE},
         )
