@@ -17,11 +17,12 @@ from typing import Any
 import pytest
 
 from monitor.errors import ServiceError
+from monitor.feeds.feed import Check, Outcome, unseen
 from monitor.service.status import status
 from monitor.settings_file import load_settings
 from monitor.storage.reading import Reader
 from monitor.storage.readservice import address_file, read_address
-from monitor.storage.store import Store
+from monitor.storage.store import KEEP_CHECKS, Batch, Store
 
 SCENE = runpy.run_path(str(Path(__file__).with_name("daemon_scene.py")))
 Answer, Desk, House, Item, Press = (SCENE[name] for name in ("Answer", "Desk", "House", "Item", "Press"))
@@ -208,7 +209,7 @@ from monitor.errors import ServiceError
 from monitor.service import page_actions
 from monitor.service.daemon import utc_now
 from monitor.settings_file import load_settings
-from monitor.storage.store import Store
+from monitor.storage.store import KEEP_CHECKS, Batch, Store
 page_actions._TEST_SECONDS = 0.2
 settings = load_settings(Path(sys.argv[1]), {})
 with Store.open(settings.store.path, utc_now()) as store:
@@ -302,11 +303,20 @@ def test_one_cycle_is_not_put_off_by_a_clock_that_ran_ahead(house: Any, press: A
 def test_one_cycle_for_cron(house: Any, press: Any, desk: Any) -> None:
     past = crisis(house, press)
     house.webhook(desk)
-    house.feed(press, "nowhere")
+    gone = house.feed(press, "nowhere")
     house.write()
+    long_ago = utc_now() - KEEP_CHECKS - timedelta(days=1)
+    with Store.open(house.store, utc_now()) as store:
+        refused = Check(gone.id, long_ago, Outcome.NOT_FOUND, "404", 404, 0, 9, (), unseen(gone, long_ago))
+        store.append(Batch(checks=[refused]), long_ago)
     done = house.command("once", "--json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
+    assert told["upkeep_fault"] == ""
+    with Reader(house.store) as reader:
+        assert reader.query("feed_checks", feed=gone.id, limit=9).height == 1, (
+            "what is old is forgotten, as by the daemon"
+        )
     assert (told["checks"], told["failed"], told["headlines"], told["scored"]) == (3, 1, 18, 18)
     assert told["model_fault"] == ""
     assert told["alerts_changed"] == told["deliveries_attempted"] == len(desk.posts) > 0

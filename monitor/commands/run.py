@@ -15,7 +15,7 @@ import click
 import structlog
 
 from monitor.commands.opening import keep_private, make_folder, settings_of
-from monitor.errors import ServiceError
+from monitor.errors import ServiceError, StoreError
 from monitor.settings import Settings
 from monitor.settings_file import find_settings, load_settings
 
@@ -67,7 +67,7 @@ def run(ctx: click.Context, with_dashboard: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print what happened as JSON.")
 @click.pass_context
 def once(ctx: click.Context, as_json: bool) -> None:
-    """Poll, score, store, detect and deliver once, for cron or a first look."""
+    """Poll, score, store, detect and deliver once, and let the store forget what is old: for cron or a first look."""
     from monitor.service.pipeline import Pipeline
     from monitor.storage.setting_back import set_back
 
@@ -96,6 +96,7 @@ def once(ctx: click.Context, as_json: bool) -> None:
                 "alerts_changed": sum(change.notifies for change in changes),
                 "deliveries_attempted": sent,
                 "model_fault": pipeline.scoring.fault,
+                "upkeep_fault": _forgotten(pipeline, now),
             }
 
     result = asyncio.run(cycle())
@@ -103,6 +104,15 @@ def once(ctx: click.Context, as_json: bool) -> None:
         click.echo(json.dumps(result))
     else:
         click.echo(", ".join(f"{key.replace('_', ' ')}: {value}" for key, value in result.items() if value != ""))
+
+
+def _forgotten(pipeline: Pipeline, now: datetime) -> str:
+    """Upkeep, or a store that only single cycles write would grow without end; why it failed, empty when it did not."""
+    try:
+        pipeline.maintain(now)
+    except StoreError as error:
+        return str(error)
+    return ""
 
 
 def _sent(pipeline: Pipeline, channel: str) -> int:
