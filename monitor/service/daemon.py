@@ -145,6 +145,7 @@ class Daemon:
             silenced = await self._fall_silent(service)
             # A check that is given up may leave a thread that waits for a name server.
             self._left_behind = late or not silenced or bool(self._rounds.pipeline.poller.under_way)
+        await asyncio.to_thread(self._rounds.pipeline.settle)
         await self._rounds.pipeline.aclose()
         await asyncio.to_thread(self._rounds.scoring.close)
         try:

@@ -220,9 +220,13 @@ class Pipeline:
         return self.detecting.spikes(now)
 
     def deliver(self, channel: str, now: datetime, limit: int = 20) -> int:
-        """Send what is due on one channel, longest due first; the number of attempts made."""
+        """Send what is due on one channel; the number of attempts made."""
         self.teller.seal(channel, now)
         return deliver(self._outbox, self.channels[channel], now, self.schedule, limit=limit)
+
+    def settle(self) -> None:
+        """Record, before the end, what became of messages and could not be recorded at the time."""
+        self._outbox.settle()
 
     def beat(self, now: datetime) -> Attempt:
         """Tell the heartbeat's channel that the daemon works: once, and never again later."""

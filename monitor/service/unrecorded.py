@@ -4,7 +4,7 @@ takes  an `Outbox`
 gives  the same; what its store would not take is kept in memory, and recorded before anything else is sent
 never  lets a store that cannot be written, on a full disk for example, have one message sent again and again
 
-Only the process knows what is kept here: after its end such a message is sent once more, under its id.
+Only the process knows what is kept here: what cannot be recorded by its end either is sent once more, under its id.
 """
 
 from __future__ import annotations
@@ -12,8 +12,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+import structlog
+
 from alerts.sending.delivery import Attempt, Delivery, Outbox, Part
 from monitor.errors import StoreError
+
+log = structlog.get_logger(__name__)
 
 # By channel: what became of its last message, where that is still to be recorded.
 Unrecorded = dict[str, tuple[Delivery, Attempt, Sequence[Part]]]
@@ -56,3 +60,21 @@ class RecordsFirst:
         except StoreError:
             self._unrecorded[delivery.channel] = (delivery, attempt, parts)
             raise
+
+    def settle(self) -> None:
+        """Record what is left, at the end of the process; what the store still does not take is named in the log."""
+        for channel, left in list(self._unrecorded.items()):
+            delivery, attempt, _ = left
+            try:
+                self._outbox.record(*left)
+            except StoreError as error:
+                log.error(
+                    "outcome_unrecorded",
+                    channel=channel,
+                    delivery=delivery.id,
+                    outcome=attempt.outcome.value,
+                    reason=str(error),
+                    follows="it is sent once more, under the same id, at the next start" if attempt.outcome.ok else "",
+                )
+            else:
+                del self._unrecorded[channel]
