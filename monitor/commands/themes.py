@@ -89,7 +89,7 @@ def add(
     excluded_term: tuple[str, ...],
     needs_term: bool,
 ) -> None:
-    """Write a theme of your own into the settings file; it is watched from the next start on."""
+    """Write a theme of your own into the settings file; it is watched from the next start, or `squall reload`, on."""
     from pydantic import ValidationError
 
     from models.themes import Theme
@@ -116,7 +116,7 @@ def add(
         raise InputUnusable("; ".join(findings(error, Theme))) from error
     path = find_settings(ctx.find_root().obj) or Path(FILE)
     add_theme(path, theme)
-    click.echo(f"theme {id_} is in {path}; try it with `squall themes test`, and restart the daemon to watch it")
+    click.echo(f"theme {id_} is in {path}; try it with `squall themes test`, and watch it with `squall reload`")
 
 
 @themes.command("fit")
