@@ -199,7 +199,7 @@ class ThemeMatcher:
         self.themes = tuple(themes)
         self._embedder = embedder
         self._terms = tuple(Terms.of(theme) for theme in themes)
-        self._heads = tuple(_head(theme) for theme in themes)
+        self._heads = tuple(head_of(theme) for theme in themes)
         self._examples: tuple[tuple[Vectors, Vectors], ...] | None = None
 
     def match(self, texts: Sequence[str]) -> list[tuple[str, ...]]:
@@ -273,7 +273,12 @@ def _finding(theme: Theme, hits: Hits, text: str, near: Nearness, to_examples: V
     return Finding(theme.id, reason, hits, near, near.needed if theme.learned else needed, example)
 
 
-def _head(theme: Theme) -> ThemeHead | None:
+def head_of(theme: Theme) -> ThemeHead | None:
+    """What the theme learned; None when it did not.
+
+    Raises:
+        DataUnusable: when its head cannot be read, or was fitted on another encoder.
+    """
     if not theme.learned:
         return None
     head = load_head(Path(theme.learned).expanduser())

@@ -131,10 +131,21 @@ def test_a_value_is_refused_by_its_name() -> None:
 # Settings and versions
 
 
-def test_config_check_looks_for_the_model() -> None:
-    Path("squall.toml").write_text('[model]\nadapter = "fasst"\n')
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ('[model]\nadapter = "fasst"\n', "model: there is no adapter in fasst"),
+        (
+            '[[themes]]\nid = "fire"\nname = "Fire"\ndescription = "It burns."\nlearned = "fire.json"\n',
+            "themes.fire: fire.json holds no head of a theme",
+        ),
+    ],
+    ids=["the model", "what a theme learned"],
+)
+def test_config_check_looks_for_what_scoring_needs(table: str, said: str) -> None:
+    Path("squall.toml").write_text(table)
     result = asked("config", "check")
-    assert "model: there is no adapter in fasst" in str(result.exception)
+    assert said in str(result.exception)
 
 
 @pytest.mark.parametrize("words", [["--version", "-c", "mine.toml"], ["-c", "mine.toml", "--version"]])

@@ -8,6 +8,7 @@ import click
 
 from alerts.errors import ChannelUnusable
 from alerts.sending.channels import ChannelSettings, open_channel
+from models.themes import Theme, head_of
 from monitor.commands.opening import settings_of
 from monitor.errors import SettingsUnusable
 from monitor.settings import ModelSettings
@@ -27,7 +28,8 @@ def check(ctx: click.Context) -> None:
     path = find_settings(ctx.find_root().obj)
     source = path or "no settings file: defaults and environment"
     settings = load_settings(path)
-    if findings := [*filter(None, (_unusable(settings.model), *map(_finding, settings.channels)))]:
+    found = (_unusable(settings.model), *map(_headless, settings.themes), *map(_finding, settings.channels))
+    if findings := [*filter(None, found)]:
         raise SettingsUnusable(f"the settings in {source} are not usable:\n" + "\n".join(findings))
     click.echo(f"{source}: usable ({len(settings.feeds)} own feeds, {len(settings.channels)} channels)")
 
@@ -56,6 +58,17 @@ def _unusable(model: ModelSettings) -> str:
         chosen_adapter(model)
     except ModelError as error:
         return f"  model: {error}"
+    return ""
+
+
+def _headless(theme: Theme) -> str:
+    """What is wrong with what a theme learned; empty when nothing is. Without it nothing at all could be scored."""
+    from models.errors import ModelError
+
+    try:
+        head_of(theme)
+    except ModelError as error:
+        return f"  themes.{theme.id}: {error}"
     return ""
 
 
