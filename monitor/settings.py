@@ -18,6 +18,7 @@ from alerts.sending.channels import ChannelSettings
 from alerts.settings import NotifySettings
 from alerts.telling.digests import Digest
 from alerts.telling.routes import Route
+from alerts.texts.wording import web_link
 from models.themes import Theme
 from monitor.feeds.feed import Feed
 from monitor.feeds.poll_settings import PollSettings
@@ -165,6 +166,8 @@ class DashboardSettings(Section):
     def _links(cls, url: str) -> str:
         if url and not _WEB_ADDRESS.match(url):
             raise ValueError("must begin with http:// or https:// and name a host, or messages have no link")
+        if url and not web_link(url):
+            raise ValueError("holds a space, a quote or a hidden character, and messages carry no such link: write %20")
         return url
 
 

@@ -370,6 +370,10 @@ def test_one_recipient_written_twice_gets_one_mail() -> None:
         ("Bo bo@example.com", "is no mail address"),
         ("user@münchen.de", 'write the domain in its "xn--" form'),
         ("Jörg <jörg@example.com>", "has letters beyond ASCII"),
+        ("Bo \u202e<bo@example.com>", "is no mail address"),
+        ("Bo\r\nBcc: cy@example.com <bo@example.com>", "is no mail address"),
+        (f"{'b' * 65}@example.com", "longer than mail servers take: 64"),
+        (f"bo@{'example.' * 33}com", "longer than mail servers take"),
     ],
 )
 @pytest.mark.parametrize("key", ["sender", "recipients"])
@@ -377,6 +381,26 @@ def test_what_is_no_mailbox_is_refused_with_the_settings(key: str, written: str,
     value = written if key == "sender" else [written]
     with pytest.raises(ValidationError, match=words):
         channel(25, **{key: value})
+
+
+@pytest.mark.parametrize(
+    ("key", "written", "words"),
+    [
+        ("host", "a" * 5000, "at most 253 characters"),
+        ("host", "a" * 64 + ".example.com", "must be the name or the address of the mail server alone"),
+        ("host", "smtp..example.com", "must be the name or the address"),
+        ("host", "smtp.example.com:587", "`port` is a key of its own"),
+        ("host", ":", "must be the name or the address"),
+        ("user", "desk\r\nMAIL FROM", "holds a line break or a hidden character"),
+        ("user", "desk\u202e", "holds a line break or a hidden character"),
+        ("user", "", "at least 1 character"),
+    ],
+)
+def test_a_server_or_login_that_can_be_none_is_refused_with_the_settings(key: str, written: str, words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        channel(25, **{"security": "tls", "user": "desk", "password": "env:HOME", key: written})
+    for host in ("localhost", "smtp.example.com.", "mail_1.intranet", "::1", "10.0.0.5"):
+        channel(25, host=host)
 
 
 # Login and encryption
@@ -481,8 +505,9 @@ def test_encrypted_mail_asks_for_a_certificate_that_is_trusted(
     assert not wrong_port.outcome.ok
 
 
-def test_a_ca_file_that_is_renewed_is_trusted_without_a_restart(
-    now: datetime, certificate: tuple[Path, Path], tmp_path: Path
+@pytest.mark.parametrize("system", [False, True])
+def test_certificates_that_are_renewed_are_trusted_without_a_restart(
+    now: datetime, certificate: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: bool
 ) -> None:
     cert, key = certificate
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -492,10 +517,13 @@ def test_a_ca_file_that_is_renewed_is_trusted_without_a_restart(
     shutil.copy(before, trusted)
     mailbox = Mailbox()
     with smtp_server(mailbox, tls_context=context) as port:
-        mail = channel(port, security="starttls", ca_file=str(trusted))
+        if system:
+            monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+        mail = channel(port, security="starttls", **({} if system else {"ca_file": str(trusted)}))
         assert mail.send(delivering.test_delivery("desk", now), now).outcome is AttemptOutcome.MISCONFIGURED
         trusted.write_text("half a certif")
-        assert "ca.pem holds no certificates" in mail.send(delivering.test_delivery("desk", now), now).reason
+        words = "is not trusted" if system else "ca.pem holds no certificates"
+        assert words in mail.send(delivering.test_delivery("desk", now), now).reason
         shutil.copy(cert, trusted)
         assert mail.send(delivering.test_delivery("desk", now), now).outcome.ok
 

@@ -196,6 +196,10 @@ def test_an_open_secret_hides_no_other_finding(tmp_path: Path) -> None:
         ("[store]\nkeep_days = 30\n", "\n  store: keep_days must be 0"),
         ('[watch]\ncompanies = ["JPMX"]\n', "\n  watch.companies: Squall does not know JPMX"),
         ('[[themes]]\nid = "x"\nname = "X"\n', "themes.0.description: is missing"),
+        (
+            '[dashboard]\nurl = "https://desk.example/\\u202esquall"\n',
+            "dashboard.url: holds a space, a quote or a hidden",
+        ),
         ('[dashboard]\nurl = "desk.example"\n', "dashboard.url: must begin with http:// or https://"),
     ],
 )

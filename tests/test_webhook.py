@@ -21,7 +21,7 @@ import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from alerts.errors import ChannelUnusable
@@ -94,10 +94,13 @@ def _secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SQUALL_OLD", OLD)
 
 
-def post(url: str, now: datetime, **more: object) -> Attempt:
+def hook_at(url: str, **more: object) -> Channel:
     table = {"type": "webhook", "name": "desk", "url": url, "secret": "env:SQUALL_NEW"}
-    channel = open_channel(SETTINGS.validate_python({"allow_private_addresses": ["127.0.0.1"], **table, **more}))
-    return channel.send(delivering.test_delivery("desk", now), now)
+    return open_channel(SETTINGS.validate_python({"allow_private_addresses": ["127.0.0.1"], **table, **more}))
+
+
+def post(url: str, now: datetime, **more: object) -> Attempt:
+    return hook_at(url, **more).send(delivering.test_delivery("desk", now), now)
 
 
 def at(server: ReceivingServer, path: str = "/hook") -> str:
@@ -308,13 +311,33 @@ def test_a_certificate_must_be_trusted_and_bear_the_name_although_the_connection
         # Handshakes happen in the connection's own thread, where a refused one troubles no other.
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         url = f"https://localhost:{server.server_port}/hook"
-        stranger = post(url, now, allow_private_addresses=["localhost"])
-        monkeypatch.setenv("SSL_CERT_FILE", str(cert))
-        trusted = post(url, now, allow_private_addresses=["localhost"])
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "system.pem"))
+        desk = hook_at(url, allow_private_addresses=["localhost"])
+        stranger = desk.send(delivering.test_delivery("desk", now), now)
+        # The system's certificates were renewed.
+        shutil.copy(cert, tmp_path / "system.pem")
+        trusted = desk.send(delivering.test_delivery("desk", now), now)
     assert stranger.outcome is AttemptOutcome.MISCONFIGURED
     assert f"the certificate of {url} is not trusted" in stranger.reason
     assert trusted.outcome is (AttemptOutcome.DELIVERED if certified == "localhost" else AttemptOutcome.MISCONFIGURED)
     assert len(server.received) == (1 if certified == "localhost" else 0)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("https://a.example/\u202ehook", "a space or a hidden character"),
+        ("https://a.example/two words", "a space or a hidden character"),
+        ("https://\u2066u:p@a.example/", "a space or a hidden character"),
+        (f"https://{'a' * 5000}/", "longer than any name"),
+        (f"https://{'a' * 64}.example/", "longer than any name"),
+        ("https://a.example:99999/", "names a port that is none"),
+        ("https://a.example:0/", "names a port that is none"),
+    ],
+)
+def test_an_address_that_can_be_none_is_refused_with_the_settings(url: str, words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        hook_at(url)
 
 
 class OneDelivery:

@@ -16,6 +16,8 @@ _SPOT = r"[^\s<>@,;:\"\\()]+@[^\s<>@,;:\"\\()]+"
 _ALONE = re.compile(_SPOT)
 # No second address in the name: "ann@example.com, Bo <bo@example.com>" are two, and one of them would hear nothing.
 _NAMED = re.compile(rf"([^<>@]*)<({_SPOT})>")
+# RFC 5321, 4.5.3.1: a path has 256 with its brackets.
+_LONGEST, _LONGEST_SPOT = 254, 64
 _QUOTED = re.compile(r'"(.*)"')
 _ESCAPED = re.compile(r"\\(.)")
 
@@ -46,6 +48,10 @@ class Mailbox:
         if not address.isascii():
             # Two readings of such letters are in use, and they lead to different domains: "ß" is one of them.
             raise ValueError('has letters beyond ASCII around the "@"; write the domain in its "xn--" form')
+        if len(address) > _LONGEST or len(address.rpartition("@")[0]) > _LONGEST_SPOT:
+            raise ValueError(
+                f'is longer than mail servers take: {_LONGEST_SPOT} characters before the "@", {_LONGEST} in all'
+            )
         return cls(_plain(name), address)
 
     def __str__(self) -> str:

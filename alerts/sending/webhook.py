@@ -37,6 +37,8 @@ from alerts.settings import ChannelBase, digest
 
 _FEWEST_SECRET_BYTES = 16
 _LONGEST_WISH = timedelta(days=7)
+# Of names (RFC 1035, 2.3.4).
+_LONGEST_HOST, _LONGEST_PART, _LAST_PORT = 253, 63, 65535
 # "Later", as Standard Webhooks reads them: a gateway that gives up waits for a receiver under load.
 _THROTTLES = (
     HTTPStatus.TOO_MANY_REQUESTS,
@@ -67,6 +69,16 @@ class WebhookSettings(ChannelBase):
             raise ValueError("url is not an address; write https://host/path") from None
         if parsed.scheme not in ("http", "https") or not parsed.host:
             raise ValueError("url must begin with http:// or https:// and name a host")
+        if not url.isprintable() or any(character.isspace() for character in url):
+            raise ValueError(
+                "url holds a space or a hidden character, which no address has; write it as %20 or the like"
+            )
+        if len(parsed.raw_host) > _LONGEST_HOST or any(
+            len(part) > _LONGEST_PART for part in parsed.raw_host.split(b".")
+        ):
+            raise ValueError("url names a host that is longer than any name can be")
+        if parsed.port is not None and not 1 <= parsed.port <= _LAST_PORT:
+            raise ValueError(f"url names a port that is none: they go from 1 to {_LAST_PORT}")
         return url
 
 
@@ -81,7 +93,6 @@ class WebhookChannel:
         self._settings = settings
         self._url = httpx2.URL(settings.url)
         self._shown = shown(self._url)
-        self._tls = ssl.create_default_context()
         self._look_ups = LookUps()
         self._signers()
 
@@ -173,7 +184,9 @@ class WebhookChannel:
                 "sni_hostname": self._url.raw_host.decode("ascii"),
             },
         )
-        async with httpx2.AsyncHTTPTransport(verify=self._tls, trust_env=False) as transport:
+        # The system's certificates are read anew, which takes 20 ms: they are renewed while this process lives.
+        tls = ssl.create_default_context()
+        async with httpx2.AsyncHTTPTransport(verify=tls, trust_env=False) as transport:
             response = await transport.handle_async_request(request)
             # The body is left unread: nothing in it is needed, and it may be endless.
             await response.aclose()
