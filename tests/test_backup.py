@@ -22,6 +22,7 @@ import pytest
 from monitor.errors import InputUnusable, StoreDamaged, StoreLocked, StoreTooNew, StoreUnavailable
 from monitor.feeds.added import changes_file
 from monitor.storage.backup import copy_store, look_into, manifest_file, read_manifest, restore
+from monitor.storage.compacting import compact
 from monitor.storage.integrity import examine, tables
 from monitor.storage.reading import Reader
 from monitor.storage.store import Store
@@ -170,6 +171,22 @@ def test_a_restored_store_holds_what_the_backup_holds_and_the_former_is_kept(pat
     assert changes_file(done.replaced).read_text() == "# as it is\n"
     with Store.open(path, NOON) as store:
         assert store.notes()["restored_at"] == NOON.isoformat()
+
+
+@pytest.mark.parametrize("what", ["compact", "restore"])
+def test_a_store_that_is_a_link_to_another_disk_stays_one(path: Path, backup: Path, tmp_path: Path, what: str) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    path.symlink_to(path.rename(disk / "news"))
+    if what == "compact":
+        compact(path, "500MB", 1)
+    else:
+        Path(f"{path}.feeds.toml").write_text('muted = ["wire"]\n')
+        assert restore(backup, path, NOON).replaced == disk / f"news.replaced-{NOON:%Y%m%dT%H%M%SZ}"
+        assert (disk / f"news.replaced-{NOON:%Y%m%dT%H%M%SZ}.feeds.toml").exists()
+    assert path.is_symlink()
+    with Store.open(path, NOON) as store:
+        assert store.counts().headlines == 300
 
 
 def test_a_lost_or_damaged_store_is_replaced_too(path: Path, backup: Path) -> None:

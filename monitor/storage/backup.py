@@ -149,7 +149,7 @@ def restore(backup: Path, store: Path, now: datetime) -> Restored:
         if store.exists() and backup.samefile(store):
             raise InputUnusable(f"{backup} is the store itself: name a backup")
     manifest = read_manifest(backup)
-    draft = Path(f"{store}.restoring")
+    draft = Path(f"{store.resolve()}.restoring")
     with _told(store), kept_free(store) as former:
         _clear(draft)
         _demand_room(backup, draft)

@@ -41,6 +41,8 @@ def compact(store: Path, memory_limit: str, threads: int) -> Compacted:
         StoreDamaged: when it cannot be read whole, or the fresh file is not the same; the store is as it was.
         DiskNearlyFull, StoreUnavailable: when the disk has too little room; the store is as it was.
     """
+    # Of a link, such as to a larger disk, the fresh file takes the place of what it leads to, as the engine's log does.
+    store = store.resolve()
     database = Database(store, memory_limit=memory_limit, threads=threads, patience=timedelta(seconds=3))
     try:
         database.checkpoint()

@@ -48,17 +48,20 @@ def take_place(draft: Path, store: Path, backup: Path, now: datetime, *, former:
     Raises:
         StoreLocked: when there was none, and a squall began one meanwhile.
     """
-    aside = Path(f"{store}.replaced-{now:%Y%m%dT%H%M%SZ}")
+    # A link, such as to a larger disk, stays one.
+    place = store.resolve()
+    aside = Path(f"{place}.replaced-{now:%Y%m%dT%H%M%SZ}")
     if former:
-        _put_aside(store, aside)
-        draft.replace(store)
+        _put_aside(place, aside)
+        draft.replace(place)
     else:
-        _take_free_name(draft, store)
+        _take_free_name(draft, place)
     if changes_file(store).exists():
-        changes_file(store).replace(changes_file(aside))
+        shutil.move(changes_file(store), changes_file(aside))
     if changes_file(backup).exists():
         shutil.copyfile(changes_file(backup), changes_file(store))
-    sync(store.parent)
+    for folder in {place.parent, store.parent}:
+        sync(folder)
     return aside if former else None
 
 
