@@ -2,7 +2,6 @@
 
     AlertError
     ├── FrameUnusable     a frame handed in lacks a declared column or type
-    ├── RulesUnusable     rules contradict each other
     └── ChannelUnusable   a channel's settings cannot work (address, secret, scheme)
 
 A refused or hanging receiver is no error: it is an `Attempt` with a reason.
@@ -17,10 +16,6 @@ class AlertError(Exception):
 
 class FrameUnusable(AlertError):
     """A frame lacks a declared column, or has it in another type."""
-
-
-class RulesUnusable(AlertError):
-    """Rules contradict each other."""
 
 
 class ChannelUnusable(AlertError):

@@ -210,7 +210,7 @@ class AlertStore:
             _replace_untried(connection)
             connection.execute("INSERT OR REPLACE INTO conditions BY NAME SELECT * FROM told")
 
-    # What sending asks (alerts.delivery.Outbox)
+    # What sending asks (alerts.sending.delivery.Outbox)
 
     def due(self, channel: str, now: datetime, limit: int) -> tuple[Delivery, ...]:
         """Pending deliveries of one channel, in no bundle, whose time has come; see `alerts.sending.order`."""
