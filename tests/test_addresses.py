@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.feeds.addresses import AddressRefused, Allowance, CheckedResolver, NoSuchHost, Refusal, refusal, resolve
+from alerts.sending.special_addresses import Refusal, verdict
+from monitor.feeds.addresses import AddressRefused, Allowance, CheckedResolver, NoSuchHost, resolve
 from monitor.feeds.look_ups import LookUps
 from monitor.feeds.web import Web, asked_address
 
@@ -34,8 +35,8 @@ from monitor.feeds.web import Web, asked_address
         ("100.64.0.1", Refusal.SHARED),
         ("::ffff:100.127.255.254", Refusal.SHARED),
         ("100.128.0.1", None),
-        ("0.0.0.0", Refusal.RESERVED),  # noqa: S104  # judged, not bound to
-        ("::", Refusal.RESERVED),
+        ("0.0.0.0", Refusal.LOOPBACK),  # noqa: S104  # judged, not bound to
+        ("::", Refusal.LOOPBACK),
         ("224.0.0.1", Refusal.MULTICAST),
         ("::ffff:127.0.0.1", Refusal.LOOPBACK),
         ("::ffff:169.254.169.254", Refusal.METADATA),
@@ -64,32 +65,32 @@ from monitor.feeds.web import Web, asked_address
     ],
 )
 def test_addresses_are_judged(address: str, reason: Refusal | None) -> None:
-    assert refusal(ipaddress.ip_address(address)) is reason
+    assert verdict(ipaddress.ip_address(address)) is reason
 
 
 @given(st.ip_addresses(v=4))
 def test_an_address_is_judged_alike_in_either_family(address: ipaddress.IPv4Address) -> None:
-    assert refusal(ipaddress.ip_address(f"::ffff:{address}")) is refusal(address)
+    assert verdict(ipaddress.ip_address(f"::ffff:{address}")) is verdict(address)
 
 
 @given(st.ip_addresses(v=4), st.sampled_from(["::ffff:0:", "::", "2002:"]))
 def test_a_refused_address_is_refused_in_whatever_carries_it(address: ipaddress.IPv4Address, carrier: str) -> None:
-    if refusal(address) is not None:
+    if verdict(address) is not None:
         low, high = int(address) & 0xFFFF, int(address) >> 16
         tail = "::" if carrier == "2002:" else ""
-        assert refusal(ipaddress.ip_address(f"{carrier}{high:x}:{low:x}{tail}")) is not None
+        assert verdict(ipaddress.ip_address(f"{carrier}{high:x}:{low:x}{tail}")) is not None
 
 
 @given(st.ip_addresses(v=6))
 def test_only_what_was_given_out_or_leads_into_ipv4_is_permitted(address: ipaddress.IPv6Address) -> None:
     inside = address in ipaddress.IPv6Network("64:ff9b::/96") or address.ipv4_mapped is not None
-    if refusal(address) is None:
+    if verdict(address) is None:
         assert inside or address in ipaddress.IPv6Network("2000::/3")
 
 
 @given(st.ip_addresses())
 def test_what_is_permitted_is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
-    if refusal(address) is None:
+    if verdict(address) is None:
         assert not any((address.is_loopback, address.is_link_local, address.is_multicast))
 
 

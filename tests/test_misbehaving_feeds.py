@@ -62,7 +62,7 @@ EXPECTED: dict[str, tuple[Outcome, str]] = {
     "/to-carrier": (Outcome.REFUSED_ADDRESS, "a carrier's shared address"),
     "/to-mapped": (Outcome.REFUSED_ADDRESS, "a private address"),
     "/to-decimal": (Outcome.REFUSED_ADDRESS, "a loopback address"),
-    "/to-nothing": (Outcome.REFUSED_ADDRESS, "a reserved address"),
+    "/to-nothing": (Outcome.REFUSED_ADDRESS, "a loopback address"),
     "/to-file": (Outcome.BAD_REDIRECT, "no web address"),
     "/to-itself": (Outcome.BAD_REDIRECT, "more than 5 times"),
     "/silent": (Outcome.TIMEOUT, "fell silent"),

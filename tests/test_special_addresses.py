@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.sending.addresses import refusal as refusal_of_a_receiver
-from monitor.feeds.addresses import refusal
+from alerts.sending.addresses import refusal
+from monitor.feeds.addresses import Allowance
 
 # IANA's registries of special-purpose addresses, without what they call globally reachable, and multicast.
 SPECIAL = [
@@ -70,18 +70,17 @@ def some_of(networks: list[str]) -> st.SearchStrategy[ipaddress.IPv4Address | ip
 def test_what_has_a_special_purpose_is_refused_at_both_ends(network: str) -> None:
     whole = ipaddress.ip_network(network)
     for address in (whole[0], whole[whole.num_addresses // 2], whole[-1]):
-        assert refusal(address) is not None, address
-        assert refusal_of_a_receiver("desk.example", [str(address)], ()) is not None, address
+        assert not Allowance(()).public(address), address
+        assert refusal("desk.example", [str(address)], ()) is not None, address
 
 
 @given(st.ip_addresses() | some_of([*SPECIAL, *REACHABLE, "::ffff:0:0/96", "64:ff9b::/96", "2002::/16"]))
 def test_feeds_and_receivers_are_judged_alike(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
-    receiver = refusal_of_a_receiver("desk.example", [str(address)], ())
-    assert (refusal(address) is None) == (receiver is None)
+    assert Allowance(()).public(address) == (refusal("desk.example", [str(address)], ()) is None)
 
 
 @given(some_of(REACHABLE))
 def test_what_is_special_and_reachable_by_all_is_permitted(
     address: ipaddress.IPv4Address | ipaddress.IPv6Address,
 ) -> None:
-    assert refusal(address) is None
+    assert Allowance(()).public(address)

@@ -26,7 +26,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from alerts.errors import ChannelUnusable
 from alerts.sending import delivery as delivering
-from alerts.sending.addresses import Refusal, refusal
+from alerts.sending.addresses import refusal
 from alerts.sending.channels import ChannelSettings, open_channel
 from alerts.sending.delivery import (
     Attempt,
@@ -39,6 +39,7 @@ from alerts.sending.delivery import (
     after,
     deliver,
 )
+from alerts.sending.special_addresses import Refusal
 from alerts.sending.webhook import answer_of, shown
 
 NEW = "whsec_" + base64.b64encode(b"n" * 32).decode()
@@ -402,8 +403,8 @@ def test_a_private_host_may_be_allowed_by_its_name(now: datetime) -> None:
         ("10.1.2.3", Refusal.PRIVATE),
         ("172.16.0.1", Refusal.PRIVATE),
         ("192.168.1.1", Refusal.PRIVATE),
-        ("100.64.0.1", Refusal.PRIVATE),
-        ("100.100.100.200", Refusal.PRIVATE),
+        ("100.64.0.1", Refusal.SHARED),
+        ("100.100.100.200", Refusal.METADATA),
         ("169.254.1.1", Refusal.LINK_LOCAL),
         ("169.254.169.254", Refusal.METADATA),
         ("168.63.129.16", Refusal.METADATA),
@@ -415,8 +416,8 @@ def test_a_private_host_may_be_allowed_by_its_name(now: datetime) -> None:
         ("fc00::1", Refusal.PRIVATE),
         ("fec0::1", Refusal.PRIVATE),
         ("64:ff9b:1::a9fe:a9fe", Refusal.PRIVATE),
-        ("::ffff:0:7f00:1", Refusal.PRIVATE),
-        ("::7f00:1", Refusal.PRIVATE),
+        ("::ffff:0:7f00:1", Refusal.LOOPBACK),
+        ("::7f00:1", Refusal.LOOPBACK),
         ("::1", Refusal.LOOPBACK),
         ("224.0.0.1", Refusal.MULTICAST),
         ("ff02::1", Refusal.MULTICAST),

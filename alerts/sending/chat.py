@@ -16,9 +16,8 @@ import re
 import time
 from datetime import datetime
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import apprise
 from pydantic import Field
 
 from alerts.errors import ChannelUnusable
@@ -31,6 +30,10 @@ from alerts.sending.secrets import Secret
 from alerts.settings import ChannelBase, digest
 from alerts.texts.messages import read_message
 from alerts.texts.prose import plain_text, subject
+
+if TYPE_CHECKING:
+    # Loaded where a chat channel is opened: with what it brings along it takes several MiB of a daemon that has none.
+    import apprise
 
 _MOST_STORIES = 3
 # A service with a limit gets a long text in parts, and Apprise rests between two of them; what is not through in time
@@ -104,10 +107,14 @@ class ChatChannel:
         return Attempt.answered(answer, now, begun)
 
     def _notify(self, service: apprise.Apprise, title: str, body: str) -> Answer:
+        import apprise
+
         with service.notify(body=body, title=title, body_format=apprise.NotifyFormat.TEXT) as result:
             return self._answer(result)
 
     def _service(self) -> apprise.Apprise:
+        import apprise
+
         # No limit of Apprise's: what goes on beyond one stays in a pool of a few threads that all channels share.
         service = apprise.Apprise(asset=apprise.AppriseAsset(http_redirects=False, service_timeout=0))
         if not service.add(self._settings.url.reveal()) or len(service) != 1:
@@ -138,7 +145,7 @@ class ChatChannel:
         if refused is None:
             return ""
         return (
-            f"the chat service of {self._settings.name} is at a {refused[1].value} address: messages are not sent "
+            f"the chat service of {self._settings.name} is at {refused[1]}: messages are not sent "
             "there unless allow_private_addresses names its host"
         )
 
@@ -197,6 +204,8 @@ def inert(text: str) -> str:
 
 def _keep_quiet() -> None:
     """Apprise and urllib3 log whole addresses, tokens included, at low levels: those lines stay out of our logs."""
+    import apprise
+
     logging.getLogger(apprise.logger.name).propagate = False
     for name in ("urllib3", "requests"):
         logger = logging.getLogger(name)

@@ -27,12 +27,13 @@ from pydantic import Field, field_validator
 from standardwebhooks.webhooks import Webhook as Signer
 
 from alerts.errors import ChannelUnusable
-from alerts.sending.addresses import Refusal, refusal
+from alerts.sending.addresses import refusal
 from alerts.sending.allowed import PrivateHost
 from alerts.sending.attempt import Answer, Attempt, AttemptOutcome
 from alerts.sending.delivery import Delivery
 from alerts.sending.look_ups import LookUps
 from alerts.sending.secrets import Secret
+from alerts.sending.special_addresses import Refusal
 from alerts.settings import ChannelBase, digest
 
 _FEWEST_SECRET_BYTES = 16
@@ -167,7 +168,7 @@ class WebhookChannel:
 
     def _not_allowed(self, address: str, why: Refusal) -> str:
         return (
-            f"{self._shown} leads to {address}, a {why.value} address: webhooks are not sent there unless "
+            f"{self._shown} leads to {address}, {why}: webhooks are not sent there unless "
             f'allow_private_addresses names "{self._url.host}"'
         )
 
