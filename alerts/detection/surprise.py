@@ -14,7 +14,6 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
 
 from alerts.rules import Detector, Rules
 
@@ -35,6 +34,9 @@ def tail(observed: npt.ArrayLike, expected: npt.ArrayLike, dispersion: npt.Array
         expected: means, 0 or more.
         dispersion: above 0; variance = mean + dispersion * mean^2.
     """
+    # Loaded where it is used: settings and helpers know these modules and compute nothing with them.
+    from scipy import special
+
     count, mean, size = np.broadcast_arrays(
         np.asarray(observed, dtype=np.float64),
         np.asarray(expected, dtype=np.float64),
@@ -65,6 +67,8 @@ def crossings_a_week(
 
     Above the mean it only falls as the count grows; up to the mean the bound stands in, so it never falls behind it.
     """
+    from scipy import special
+
     count, mean, spread = np.broadcast_arrays(
         *(np.asarray(one, dtype=np.float64) for one in (observed, expected, dispersion))
     )

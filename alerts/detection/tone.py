@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special
 
 from alerts.detection.baseline import Mask
 from alerts.detection.surprise import Floats
@@ -81,6 +80,8 @@ def tone_tail(observed: int, stories: int, share: float, spread: float) -> float
         stories: all stories.
         share, spread: see `Tone`.
     """
+    from scipy import special
+
     if observed <= 0:
         return 1.0
     strength = 1 / spread - 1

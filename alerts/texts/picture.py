@@ -10,11 +10,13 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from datetime import UTC, timedelta
-
-from PIL import Image, ImageDraw, ImageFont
+from typing import TYPE_CHECKING
 
 from alerts.texts import wording
 from alerts.texts.messages import Facts, Trend
+
+if TYPE_CHECKING:
+    from PIL import ImageDraw, ImageFont
 
 WIDTH, HEIGHT = 536, 120  # as shown; drawn twice as large, for screens with small pixels
 _SCALE = 2
@@ -34,6 +36,9 @@ def picture(facts: Facts, colour: str) -> bytes | None:
     trend = facts.trend
     if trend is None or not trend.negative:
         return None
+    # Only who sends mail pays for the library.
+    from PIL import Image, ImageDraw, ImageFont
+
     size = (WIDTH * _SCALE, HEIGHT * _SCALE)
     image = Image.new("RGB", size, _PAPER)
     draw = ImageDraw.Draw(image)

@@ -26,48 +26,82 @@ _MEMORY = 1024 * 2**20
 _LONGEST_LINE = 64 * 2**20
 # Python and feedparser load in less than half a second on an idle machine; a busy one must not count that as a hang.
 _START_SECONDS = 20.0
+# An idle process holds some 35 MiB: broken feeds come one after the other in a round, and then not for minutes.
+_IDLE_SECONDS = 30.0
 
 
 class LenientParser:
-    """Up to `most` processes, begun when they are first needed. Belongs to one event loop.
+    """Up to `most` processes, begun when they are needed and ended when they are not. Belongs to one event loop.
 
     Args:
         seconds: that one document may take; its process is ended then.
         most: documents parsed at once.
+        idle: seconds that a process waits for another document.
     """
 
-    def __init__(self, seconds: float, most: int = 2) -> None:
+    def __init__(self, seconds: float, most: int = 2, idle: float = _IDLE_SECONDS) -> None:
         self._seconds = seconds
-        self._free: list[asyncio.subprocess.Process] = []
+        self._idle = idle
+        # Those that wait for a document, the latest last, each with the call that will end it.
+        self._free: dict[asyncio.subprocess.Process, asyncio.TimerHandle] = {}
         self._places = asyncio.Semaphore(most)
 
     async def parse(
         self, body: bytes, content_type: str, feed: Feed, fetched: datetime, max_entries: int
     ) -> Parsed | None:
         """As `monitor.feeds.parsing.parse_leniently`; None when it took too long, or its process died of it."""
+        asked = {"size": len(body), "type": content_type, "url": feed.url, "most": max_entries}
         async with self._places:
-            process: asyncio.subprocess.Process | None = None
-            done = False
-            try:
-                process = self._free.pop() if self._free else await _begin()
-                asked = {"size": len(body), "type": content_type, "url": feed.url, "most": max_entries}
-                async with asyncio.timeout(self._seconds):
-                    told = await _ask(process, asked, body)
-                found = _parsed(told, feed, fetched, body)
-                done = True
-            except (TimeoutError, OSError, ValueError, TypeError, KeyError, EOFError):
-                return None
-            finally:
-                if process is not None and done:
-                    self._free.append(process)
-                elif process is not None:
-                    await _end(process)
+            waiting = self._taken()
+            if waiting is not None:
+                with suppress(EOFError, ConnectionError):
+                    return await self._read(waiting, asked, feed, fetched, body)
+            # There was none, or it died: while it waited, where memory is short, or of this document.
+            with suppress(EOFError, OSError):
+                return await self._read(await _begin(), asked, feed, fetched, body)
+        return None
+
+    async def _read(
+        self, process: asyncio.subprocess.Process, asked: dict[str, object], feed: Feed, fetched: datetime, body: bytes
+    ) -> Parsed | None:
+        """None when it took too long, or what came back is no answer; the process is ended then, and else kept.
+
+        Raises:
+            EOFError, OSError: when the process died.
+        """
+        done = False
+        try:
+            async with asyncio.timeout(self._seconds):
+                told = await _ask(process, asked, body)
+            found = _parsed(told, feed, fetched, body)
+            done = True
+        except (TimeoutError, ValueError, TypeError, KeyError):
+            return None
+        finally:
+            if done:
+                self._free[process] = asyncio.get_running_loop().call_later(self._idle, self._dismiss, process)
+            else:
+                await _end(process)
         return found
 
     async def aclose(self) -> None:
         """End the processes."""
-        while self._free:
-            await _end(self._free.pop())
+        while process := self._taken():
+            await _end(process)
+
+    def _taken(self) -> asyncio.subprocess.Process | None:
+        """A process that waits for a document."""
+        if not self._free:
+            return None
+        process, dismissal = self._free.popitem()
+        dismissal.cancel()
+        return process
+
+    def _dismiss(self, process: asyncio.subprocess.Process) -> None:
+        self._free.pop(process, None)
+        # The loop reaps it.
+        with suppress(ProcessLookupError):
+            process.kill()
 
 
 async def _begin() -> asyncio.subprocess.Process:

@@ -11,14 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import cache, lru_cache
+from functools import lru_cache
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 from zlib import crc32
 
-from tldextract import TLDExtract
-
 from monitor.feeds.feed import Feed, FeedState, Outcome, unseen
 from monitor.feeds.habits import Habit
+from monitor.feeds.sites import registrable
 
 # A server that asks for years of silence gets a day: nothing is given up for good.
 LONGEST_RETRY_AFTER = timedelta(hours=24)
@@ -86,22 +86,21 @@ def site_of(url: str) -> str:
     """The registrable domain that an address belongs to; the host itself where that is an IP address or one label.
 
     What is registered under a provider's name (example.github.io) is that provider's site: one house's machines answer.
-    The list of public suffixes is the one that lies in the library; nothing is fetched.
     """
     try:
         host = (urlsplit(url).hostname or "").lower().rstrip(".")
     except ValueError:
         return ""
-    found = _suffixes()(host)
-    if found.top_domain_under_public_suffix:
-        return found.top_domain_under_public_suffix
     # Not under a public suffix: an address stands for itself, of a name within a house the last two labels.
-    return host if found.ipv4 or found.ipv6 else ".".join(host.split(".")[-2:])
+    return registrable(host) or (host if _is_address(host) else ".".join(host.split(".")[-2:]))
 
 
-@cache
-def _suffixes() -> TLDExtract:
-    return TLDExtract(suffix_list_urls=(), cache_dir=None)
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def due(

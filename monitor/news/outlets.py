@@ -12,10 +12,9 @@ from functools import cache
 from hashlib import blake2b
 from urllib.parse import urlsplit
 
-from tldextract import TLDExtract
-
 from monitor.feeds.feed import Feed
 from monitor.feeds.lists import default_feeds
+from monitor.feeds.sites import registrable
 
 
 @cache
@@ -34,18 +33,13 @@ def _families() -> dict[str, str]:
 
 
 def _site(link: str) -> str:
-    """The registrable domain of a link, by the list of public suffixes that lies in the library; empty without one."""
+    """The registrable domain of a link, empty without one."""
     try:
         host = urlsplit(link).hostname or ""
     except ValueError:
         # Archives hold broken links, such as `http://[see above`.
         return ""
-    return _extract()(host).top_domain_under_public_suffix.lower()
-
-
-@cache
-def _extract() -> TLDExtract:
-    return TLDExtract(suffix_list_urls=(), cache_dir=None)
+    return registrable(host)
 
 
 def _slug(name: str) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from datetime import datetime
 from functools import lru_cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import polars as pl
@@ -26,7 +26,6 @@ from models.adapters import CARD, METRICS
 from models.encoder import find_encoder
 from models.errors import ModelError
 from models.library import Library
-from models.running.tokens import Tokens
 from monitor.chosen_model import chosen_adapter
 from monitor.desk import feed_requests
 from monitor.desk.odd_words import odd_words
@@ -37,6 +36,9 @@ from monitor.shown_settings import shown_settings
 from monitor.storage.queries import QUERIES
 from monitor.storage.store import Store
 from monitor.watched import watched_feeds
+
+if TYPE_CHECKING:
+    from models.running.tokens import Tokens
 
 Body = dict[str, object]
 Act = Callable[[Body], object]
@@ -127,7 +129,9 @@ class _PageActions:
             attempt = sending.result(_TEST_SECONDS)
         except TimeoutError:
             raise ServiceError(f"{name} gave no answer within {_TEST_SECONDS:.0f} s; it may still arrive") from None
-        return {"channel": name, "outcome": attempt.outcome.value, "reason": attempt.reason, "millis": attempt.millis}
+        # What a server says when it takes a message for all is no trouble.
+        reason = attempt.reason if attempt.refused or not attempt.outcome.ok else ""
+        return {"channel": name, "outcome": attempt.outcome.value, "reason": reason, "millis": attempt.millis}
 
     def model(self, _: Body) -> object:
         """The adapter that scores, with its card and what was measured of it, and the others at hand."""
@@ -168,6 +172,9 @@ class _PageActions:
 @lru_cache(maxsize=2)
 def tokens_of(encoder: str, longest: int) -> Tokens:
     """The tokeniser of an encoder, loaded once."""
+    # Seldom asked for, and the model has its own, in another process.
+    from models.running.tokens import Tokens
+
     return Tokens(find_encoder(encoder).folder, longest)
 
 

@@ -20,7 +20,6 @@ from pathlib import Path
 import duckdb
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 import structlog
 
 from monitor.errors import StoreUnavailable
@@ -163,6 +162,9 @@ def _later(noted: datetime | None, before: datetime) -> datetime:
 
 def _write(database: Database, file: Path, wanted: pl.DataFrame) -> None:
     """Write these headlines with their scores; the file has its name only when all is on the disk."""
+    # Once a month: until then none of it, clients of object stores among it, lies in the daemon's memory.
+    import pyarrow.parquet as pq
+
     draft = Path(f"{file}.part")
     with suppress(FileNotFoundError):
         draft.unlink()

@@ -181,6 +181,18 @@ def arrival_frame(headlines: Sequence[Headline], scores: pl.DataFrame) -> pl.Dat
     return came.join(said, on="headline").explode("series", "negative", "tone").select(*ARRIVALS)
 
 
+class _Handed:
+    """An Arrow array by its C interface alone: `pl.from_arrow` would load Arrow's functions (5 MiB) to look at it."""
+
+    def __init__(self, array: pa.Array[Any]) -> None:
+        self._array = array
+
+    def __arrow_c_array__(self, requested_schema: object = None) -> tuple[object, object]:
+        """As https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html has it."""
+        handed: tuple[object, object] = self._array.__arrow_c_array__(requested_schema)
+        return handed
+
+
 def _column(name: str, values: Sequence[Any], kind: pl.DataType) -> pl.Series:
     try:
         return _series(name, values, kind)
@@ -202,5 +214,5 @@ def _series(name: str, values: Sequence[Any], kind: pl.DataType) -> pl.Series:
         ends = pl.Series([0, *accumulate(len(each) for each in values)], dtype=pl.Int32)
         flat = pl.Series([one for each in values for one in each], dtype=kind.inner)
         lists: pa.Array[Any] = pa.ListArray.from_arrays(ends.to_arrow(), flat.to_arrow())  # type: ignore[call-overload]  # polars does not say of which type its arrays are
-        return pl.Series(name, pl.from_arrow(lists), dtype=kind)
+        return pl.Series(name, _Handed(lists), dtype=kind).alias(name)
     return pl.Series(name, values, dtype=kind)
