@@ -148,6 +148,14 @@ def test_promote_takes_the_better_and_refuses_the_worse(tmp_path: Path, good: Pa
     assert [row["model"] for row in listed if row["scores"]] == [find_adapter(poor).model]
 
 
+@pytest.mark.parametrize("words", [("promote", "runs/mine"), ("rollback",)])
+def test_no_champion_is_chosen_where_the_settings_name_who_scores(tmp_path: Path, words: tuple[str, ...]) -> None:
+    settings(tmp_path, Path("accurate"))
+    told = command("models", *words)
+    assert told.exit_code == 2
+    assert "model.adapter in the settings names the model that scores" in told.stderr
+
+
 def test_a_damaged_champion_is_listed_with_what_is_wrong_and_all_others_too(tmp_path: Path, good: Path) -> None:
     settings(tmp_path)
     library = Library(Path("library"))

@@ -120,11 +120,7 @@ def promote(ctx: click.Context, folder: Path, data: Path | None, labels: tuple[P
     from models.library import Library
     from models.trust.promotion import judged
 
-    settings = settings_of(ctx).model
-    if settings.adapter:
-        raise click.UsageError(
-            "model.adapter in the settings names the model that scores; remove it to promote another"
-        )
+    settings = _of_the_library(ctx)
     figures = _measured(settings, (folder,), data, labels)
     (champion, before), *rest = figures.items()
     if not rest:
@@ -150,7 +146,7 @@ def rollback(ctx: click.Context) -> None:
     """Let the champion before this one score again."""
     from models.library import Library
 
-    champion = Library(settings_of(ctx).model.library).roll_back()
+    champion = Library(_of_the_library(ctx).library).roll_back()
     click.echo(f"{champion.model} is the champion again")
 
 
@@ -183,6 +179,16 @@ def drift(ctx: click.Context, days: int, as_json: bool) -> None:
     for row in found.iter_rows(named=True):
         shares = "".join(f"{row[name]:>12.3f}" for name in columns[1:])
         click.echo(f"{row['day']:%Y-%m-%d}{row['headlines']:>12}{shares}  {row['model']}")
+
+
+def _of_the_library(ctx: click.Context) -> ModelSettings:
+    """The settings, where the champion of the library is what scores."""
+    settings = settings_of(ctx).model
+    if settings.adapter:
+        raise click.UsageError(
+            "model.adapter in the settings names the model that scores; remove it to let a champion score"
+        )
+    return settings
 
 
 def _measured(
