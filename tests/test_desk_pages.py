@@ -157,6 +157,7 @@ def test_somebody_who_may_only_look_must_be_told_why() -> None:
         ("", ("ana@desk.example",), False, False),
         ("ana@desk.example", ("ana@desk.example",), True, True),
         ("Ana@Desk.Example", ("*@desk.example",), True, True),
+        ("ana@desk.example", (" *@Desk.Example",), True, True),
         ("eve@evil.example", ("*@desk.example",), False, False),
         ("eve@desk.example.evil.example", ("*@desk.example",), False, False),
         ("ana@desk.example", (), False, False),
