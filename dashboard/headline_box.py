@@ -12,11 +12,11 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import acting, frame, texts
+from dashboard import frame, questions, texts
 
 # As the monitor takes them.
 _LONGEST = 2_000
-_TYPED, _ASKED, _ANSWER = "model_headline", "model_headline_asked", "model_headline_answer"
+_TYPED, _ASKED, _QUESTION = "model_headline", "model_headline_asked", "model_headline_question"
 _LABELS = {
     "negative": texts.Look("Negative", "red", "trending_down"),
     "neutral": texts.Look("Neutral", "gray", "trending_flat"),
@@ -42,22 +42,18 @@ def draw(moment: frame.Moment) -> None:
             persist_state="session",
         )
         st.form_submit_button("Ask the model", type="primary", on_click=_ask, args=(moment,))
-    told = st.session_state.get(_ANSWER)
-    if isinstance(told, str):
-        st.error(texts.literal(told), icon=":material/error:")
-    elif told:
-        _answer(moment, told)
+    questions.draw(lambda: st.session_state.get(_QUESTION), lambda told: _answer(moment, told))
 
 
 def _ask(moment: frame.Moment, company: str = "") -> None:
     """Ask of what is typed; towards a company, of what was answered last."""
     text = str(st.session_state.get(_ASKED if company else _TYPED) or "").strip()
     st.session_state[_ASKED] = text
-    if not text:
-        st.session_state.pop(_ANSWER, None)
-        return
-    told = acting.answer(moment, "explain", headline=text, company=company)
-    st.session_state[_ANSWER] = texts.sentence(told) if isinstance(told, str) else told
+    former: questions.Question | None = st.session_state.pop(_QUESTION, None)
+    if former is not None:
+        former.stop()
+    if text:
+        st.session_state[_QUESTION] = questions.begin(moment, text, company)
 
 
 def _answer(moment: frame.Moment, told: Mapping[str, Any]) -> None:

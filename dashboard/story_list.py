@@ -12,7 +12,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import acting, frame, headline_box, steady, texts
+from dashboard import frame, headline_box, questions, steady, texts
 
 _WORDS = "story_words"
 _MOST_KEPT = 50
@@ -101,27 +101,23 @@ def which_words(moment: frame.Moment, headline: Hashable, title: str, company: s
 
 
 def _ask(moment: frame.Moment, headline: Hashable, title: str, company: str) -> None:
-    kept: dict[Hashable, Any] = st.session_state.setdefault(_WORDS, {})
-    if headline in kept and not isinstance(kept[headline], str):
-        del kept[headline]  # pressed again: put away
-        return
-    told = acting.answer(moment, "explain", headline=title[:2000], company=company)
-    if isinstance(told, str) and company:
-        # Linked by more than its name, or an adapter without opinions on companies: then the headline as a whole.
-        told = acting.answer(moment, "explain", headline=title[:2000])
+    kept: dict[Hashable, questions.Question] = st.session_state.setdefault(_WORDS, {})
+    former = kept.pop(headline, None)
+    if former is not None:
+        former.stop()
+        if not former.fault:
+            return  # pressed again: put away
     while len(kept) >= _MOST_KEPT:
-        kept.pop(next(iter(kept)))
-    kept[headline] = told
+        kept.pop(next(iter(kept))).stop()
+    kept[headline] = questions.begin(moment, title, company)
 
 
 def words(headline: Hashable) -> None:
     """What each word of a headline added to its score, where that was asked; else nothing."""
-    told = st.session_state.get(_WORDS, {}).get(headline)
-    if told is None:
-        return
-    if isinstance(told, str):
-        st.warning(texts.sentence(texts.literal(told)), icon=":material/hourglass_top:")
-        return
+    questions.draw(lambda: st.session_state.get(_WORDS, {}).get(headline), _answer)
+
+
+def _answer(told: Mapping[str, Any]) -> None:
     label = texts.look(texts.TONES, told["label"]).word.lower()
     towards_whom = f" towards {texts.literal(told['company'])}" if told.get("company") else ""
     st.markdown(headline_box.coloured(told["words"], told["label"]))

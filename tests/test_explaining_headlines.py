@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,10 +10,11 @@ import pytest
 
 from monitor.errors import InputUnusable, ServiceError
 from monitor.news.companies import CompanyMatcher, gazetteer
-from monitor.service.explaining import Explainer
+from monitor.service.explaining import Explainer, Pending
 from monitor.settings import ModelSettings, Settings
 from monitor.watched import watched_themes
 
+PATIENCE_SECONDS = 400.0
 TITLE = "Goldman Sachs profit plunges as JPMorgan gains"
 
 
@@ -25,13 +27,13 @@ def explainer() -> Iterator[Explainer]:
 
 
 def asked(explainer: Explainer, **body: object) -> dict[str, object]:
-    """Asked as often as a person would who reads that the model is being loaded."""
-    for _ in range(12):
-        try:
-            return explainer.explain(body)
-        except ServiceError as error:
-            if "ask again" not in str(error):
-                raise
+    """Asked until there is an answer, as a page does."""
+    begun = time.monotonic()
+    while time.monotonic() - begun < PATIENCE_SECONDS:
+        told = explainer.explain(body)
+        if "pending" not in told:
+            return told
+        assert told["pending"] in set(Pending)
     pytest.fail("the model was not loaded in time")
 
 

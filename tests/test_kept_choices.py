@@ -256,11 +256,13 @@ def test_a_headline_and_its_answer_are_there_after_a_look_at_another_page(tmp_pa
         app = page("model_page", path)
         app.text_input(key="model_headline").input("Goldman falls")
         next(one for one in app.button if one.label == "Ask the model").click().run()
+        assert app.session_state["model_headline_question"].wait(PATIENCE)
         app.session_state["elsewhere"] = True
         app.run()
         app.session_state["elsewhere"] = False
         app.run()
         assert app.text_input(key="model_headline").value == "Goldman falls"
         app.button(key="model_why_GS").click().run()
-        assert not app.exception
+        assert app.session_state["model_headline_question"].wait(PATIENCE)
+        assert not app.run().exception
     assert [(one["headline"], one["company"]) for one in asked] == [("Goldman falls", ""), ("Goldman falls", "Goldman")]

@@ -172,6 +172,7 @@ def browser() -> Iterator[playwright.Browser]:
 @pytest.fixture
 def watched(browser: playwright.Browser, site: Site) -> Iterator[Watched]:
     page = browser.new_page(viewport={"width": 1280, "height": 900}, locale="en-GB", timezone_id="Asia/Tokyo")
+    page.set_default_timeout(PATIENCE)
     seen = Watched(page)
 
     def dismissed(dialog: playwright.Dialog) -> None:

@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from enum import StrEnum
 from typing import IO, TYPE_CHECKING, Any
 
 from models.errors import ModelError
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
     from models.themes import ThemeMatcher
 
 _LONGEST = 2000
-# Less than a client waits for (monitor.storage.reading), so that it hears why there is no answer yet.
-_PATIENCE_SECONDS = 20.0
+# Far less than a client waits for (monitor.storage.reading), so that it hears what is under way, and asks again.
+_PATIENCE_SECONDS = 3.0
 _IDLE_SECONDS = 300.0
 _MOST_KNOWN = 500
 _GOING_SECONDS = 2.0
@@ -41,6 +42,14 @@ _GOING_SECONDS = 2.0
 
 # A headline, and the company that it is explained towards, by the name that it bears there; or ''.
 Question = tuple[str, str]
+
+
+class Pending(StrEnum):
+    """Why there is no answer yet; who asks again gets it."""
+
+    LOADING = "loading"
+    OTHERS = "others"  # it works at what was asked before
+    WORKING = "working"
 
 
 class Explainer:
@@ -74,9 +83,11 @@ class Explainer:
     def explain(self, body: Mapping[str, object]) -> dict[str, Any]:
         """Explain `headline`, towards `company` (its ticker, or the name it bears there) where one is asked about.
 
+        What takes longer than a few seconds is answered with `pending` (`Pending`), and goes on: ask again.
+
         Raises:
             InputUnusable: when the headline is missing or too long, or does not name the company.
-            ServiceError: when the model cannot be had, is still being loaded, or explains another headline.
+            ServiceError: when the model cannot be had, or its process ended.
         """
         title, ticker = body.get("headline"), body.get("company", "")
         if not isinstance(title, str) or not title.strip() or len(title) > _LONGEST:
@@ -89,7 +100,7 @@ class Explainer:
             raise InputUnusable(f"the headline does not name {ticker}")
         until = time.monotonic() + _PATIENCE_SECONDS
         if not self._turn.acquire(timeout=_PATIENCE_SECONDS):
-            raise ServiceError("the model explains other headlines at the moment: ask again")
+            return {"pending": self._under_way((title, asked))}
         try:
             told = self._asked((title, asked), named, until)
         finally:
@@ -126,17 +137,18 @@ class Explainer:
             if not self._ready:
                 ready = _line(child, until)
                 if ready is None:
-                    raise ServiceError("the model for explanations is being loaded: ask again in a moment")
+                    return {"pending": self._under_way(question)}
                 if "error" in ready:
                     self._end()
                     return ready
                 self._ready = True
-            if self._open is not None:
-                self._take_answer(child, until)
+            if self._open is not None and not self._took_answer(child, until):
+                return {"pending": self._under_way(question)}
             if question not in self._known:
                 _tell(child, {"title": question[0], "named": dict(named), "company": question[1]})
                 self._open = question
-                self._take_answer(child, until)
+                if not self._took_answer(child, until):
+                    return {"pending": self._under_way(question)}
             return self._known[question]
         except (OSError, ValueError, EOFError) as error:
             self._end()
@@ -146,15 +158,23 @@ class Explainer:
             self._timer.daemon = True
             self._timer.start()
 
-    def _take_answer(self, child: subprocess.Popen[str], until: float) -> None:
+    def _under_way(self, question: Question) -> Pending:
+        """Why it waits; also for who has not got the turn, so that it is a glance."""
+        if not self._ready:
+            return Pending.LOADING
+        return Pending.WORKING if self._open == question else Pending.OTHERS
+
+    def _took_answer(self, child: subprocess.Popen[str], until: float) -> bool:
+        """Whether the answer to the open question came; it is known then."""
         answered = _line(child, until)
         if answered is None:
-            raise ServiceError("the model still works at it: ask again in a moment")
+            return False
         while len(self._known) >= _MOST_KNOWN:
             self._known.pop(next(iter(self._known)))
         if self._open is not None:
             self._known[self._open] = answered
         self._open = None
+        return True
 
     def _started(self) -> subprocess.Popen[str]:
         if self._child is not None and self._child.poll() is None:
