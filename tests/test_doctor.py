@@ -6,6 +6,7 @@ import json
 import runpy
 import socket
 import stat
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,12 @@ def test_the_disk_is_held_against_the_forecast(free: int, keep_days: int, verdic
 def test_what_a_disk_that_fills_up_soon_is_told() -> None:
     assert "full in" in disk_finding(2 * GIB, GROWING, 0).words
     assert "nothing is fetched any more" in disk_finding(GIB // 32, GROWING, 0).words
+
+
+def test_a_disk_with_little_room_is_told_of_though_the_store_grows_no_more() -> None:
+    still = replace(GROWING, lasting=0, a_day=0)
+    found = [disk_finding(free, still, 400).verdict for free in (GIB // 3, GIB)]
+    assert found == [Verdict.LOOK, Verdict.WELL]
 
 
 @pytest.mark.parametrize(

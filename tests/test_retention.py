@@ -230,6 +230,14 @@ def test_the_day_on_which_a_disk_is_full_is_the_first_that_needs_more(growth: Gr
         assert day == 0 or size_after(growth, day - 1, keep) <= growth.bytes + room
 
 
+def test_a_store_grows_until_the_first_month_that_it_keeps_no_longer_leaves() -> None:
+    """Months leave whole: up to 31 days more than are kept are there."""
+    growth = Growth(bytes=1, passing=2**30, lasting=0, days=50, headlines=10**6, a_day=20_000)
+    before, after, full, *later = (size_after(growth, days, 90) for days in (40, 60, 71, 72, 400))
+    assert before < after < full
+    assert later == [full, full]
+
+
 def test_growth_is_measured(store: Store) -> None:
     store.maintain(NOW)
     growth = measure(store.database, NOW)
