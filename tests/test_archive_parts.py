@@ -107,6 +107,17 @@ def test_a_row_that_cannot_be_understood_keeps_its_place(tmp_path: Path) -> None
     assert rows.frame.to_dicts()[3] == {"title": None, "n": None, "d": '{"a": [1]}'}
 
 
+@pytest.mark.parametrize("beside", [b"", b"9,nine,and more\n"], ids=["alone", "beside another broken row"])
+def test_odd_quotation_marks_cost_the_rows_between_them_and_no_other(tmp_path: Path, beside: bytes) -> None:
+    content = b'id,title\n1,one\n2,5" pipe bursts\n3,6" pipe bursts\n4,"he said ""no"""\n5,"two\nlines"\n' + beside
+    (rows,) = cut(written(tmp_path / "a.csv", content), 10)
+    assert rows.texts[:4] == ["one", "", 'he said "no"', "two\nlines"]
+    reason, shown = rows.broken[1]
+    assert reason.startswith("it reads as 2 rows, for a quotation mark")
+    assert shown == '2,5" pipe bursts\n3,6" pipe bursts'
+    assert set(rows.broken) == ({1, 4} if beside else {1})
+
+
 @pytest.mark.parametrize("neighbour", [b"2,two,x", b"2,two,x,and more"])
 def test_a_short_row_is_read_the_same_whatever_stands_beside_it(tmp_path: Path, neighbour: bytes) -> None:
     (rows,) = cut(written(tmp_path / "a.csv", b"id,title,more\n1,one\n" + neighbour + b"\n3\n"), 10)
@@ -350,6 +361,9 @@ def test_a_store_on_a_server_is_named_whole(tmp_path: Path) -> None:
         address = f"http://127.0.0.1:{server.server_port}/a.csv"
         (file,) = files_of([address])
         assert (file.path, Place(file.path).read()) == (address, b"title\na\nb\n")
+        # This one hands out whole files alone.
+        with pytest.raises(InputUnusable, match="its server answers no range requests; download it"):
+            [rows_of(part) for part in parts_of([file])]
         server.shutdown()
 
 

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from models.score import Abstention, CompanyScore, Score
 from monitor.archives.backfill import Backfilled, By, backfill
+from monitor.archives.bearers import told_apart
 from monitor.archives.copies import Copies
 from monitor.archives.dated import dated, instant_of, published_of
 from monitor.archives.history import played
@@ -31,7 +32,7 @@ from monitor.feeds.feed import Check, Entry, Outcome, unseen
 from monitor.news.companies import CompanyMatcher
 from monitor.news.headlines import Headline, Standing, headline
 from monitor.news.intake import intake
-from monitor.news.names import alike, named
+from monitor.news.names import named
 from monitor.news.outlets import feed_of
 from monitor.news.stories import Stories
 from monitor.series import Scored
@@ -177,21 +178,20 @@ def test_rows_at_once_are_rows_one_by_one(rows: list[tuple[str, str, str, str]])
     # As the archive holds them: in single precision.
     scored = [scored_of(row) for row in said.iter_rows(named=True)]
     made = dated(pl.concat([own, said], how="horizontal"), NOW)
-    expected: dict[int, tuple[Headline, Scored]] = {}
+    singly: list[tuple[Headline, int, Scored]] = []
     for (title, link, outlet, guid), published, told in sorted(
         zip(rows, at, scored, strict=True), key=lambda one: one[1]
     ):
         feed = feed_of(outlet, link)
         entry = Entry(feed.id, feed.publisher, "en", guid, link, title, "", published, NOW)
         one = headline(entry, NOW, first_fetch=True, companies=MATCHER)
-        one = replace(one, companies=tuple(ticker for ticker, _ in told.towards))
-        first = expected.get(one.id)
-        if first and not alike(first[0].title, one.title):
-            # Of another headline with this guid or link it bears no more than that.
-            exact = named([(entry, one)])[0].exact
-            one = replace(one, id=exact, story=exact)
         if one.title:
-            expected.setdefault(one.id, (one, told))
+            one = replace(one, companies=tuple(ticker for ticker, _ in told.towards))
+            singly.append((one, named([(entry, one)])[0].exact, told))
+    ids = told_apart([(one.id, exact, one.title, bool(one.link)) for one, exact, _ in singly], {})
+    expected: dict[int, tuple[Headline, Scored]] = {}
+    for id_, (one, _, told) in zip(ids, singly, strict=True):
+        expected.setdefault(id_, (replace(one, id=id_, story=id_), told))
     found = {row["id"]: row for row in made.headlines.iter_rows(named=True)}
     assert set(found) == set(expected)
     for id_, (one, _) in expected.items():
@@ -330,6 +330,50 @@ def test_what_a_feed_brought_already_is_not_taken_again(tmp_path: Path) -> None:
         assert store.rollup_faults().is_empty()
         with store.database.reading() as cursor:
             assert cursor.execute("SELECT count(*) FROM headlines WHERE feed = 'own-feed'").fetchone() == (len(told),)
+
+
+def test_the_address_of_a_page_that_many_bear_makes_nothing_known(tmp_path: Path) -> None:
+    """A house whose feed links everything to its front page: archives of it are news, unless they were told already."""
+    titles = ["Bank of Elsewhere fails", "Harvest is good", "Mayor resigns over dog", "Bridge opens", "Rain is late"]
+    at = [NOW - timedelta(hours=30 - number) for number in range(len(titles))]
+    page = "https://www.reuters.com/"
+    frame = news(len(titles)).with_columns(
+        published=pl.Series([one.isoformat() for one in at]),
+        outlet=pl.lit("Reuters"),
+        title=pl.Series(titles),
+        link=pl.lit(page),
+    )
+    house = feed_of("Reuters", page)
+    feed = house.model_copy(update={"id": "own-feed"})
+    # One answer that shows what the page is; one in which a single entry bears it, and nothing says so.
+    for brought in (titles[:2], titles[:1]):
+        with Store.open(":memory:", NOW) as store:
+            entries = tuple(
+                Entry("own-feed", feed.publisher, "en", f"g{number}", page, title, "", at[number], NOW)
+                for number, title in enumerate(brought)
+            )
+            check = Check("own-feed", NOW, Outcome.NEW, "", 200, 0, 0, entries, unseen(feed, NOW))
+            came = intake([check], store, MATCHER, NOW)
+            store.append(Batch(came.checks, came.headlines, {}, came.names), NOW)
+            found = backfill(kept(frame, tmp_path / str(len(brought)), files=1), store, Settings(), NOW)
+            with store.database.reading() as cursor:
+                stored = cursor.execute("SELECT title FROM headlines").fetchall()
+            assert sorted(title for (title,) in stored) == sorted(titles)
+            assert found.left_out["known"] == len(brought)
+
+
+def test_titles_under_one_guid_without_a_link_are_kept_as_the_daemon_keeps_them() -> None:
+    """Nothing says that they are one headline, edited; the same title is."""
+    titles = ["Bank A reports result for the quarter", "Bank B reports result for the quarter"]
+    frame = news(3).with_columns(
+        outlet=pl.lit("Reuters"), title=pl.Series([*titles, titles[0]]), link=pl.lit(""), guid=pl.lit("g-1")
+    )
+    made = dated(frame.with_columns(published=published_of(pl.String())), NOW)
+    feed = feed_of("Reuters", "")
+    entries = [Entry(feed.id, feed.publisher, "en", "g-1", "", title, "", BEGINS, NOW) for title in titles]
+    daemon = named([(entry, headline(entry, NOW, first_fetch=True, companies=MATCHER)) for entry in entries])
+    assert len({one.id for one in daemon}) == len(titles)
+    assert made.headlines["title"].to_list() == titles
 
 
 # What it is for

@@ -23,7 +23,7 @@ from monitor.archives.copies import Copies
 from monitor.archives.dated import dated
 from monitor.archives.slices import ROWS, Archive, Slice
 from monitor.news.companies import CompanyMatcher
-from monitor.news.names import link_name, title_name
+from monitor.news.names import alike, crowd_name, link_name, title_name
 from monitor.news.own_companies import with_own
 from monitor.news.stories import WINDOW, Stories
 from monitor.settings import Settings
@@ -140,13 +140,20 @@ def _stretch(
 
 def _strange(headlines: pl.DataFrame, store: Store) -> pl.DataFrame:
     """Without those that a feed brought already, under a guid of its own: known by their house's link or title."""
-    columns = headlines.select("publisher", "link", "title").rows()
-    names = [
-        {*([link_name(publisher, link)] if link else []), title_name(publisher, title)}
-        for publisher, link, title in columns
+    rows = [
+        (link_name(publisher, link) if link else None, title_name(publisher, title), title)
+        for publisher, link, title in headlines.select("publisher", "link", "title").iter_rows()
     ]
-    known = store.named({name for some in names for name in some}).keys()
-    return headlines.filter(pl.Series([known.isdisjoint(some) for some in names], dtype=pl.Boolean))
+    links = {link for link, _, _ in rows if link is not None}
+    known = store.named({*links, *map(crowd_name, links), *(name for _, name, _ in rows)})
+    bearers = Counter(link for link, _ in {(link, name) for link, name, _ in rows})
+
+    def brought(link: int | None, name: int, title: str) -> bool:
+        owner = known.get(link) if link is not None and crowd_name(link) not in known else None
+        # The address of a page that several headlines bear, in feeds or here, tells only what is worded alike.
+        return name in known or (owner is not None and (bearers[link] == 1 or alike(owner.title, title)))
+
+    return headlines.filter(pl.Series([not brought(*row) for row in rows], dtype=pl.Boolean))
 
 
 def _teller(by: By, settings: Settings, store: Store, since: datetime) -> _TellsStories:

@@ -211,7 +211,7 @@ def _apart(named: pl.DataFrame, titles: Callable[[pl.Series], Mapping[int, str]]
             exact = name_of("guid", feed, guid, link, title)
         elif link:
             exact = name_of("link", link.partition("://")[2], title)
-        rows.append((own, exact, title))
+        rows.append((own, exact, title, bool(link)))
     ids = pl.Series("id", told_apart(rows, before), pl.UInt64)
     return named.with_columns(named["id"].scatter(places, ids)).sort("published", "id", maintain_order=True)
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from monitor.archives.places import File, Place
+from monitor.archives.places import File, Place, unread
 from monitor.errors import InputUnusable
 from monitor.news.utf8 import not_utf8, packed
 
@@ -84,8 +84,8 @@ def parts_of(files: Iterable[File], rows: int = ROWS) -> list[Part]:
     for file in files:
         try:
             cut = list(_parquet(file, rows) if file.kind == "parquet" else _lines(file, rows))
-        except (OSError, pa.ArrowException) as error:
-            raise InputUnusable(f"{file.path} cannot be read: {error}") from error
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise unread(file.path, error) from error
         found += [replace(part, number=len(found) + number) for number, part in enumerate(cut)]
     return found
 

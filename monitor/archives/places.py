@@ -197,6 +197,13 @@ def files_of(paths: Iterable[str], wanted: str = "files, folders or globs of CSV
     return list(found.values())
 
 
+def unread(path: str, error: Exception) -> InputUnusable:
+    """What to say of a file that cannot be read, and what to do where its server hands it out in one piece alone."""
+    if "range requests" in str(error):
+        return InputUnusable(f"{path} cannot be read in parts: its server answers no range requests; download it first")
+    return InputUnusable(f"{path} cannot be read: {error}")
+
+
 def real(path: str) -> str:
     """A path of this machine without links; any other as it is."""
     return path if _SCHEME.match(path) else os.path.realpath(path)

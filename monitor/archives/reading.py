@@ -12,7 +12,7 @@ import io
 import json
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from monitor.archives.parts import Part
-from monitor.archives.places import Place
+from monitor.archives.places import Place, unread
 from monitor.errors import InputUnusable
 from monitor.news.utf8 import not_utf8
 
@@ -63,8 +63,8 @@ def rows_of(part: Part, column: str = "") -> Rows:
     """
     try:
         frame, broken = _READ[part.kind](part)
-    except (OSError, pa.ArrowException, pl.exceptions.PolarsError) as error:
-        raise InputUnusable(f"{part.source} cannot be read: {error}") from error
+    except (OSError, ValueError, pa.ArrowException, pl.exceptions.PolarsError) as error:
+        raise unread(part.source, error) from error
     if len(broken) == frame.height:
         return Rows(frame, [""] * frame.height, broken)
     name = column or next((one for one in TITLES if one in frame.columns), "")
@@ -147,11 +147,16 @@ def _csv_by_row(part: Part, body: bytes) -> _Read:
     width = len(part.columns)
     kept: list[list[str | None]] = []
     broken: dict[int, tuple[str, str]] = {}
-    for row in csv.reader(io.StringIO(body.decode("utf-8", "surrogateescape"), newline="")):
-        if not row:
-            continue
-        own = ",".join(row).encode("utf-8", "surrogateescape")
+    for line in _lines(body):
+        told = [row for row in csv.reader(io.StringIO(line.decode("utf-8", "surrogateescape"), newline="")) if row]
+        row = told[0] if told else []
+        own = ",".join(row).encode("utf-8", "surrogateescape") if len(told) == 1 else line.strip()
         reason = f"{len(row)} fields, where the header names {width}" if len(row) > width else ""
+        if len(told) != 1:
+            reason = (
+                f"it reads as {len(told)} rows, for a quotation mark or carriage return in a field that is not quoted: "
+                "quote that field, and double the mark"
+            )
         if reason := reason or not_utf8(own):
             broken[len(kept)] = (reason, own.decode("utf-8", "replace"))
             kept.append([None] * width)
@@ -159,11 +164,22 @@ def _csv_by_row(part: Part, body: bytes) -> _Read:
             # Fields that are missing at a row's end are empty, as where all rows of a part are read at once.
             kept.append([value or None for value in row] + [None] * (width - len(row)))
     if len(kept) != part.rows:
-        raise InputUnusable(
-            f"{part.source}: {part.rows} rows from row {part.first} on read as {len(kept)}; look for quotation marks "
-            "inside fields that are not quoted"
-        )
+        raise InputUnusable(f"{part.source} has changed since it was looked through: begin again")
     return pl.DataFrame(kept, schema=dict.fromkeys(part.columns, pl.String), orient="row"), broken
+
+
+def _lines(body: bytes) -> Iterator[bytes]:
+    """Where the part was cut, with the same eyes: a newline between an odd and an even quotation mark is text."""
+    held: list[bytes] = []
+    quotes = 0
+    for line in io.BytesIO(body):
+        held.append(line)
+        quotes += line.count(b'"')
+        if quotes % 2 == 0:
+            whole = b"".join(held)
+            held = []
+            if whole.strip(b"\r\n"):
+                yield whole
 
 
 def _jsonl(part: Part) -> _Read:

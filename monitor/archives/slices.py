@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from monitor.archives import manifest
 from monitor.archives.dated import published_of
 from monitor.archives.opinions import OPINIONS
-from monitor.archives.places import Place, files_of
+from monitor.archives.places import Place, files_of, unread
 from monitor.archives.reading import TITLES
 from monitor.errors import InputUnusable
 
@@ -89,8 +89,8 @@ class Archive:
         for file in files:
             try:
                 told_of.append((file.path.rpartition("/")[2], file.size, self._look_through(file.path)))
-            except (OSError, pa.ArrowException, pl.exceptions.PolarsError) as error:
-                raise InputUnusable(f"{file.path} cannot be read: {error}") from error
+            except (OSError, ValueError, pa.ArrowException, pl.exceptions.PolarsError) as error:
+                raise unread(file.path, error) from error
         self.name = manifest.fingerprint(told_of)
         if not self._hours:
             lack = "time that can be understood: published must be ISO 8601" if self.undated else "score"
@@ -137,8 +137,8 @@ class Archive:
             with Place(group.path).opened() as opened, pq.ParquetFile(opened) as file:
                 wanted = self._wanted(file.schema_arrow.names)
                 frame = pl.DataFrame(pl.from_arrow(file.read_row_group(group.number, columns=list(wanted.values()))))
-        except (OSError, pa.ArrowException) as error:
-            raise InputUnusable(f"{group.path} cannot be read: {error}") from error
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise unread(group.path, error) from error
         # Each file has columns of its own kinds, which have nothing in common before they are text.
         return frame.select(
             published_of(frame.schema["published"]).alias("published"),
