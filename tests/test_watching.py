@@ -19,6 +19,7 @@ from monitor.storage.queries import QUERIES
 from monitor.storage.readservice import answer
 from monitor.storage.setting_back import set_back
 from monitor.storage.store import Store
+from monitor.storage.taking_in import watch_since
 
 SCENE = runpy.run_path(str(Path(__file__).with_name("desk_scene.py")))
 BANKS, HOUR, MINUTE, START = (SCENE[name] for name in ("BANKS", "HOUR", "MINUTE", "START"))
@@ -67,6 +68,14 @@ def test_a_theme_that_is_away_through_several_starts_left_at_the_first(store: St
     for hours in (1, 20, 40):
         since(store, START + hours * HOUR, settings(themes=False))
     assert since(store, START + 41 * HOUR)[BANKS] == START + 41 * HOUR
+
+
+def test_an_archive_says_nothing_of_what_was_not_watched_when_it_was_taken_in(store: Store) -> None:
+    since(store, START)
+    since(store, START + DAY, settings(themes=False))
+    watch_since(store.database, ["market"], START - 300 * DAY, START + DAY + HOUR)
+    back = since(store, START + DAY + 2 * HOUR)
+    assert (back["market"], back[BANKS]) == (START - 300 * DAY, START)
 
 
 def test_a_clock_that_ran_ahead_puts_off_neither_learning_nor_leaving(store: Store) -> None:
