@@ -157,6 +157,21 @@ def test_who_keeps_more_than_before_loses_no_count_at_a_recount(store: Store, fo
     assert lasting(store) == before
 
 
+def test_a_note_that_an_older_release_set_back_is_set_right_by_upkeep(store: Store, folder: Path) -> None:
+    """What left is in no store: a recount from that note on would count nothing where something was."""
+    retire(store.database, folder, NOW, KEEP)
+    before = lasting(store)
+    (folder / "headlines-of-2027-01.parquet").write_bytes(b"none of these")
+    with store.database.writing() as connection:
+        connection.execute("UPDATE meta SET value = '2024-07-01T00:00:00+00:00' WHERE key = 'raw_since'")
+    assert not store.rollup_faults().is_empty()
+    moved = retire(store.database, folder, NOW, timedelta(days=400))
+    assert (moved.headlines, moved.raw_since) == ({}, datetime(2026, 2, 1, tzinfo=UTC))
+    assert store.rollup_faults().is_empty()
+    store.rebuild_rollups()
+    assert lasting(store) == before
+
+
 def test_an_archive_file_that_is_cut_is_named_and_nothing_leaves(store: Store, folder: Path) -> None:
     folder.mkdir()
     cut = folder / "headlines-2025-12.parquet"

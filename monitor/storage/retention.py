@@ -11,6 +11,7 @@ stay for ever.
 from __future__ import annotations
 
 import os
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -31,6 +32,8 @@ RAW_SINCE = "raw_since"
 
 _log = structlog.get_logger(__name__)
 
+# A month's files: headlines-2026-01.parquet, headlines-2026-01.2.parquet.
+_MONTH = re.compile(r"headlines-(\d{4}-(?:0[1-9]|1[0-2]))\.(?:\d+\.)?parquet$")
 _ROWS = 50_000  # of one row group: some 30 MB in memory
 # Whatever has rows by headline and is of no use without it.
 _PARTS = {"headlines": "id", "scores": "headline", "recent_words": "headline", "words": "headline"}
@@ -84,6 +87,7 @@ def retire(database: Database, folder: Path, now: datetime, keep: timedelta) -> 
     try:
         for month in _months(database, before):
             moved[month] = _retire_month(database, folder, month, before)
+        _set_right(database, folder)
     except (OSError, pa.ArrowException) as error:
         raise StoreUnavailable(
             f"the archive {folder} cannot be written: {error}; check its rights and space: headlines stay in the store"
@@ -153,6 +157,21 @@ def _retire_month(database: Database, folder: Path, month: datetime, before: dat
         since = _later(raw_since(connection), before).isoformat()
         connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", [RAW_SINCE, since])
     return len(leaving)
+
+
+def _set_right(database: Database, folder: Path) -> None:
+    """Raise a note that is earlier than what the archive holds.
+
+    Raising `store.keep_days` once set it back, and a recount from there would take what left for nothing.
+    """
+    told = (_MONTH.match(file.name) for file in folder.glob("headlines-*.parquet"))
+    months = [datetime.strptime(found[1], "%Y-%m").replace(tzinfo=UTC) for found in told if found]
+    with database.reading() as cursor:
+        noted = raw_since(cursor)
+    if noted is None or not months or noted >= (least := month_of(max(months) + timedelta(days=32))):
+        return
+    with database.writing() as connection:
+        connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", [RAW_SINCE, least.isoformat()])
 
 
 def _later(noted: datetime | None, before: datetime) -> datetime:
