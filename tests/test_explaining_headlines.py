@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from models.adapters import SHIPPED, find_adapter
+from models.library import Library
 from monitor.errors import InputUnusable, ServiceError
 from monitor.news.companies import CompanyMatcher, gazetteer
 from monitor.service.explaining import Explainer, Pending
@@ -73,3 +77,18 @@ def test_a_model_that_is_not_there_is_said_to_be_missing(tmp_path: Path) -> None
             asked(lost, headline=TITLE)
     finally:
         lost.close()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2 * PATIENCE_SECONDS)
+def test_after_a_promotion_the_model_that_scores_explains(tmp_path: Path) -> None:
+    other = shutil.copytree(SHIPPED, tmp_path / "other")
+    told = json.loads((other / "squall.json").read_text())
+    (other / "squall.json").write_text(json.dumps({**told, "abstain_below": 0.5}))
+    made = Explainer(ModelSettings(library=tmp_path / "library"), (), CompanyMatcher(gazetteer()))
+    try:
+        before = asked(made, headline=TITLE)
+        promoted = Library(tmp_path / "library").promote(find_adapter(other))
+        assert asked(made, headline=TITLE)["model"] == promoted.model != before["model"]
+    finally:
+        made.close()

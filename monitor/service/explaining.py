@@ -20,10 +20,12 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from enum import StrEnum
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from models.errors import ModelError
 from models.themes import Theme
+from monitor.chosen_model import chosen_folder
 from monitor.errors import InputUnusable, ServiceError
 from monitor.service.scoring import Naming
 from monitor.settings import LogSettings, ModelSettings
@@ -79,6 +81,7 @@ class Explainer:
         self._timer: threading.Timer | None = None
         self._open: Question | None = None  # asked, and not answered yet
         self._known: dict[Question, dict[str, Any]] = {}
+        self._folder: Path | None = None  # of the adapter that all of this is of
 
     def explain(self, body: Mapping[str, object]) -> dict[str, Any]:
         """Explain `headline`, towards `company` (its ticker, or the name it bears there) where one is asked about.
@@ -126,8 +129,20 @@ class Explainer:
             finally:
                 self._turn.release()
 
+    def _follow(self) -> None:
+        """Once another model was promoted, forget what the former said, and let it go."""
+        try:
+            folder = chosen_folder(self._settings)
+        except ModelError:
+            return  # a record that cannot be read changes nothing, as for who scores
+        if self._folder not in (None, folder):
+            self._end()
+            self._known.clear()
+        self._folder = folder
+
     def _asked(self, question: Question, named: Mapping[str, str], until: float) -> dict[str, Any]:
         """The answer, from the child or remembered: whoever gave up waiting finds it when asking again."""
+        self._follow()
         if question in self._known:
             return self._known[question]
         if self._timer is not None:
