@@ -137,6 +137,38 @@ def test_nothing_is_known_before_it_was_fetched(weeks: Weeks) -> None:
     assert set(later["story"]) == {10_000}
 
 
+@pytest.mark.parametrize(
+    ("negative", "windows"),
+    [(0, RULES.windows), (4, RULES.windows), (0, (1,))],
+    ids=["negative from the first", "negative at last", "older than the longest window"],
+)
+def test_a_breaking_story_between_two_looks_is_not_missed(
+    tmp_path: Path, negative: int, windows: tuple[int, ...]
+) -> None:
+    """Four houses take up a story minutes before it is too old to be breaking: a daemon tells of it."""
+    houses = ("wire", "post", "times", "globe", "herald")
+    begun, first = NOW - 12 * DAY, NOW - DAY + timedelta(minutes=10)
+    rules = Rules(learning_days=5, baseline_days=10, breaking_hours=1, windows=windows)
+    with Store.open(tmp_path / "squall.duckdb", begun) as opened:
+        opened.watch(["market"], begun)
+        calm = [replace(headline(n, begun + n * HOUR / 2), publisher=houses[n % 5]) for n in range(1, 12 * 48)]
+        opened.append(Batch(headlines=calm, scores={one.id: scored(0.1) for one in calm}), begun)
+        minutes = (0, 51, 53, 55, 57)
+        # Whoever tells of the bad part was the first to publish, and is the last to be asked.
+        at = [first, *(first + timedelta(minutes=one) for one in minutes[1:])]
+        told = [replace(headline(10_000 + n, at[n]), publisher=houses[n], story=10_000) for n in range(5)]
+        if negative:
+            told[4] = replace(told[4], published=first, effective=first)
+        scores = {one.id: scored(0.95 if n == negative else 0.1) for n, one in enumerate(told)}
+        opened.append(Batch(headlines=told, scores=scores), NOW)
+    with Reader.open(tmp_path / "squall.duckdb") as reader:
+        found = tried(Weeks(reader, NOW, 2, rules), rules, {}, seconds=300)
+        looked = look_back(reader, first + timedelta(minutes=58), rules, {})
+    assert [one.series for one in looked if one.verdict is Verdict.SURGE] == ["story:0000000000002710"]
+    ((series, at_last),) = [(one.series, one.fired_at) for one in found.alerts]
+    assert (series, at_last) == ("story:0000000000002710", first + timedelta(minutes=57 if negative else 55))
+
+
 def test_it_stops_when_asked(weeks: Weeks) -> None:
     shares: list[float] = []
 

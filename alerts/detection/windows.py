@@ -67,9 +67,9 @@ def windows(
 ) -> tuple[Window, ...]:
     """Windows of every series that has a fresh negative story in the longest window, by series, detector and length.
 
-    A series without one cannot surge; an open alert of such a series eases because it has no window. History
-    outside the baseline is not looked at; rows of one series and hour are added up. A series that is seen but not
-    watched counts as watched since now.
+    And of young stories that many carry, whatever the longest window is. A series without a story cannot surge; an open
+    alert of such a series eases because it has no window. History outside the baseline is not looked at; rows of one
+    series and hour are added up. A series that is seen but not watched counts as watched since now.
 
     Args:
         history, sightings, watched: see `HISTORY`, `SIGHTINGS`, `WATCHED`; further columns are ignored.
@@ -89,10 +89,11 @@ def windows(
     seen = seen_of(sightings, now, bucket, new, rules)
     longest = bucket - (rules.windows[-1] - 1) * _HOUR
     stirring = {name: one for name, one in seen.items() if one.times[-1] >= longest}
-    if not stirring:
+    market = seen.get(MARKET)
+    if not stirring and (market is None or market.times[-1] <= now - rules.breaking_hours * _HOUR):
         return ()
     grid = Grid.of(history, watched, sorted({*stirring, MARKET}), now, bucket, rules, past, new)
-    return windows_on(grid, stirring, seen.get(MARKET), rules)
+    return windows_on(grid, stirring, market, rules)
 
 
 def windows_on(grid: Grid, stirring: Mapping[str, Seen], market: Seen | None, rules: Rules) -> tuple[Window, ...]:
@@ -107,7 +108,7 @@ def windows_on(grid: Grid, stirring: Mapping[str, Seen], market: Seen | None, ru
     now = grid.now
     usual = Breadth.grown([len(one) for one in market.publishers], market.times, now) if market else Breadth.of(())
     found = [*grid.usual(rules).windows(stirring, usual, rules)]
-    if Detector.BREAKING in rules.detectors and market is not None and MARKET in stirring:
+    if Detector.BREAKING in rules.detectors and market is not None:
         days = float(grid.days[grid.names.index(MARKET)])
         carried = [{*families} for families in market.publishers]
         found += breaking(market.stories, market.times, carried, now, days, STORY_SHARE, rules)

@@ -8,7 +8,7 @@ never  sends anything, and never looks ahead: at the end of each simulated hour 
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -27,6 +27,7 @@ from monitor.archives.places import here
 from monitor.archives.slices import Archive
 from monitor.backtesting.csv_history import read_history
 from monitor.backtesting.injecting import Planted, plant, plantable, trial_of
+from monitor.backtesting.missed import missed
 from monitor.backtesting.report import Day, FiredAlert, Report, Story, Trial
 from monitor.feeds.feed import Check, Entry, Outcome, unseen
 from monitor.news.companies import CompanyMatcher
@@ -234,17 +235,22 @@ def _scoring(settings: Settings) -> Scoring:
 def changes_of(pipeline: Pipeline, entries: Sequence[Entry], start: datetime, progress: Progress) -> list[Change]:
     """Every change of every alert, hour by hour from the first entry to the day after the last.
 
+    Between two hours is looked where a breaking story would be missed.
+
     Args:
         pipeline: that remembers nothing yet.
         entries: the history, in any order, each fetched when it was published.
         start: nothing is detected before, aware UTC.
         progress: called with stage, done, total.
     """
+    between = _between(pipeline, entries)
     by_tick: dict[datetime, list[Entry]] = defaultdict(list)
     for entry in entries:
-        by_tick[_tick_of(entry.fetched)].append(entry)
-    ticks = sorted(by_tick)
-    begin, end = ticks[0], ticks[-1] + timedelta(days=1)
+        place = bisect_left(between, entry.fetched)
+        tick = _look_after(entry.fetched)
+        by_tick[min(tick, between[place]) if place < len(between) else tick].append(entry)
+    ticks = sorted({*by_tick, *between})
+    begin, end = ticks[0], _look_after(ticks[-1]) + timedelta(days=1)
     total = math.ceil((end - begin) / _TICK)
     changes: list[Change] = []
     now = begin
@@ -260,13 +266,23 @@ def changes_of(pipeline: Pipeline, entries: Sequence[Entry], start: datetime, pr
     return changes
 
 
+def _between(pipeline: Pipeline, entries: Sequence[Entry]) -> list[datetime]:
+    """The moments at which breaking stories would be missed, by what the pipeline will make of the entries."""
+    made = [headline(entry, entry.fetched, first_fetch=False, companies=pipeline.companies) for entry in entries]
+    told = Stories(pipeline.companies, pipeline).assign([one for one in made if one.title])
+    scores = pipeline.scoring.score(told, entries[0].fetched)
+    known = [(one, scores[one.id]) for one in told if one.id in scores]
+    return missed(known, pipeline.settings.rules, _look_after)
+
+
 def _next(now: datetime, ticks: Sequence[datetime], pipeline: Pipeline) -> datetime:
-    """The next hour; in a gap of the history, in which nothing is left to happen, the hour of the next headline."""
+    """The next look; in a gap of the history, in which nothing is left to happen, the one of the next headline."""
     following = bisect_right(ticks, now)
+    hour = _look_after(now + timedelta(microseconds=1))
     if following == len(ticks) or ticks[following] - now <= _GAP:
-        return now + _TICK
+        return min([hour, *ticks[following : following + 1]])
     if now - ticks[following - 1] <= _GAP or pipeline.alerts.open_alerts():
-        return now + _TICK
+        return hour
     pipeline.maintain(now)
     return ticks[following]
 
@@ -320,7 +336,7 @@ def _hour(time: datetime) -> datetime:
     return time.replace(minute=0, second=0, microsecond=0)
 
 
-def _tick_of(time: datetime) -> datetime:
-    """The first look at which something published then is known: in the last second of its hour."""
+def _look_after(time: datetime) -> datetime:
+    """The first look of an hour at which something published then is known: in the last second of the hour."""
     last = _hour(time) + _LAST
     return last if time <= last else last + _TICK

@@ -131,6 +131,10 @@ class Calm:
         found = spikes(windows, rules, _budgets(windows, share, 1.0))
         return tuple(one for one in found if one.series in opened)
 
+    def late(self, since: datetime, until: datetime, rules: Rules) -> list[datetime]:
+        """Moments between two at which a story may be breaking that looks at both would miss."""
+        return self._heard.late(since, until, rules) if Detector.BREAKING in rules.detectors else []
+
     @property
     def series(self) -> Collection[str]:
         """All that may ever stir."""
@@ -265,7 +269,7 @@ class Calm:
             return ()
         kept = self._kept_at(now, rules, weights).breaking
         if rules.breaking_hours not in kept:
-            market = self._seen(now, rules, [MARKET]).get(MARKET) or Seen([], [], [])
+            market = self._heard.seen(MARKET, now, self._ground.new(now, rules), rules) or Seen([], [], [])
             days = usual.market_days
             found = breaking(market.stories, market.times, market.publishers, now, days, STORY_SHARE, rules)
             kept[rules.breaking_hours] = tuple(replace(one, smallest_detectable=0) for one in found)

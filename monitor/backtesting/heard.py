@@ -43,8 +43,14 @@ class Heard:
         self._lay_copies(stories)
         # When each further family joined a story of the market: breaking stories are found by it.
         market = stories.filter(pl.col("series") == MARKET).sort("fetched")
-        self._joined = market.group_by("story").agg(pl.col("fetched"), pl.col("negative_at").max())
+        self._joined = market.group_by("story").agg(
+            pl.col("fetched"),
+            pl.col("negative_at").max(),
+            first=pl.col("negative_at").min(),
+            told=pl.col("negative_fetched").min(),
+        )
         self._broad: dict[int, tuple[Whole, Whole]] = {}
+        self._late: dict[int, pl.DataFrame] = {}
 
     def _lay_bounds(self, stories: pl.DataFrame) -> None:
         """Bounds of every story: no moment's count of them is above what these give."""
@@ -113,6 +119,27 @@ class Heard:
             self._broad[need] = since, enough["negative_at"].dt.epoch("us").to_numpy()
         since, last = self._broad[need]
         return bool(np.any((since <= micros(now)) & (last >= micros(now - rules.breaking_hours * _HOUR))))
+
+    def late(self, since: datetime, until: datetime, rules: Rules) -> list[datetime]:
+        """Moments between two at which a story had as many families as a breaking one needs, and is young no longer.
+
+        Whoever looks at both only would never see it.
+        """
+        need = rules.breaking_publishers
+        if need not in self._late:
+            enough = self._joined.filter(pl.col("fetched").list.len() >= need, pl.col("told").is_not_null())
+            ages, last = ("first", "negative_at"), pl.col("fetched").list.get(need - 1)
+            joined = enough.select(*ages, at=pl.col("fetched").list.slice(need - 1)).explode("at")
+            # Its families may have been there before its first negative headline was.
+            told = enough.select(*ages, at=pl.max_horizontal("told", last))
+            self._late[need] = pl.concat([joined, told])
+        young = rules.breaking_hours * _HOUR
+        missed = self._late[need].filter(
+            pl.col("at").is_between(since, until, closed="none"),
+            pl.col("first") <= until - young,
+            pl.col("negative_at") > pl.col("at") - young,
+        )
+        return missed["at"].unique().sort().to_list()
 
     def seen(self, name: str, now: datetime, new: frozenset[str], rules: Rules) -> Seen | None:
         """What was known of a series at `now`; None when that is nothing.
