@@ -14,7 +14,7 @@ import polars as pl
 import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
-from dashboard import acting, alert_detail, frame, links, reads, texts
+from dashboard import acting, alert_detail, frame, links, narrow, reads, texts
 from dashboard.zones import Zone
 
 _PARAMETER, _TURN, _SHOWN = "alert", "alerts_turn", "alerts_shown"
@@ -84,18 +84,39 @@ def _list(moment: frame.Moment) -> None:
         if rows:
             st.query_params[_PARAMETER] = ids[rows[0]]
 
-    st.dataframe(
-        table(found, now),
-        hide_index=True,
-        column_config=_columns(moment.zone, found["opened_at"]),
-        selection_mode="single-row",
-        on_select=opened,
-        key=key,
-        height="content" if found.height <= 12 else 460,
-        alt="Alerts",
-    )
-    some = "" if days is None or every.height < _MOST else f" The latest {_MOST} of this time are listed."
-    st.caption(f"Choose a row (the box at its left) to see the evidence.{some}")
+    with narrow.wide("alerts"):
+        st.dataframe(
+            table(found, now),
+            hide_index=True,
+            column_config=_columns(moment.zone, found["opened_at"]),
+            selection_mode="single-row",
+            on_select=opened,
+            key=key,
+            height="content" if found.height <= 12 else 460,
+            alt="Alerts",
+        )
+        st.caption("Choose a row (the box at its left) to see the evidence.")
+    _lines(moment, found)
+    if days is not None and every.height >= _MOST:
+        st.caption(f"The latest {_MOST} of this time are listed.")
+
+
+def _lines(moment: frame.Moment, found: pl.DataFrame) -> None:
+    """The list for narrow windows: each alert leads to its evidence."""
+    with narrow.narrow("alerts"):
+        for row in found.head(narrow.MOST).iter_rows(named=True):
+            state = texts.alert_look(row["state"], fired=row["fired_at"] is not None)
+            name = texts.shortened(texts.alert_title(row["series"], row["headline"]))
+            seen = texts.counted(row["series"], row["peak_observed"])
+            moment.link(
+                "alerts",
+                f"{texts.look(texts.SEVERITIES, row['severity']).badge} {state.badge} **{texts.literal(name)}** · "
+                f"{seen}, usual {texts.amount(row['peak_expected'])} · since {moment.zone.clock(row['opened_at'])}",
+                fill=True,
+                alert=row["id"],
+            )
+        if found.height > narrow.MOST:
+            st.caption(f"And {found.height - narrow.MOST:,} more: narrow the list by the filters above.")
 
 
 def _filters(every: pl.DataFrame) -> tuple[list[str], list[str], list[str], list[str]]:

@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
-from dashboard import acting, frame, links, texts
+from dashboard import acting, frame, links, narrow, texts
 
 _STATES = {"All": "", "Waiting": "pending", "Delivered": "delivered", "Given up": "dead"}
 _MOST, _MOST_DEAD = 200, 20
@@ -185,21 +185,37 @@ def _messages(moment: frame.Moment, names: list[str]) -> None:
         if rows:
             st.query_params["delivery"] = ids[rows[0]]
 
-    st.dataframe(
-        table(found),
-        hide_index=True,
-        selection_mode="single-row",
-        on_select=opened,
-        key=key,
-        height="content" if found.height <= 12 else 460,
-        column_config={
-            "at": st.column_config.DatetimeColumn(
-                f"Written ({moment.zone.marks(found['created_at'])})", format="D MMM, HH:mm", timezone=moment.zone.name
-            )
-        },
-        alt="Latest messages",
-    )
-    st.caption("Choose a row (the box at its left) to see every attempt.")
+    with narrow.wide("messages"):
+        st.dataframe(
+            table(found),
+            hide_index=True,
+            selection_mode="single-row",
+            on_select=opened,
+            key=key,
+            height="content" if found.height <= 12 else 460,
+            column_config={
+                "at": st.column_config.DatetimeColumn(
+                    f"Written ({moment.zone.marks(found['created_at'])})",
+                    format="D MMM, HH:mm",
+                    timezone=moment.zone.name,
+                )
+            },
+            alt="Latest messages",
+        )
+        st.caption("Choose a row (the box at its left) to see every attempt.")
+    _lines(moment, found)
+
+
+def _lines(moment: frame.Moment, found: pl.DataFrame) -> None:
+    """The list for narrow windows: each message leads to its attempts."""
+    with narrow.narrow("messages"):
+        for row in found.head(narrow.MOST).iter_rows(named=True):
+            look = texts.look(texts.DELIVERY_STATES, row["state"])
+            words = f"{look.badge} **{texts.literal(row['channel'])}** · {_what(row)}"
+            label = f"{words} · {moment.zone.clock(row['created_at'])}"
+            moment.link("deliveries", label, fill=True, delivery=row["id"])
+        if found.height > narrow.MOST:
+            st.caption(f"And {found.height - narrow.MOST:,} more: narrow the list by state and channel.")
 
 
 def _or_all(name: str) -> str:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import polars as pl
 import streamlit as st
 
-from dashboard import acting, feed_buttons, feed_charts, frame, links, texts
+from dashboard import acting, feed_buttons, feed_charts, frame, links, narrow, texts
 from monitor.feeds.feed import Feed, FeedState
 from monitor.feeds.health import Health, HealthState, health
 
@@ -113,9 +113,11 @@ def _figures(found: list[Watched]) -> None:
 def _table(found: list[Watched], moment: frame.Moment) -> None:
     column = st.column_config
     words, colours = [one.word for one in LOOKS.values()], [one.colour for one in LOOKS.values()]
-    st.dataframe(
-        table(found, moment.now),
-        hide_index=True,
+    shown = table(found, moment.now)
+    narrow.table(
+        "feeds",
+        shown,
+        shown.drop("Publisher", "Address"),
         height="content" if len(found) <= 14 else 520,
         column_config={
             "Feed": column.TextColumn(width=215),
@@ -186,9 +188,11 @@ def _one(moment: frame.Moment, found: list[Watched], allowed: acting.Leave) -> N
         st.caption("This feed has not been checked yet, or its checks are older than what is kept.")
         return
     st.altair_chart(feed_charts.history(checks, moment.zone), alt=f"Checks of this feed: {checks.height}")
-    st.dataframe(
-        history(checks),
-        hide_index=True,
+    shown = history(checks)
+    narrow.table(
+        "checks",
+        shown,
+        shown.with_columns(at=pl.col("at").map_elements(moment.zone.clock, return_dtype=pl.String)),
         height="content" if checks.height <= 10 else 390,
         column_config={
             "at": st.column_config.DatetimeColumn(

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import links, reads, roles, texts
+from dashboard import links, narrow, reads, roles, texts
 from dashboard.zones import UTC_ZONE, Zone, zone_named
 from monitor.errors import MonitorError, ServiceSilent, StoreDamaged, StoreLocked, StoreTooNew
 from monitor.service.stages import stages_of
@@ -90,6 +90,7 @@ def show(
         as_of: the moment to take for now, aware UTC; the machine's clock when None.
         pages: those of the app, to lead to.
     """
+    narrow.style()
     # Only the first drawing says that it is under way: at a refresh the page that is there stays readable.
     drawn: list[datetime] = []
 
@@ -164,7 +165,9 @@ def _trouble(error: MonitorError) -> None:
         StoreTooNew: "Update Squall for the dashboard too, then start `squall dashboard` again.",
         StoreDamaged: "Point `squall dashboard` at the right file, or restore the store from a backup.",
     }
-    words = ways_out.get(type(error), "This page tries again by itself; `squall run` starts the monitor.")
+    # Whoever holds the store may be known by the answer that it refused.
+    known = StoreLocked if isinstance(error.__cause__, StoreLocked) else type(error)
+    words = ways_out.get(known, "This page tries again by itself; `squall run` starts the monitor.")
     st.error("The store cannot be read at the moment.", icon=":material/error:")
     st.text(str(error))
     st.markdown(words)

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 import polars as pl
 import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
-from dashboard import texts
+from dashboard import narrow, texts
 from dashboard.zones import Zone
 
 _COLOURS = {**{look.word: look.colour for look in texts.TONES.values()}, "Unknown": "gray"}
@@ -23,14 +24,26 @@ _SENTIMENTS = {name: look.word for name, look in texts.TONES.items() if name != 
 
 def draw(found: pl.DataFrame, zone: Zone, series: str = "market") -> None:
     """Draw the table."""
-    st.dataframe(
-        table(found, series),
-        hide_index=True,
-        column_config=_columns(zone, found["effective"], series),
-        height="content" if found.height <= 12 else 520,
-        placeholder="",
-        alt="Headlines",
-    )
+    with narrow.wide("headlines"):
+        st.dataframe(
+            table(found, series),
+            hide_index=True,
+            column_config=_columns(zone, found["effective"], series),
+            height="content" if found.height <= 12 else 520,
+            placeholder="",
+            alt="Headlines",
+        )
+    rows = [_line(row, zone) for row in found.head(narrow.MOST).iter_rows(named=True)]
+    narrow.lines("headlines", rows, found.height - narrow.MOST)
+
+
+def _line(row: dict[str, Any], zone: Zone) -> str:
+    """One headline for narrow windows, in Markdown."""
+    look = texts.look(texts.TONES, "unsure" if row["abstention"] == "unsure" else str(row["sentiment"]))
+    title = texts.linked(row["title"], row["link"]) or texts.literal(row["title"])
+    about = [texts.series_name(f"theme:{one}") for one in row["themes"]] + list(row["companies"])
+    told = [row["publisher"], zone.clock(row["effective"]), f"{row['negative']:.0%} negative", *about]
+    return f"{look.badge} {title}  \n:small[{' · '.join(texts.literal(one) for one in told)}]"
 
 
 def table(found: pl.DataFrame, series: str = "market") -> pl.DataFrame:

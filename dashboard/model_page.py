@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
-from dashboard import acting, frame, headline_box, model_charts, reads, texts
+from dashboard import acting, frame, headline_box, model_charts, narrow, reads, texts
 from dashboard.zones import Zone
 
 _DAYS = {"30 days": 30, "90 days": 90, "1 year": 365}
@@ -155,7 +155,8 @@ def _scored(moment: frame.Moment, over: reads.Period) -> None:
     st.markdown("##### Which model scored what")
     found = _asked("models", moment.reader, str(moment.store), _slot(moment.now), since=over.since, until=over.until)
     zone = moment.zone
-    st.dataframe(
+    narrow.table(
+        "scored",
         found.select(
             pl.col("model").map_elements(texts.cell, return_dtype=pl.String).alias("Model"),
             pl.col("headlines").alias("Headlines"),
@@ -163,7 +164,6 @@ def _scored(moment: frame.Moment, over: reads.Period) -> None:
             pl.col("last_at").map_elements(zone.full, return_dtype=pl.String).alias("Last headline"),
             (pl.col("abstained") * 100).round(1).alias("Abstained, %"),
         ),
-        hide_index=True,
         alt="Models and what they scored",
     )
 
@@ -174,9 +174,10 @@ def _abstained(moment: frame.Moment, over: reads.Period) -> None:
         if found.is_empty():
             st.caption("The model had an opinion of every headline.")
             return
-        st.dataframe(
+        narrow.table(
+            "abstained",
             abstained(found),
-            hide_index=True,
+            abstained(found).with_columns(at=pl.col("at").map_elements(moment.zone.clock, return_dtype=pl.String)),
             column_config={
                 "at": st.column_config.DatetimeColumn(
                     f"Time ({moment.zone.marks(found['effective'])})", format="D MMM, HH:mm", timezone=moment.zone.name
@@ -224,7 +225,7 @@ def _measured(told: dict[str, Any]) -> None:
                 )
                 for name, width in _FIGURES.items()
             }
-            st.dataframe(found, hide_index=True, alt="Held-out figures", column_config=columns, placeholder="")
+            narrow.table("held_out", found, alt="Held-out figures", column_config=columns, placeholder="")
             st.caption("Calibration error is how far confidence and accuracy lie apart, on average; 0 is perfect.")
         with right:
             if metrics.get("calibration"):

@@ -20,7 +20,7 @@ import streamlit as st
 from pydantic import ValidationError
 
 from alerts.rules import Rules
-from dashboard import frame, model_charts, periods, reads, rule_trial, texts
+from dashboard import frame, model_charts, narrow, periods, reads, rule_trial, texts
 from monitor.backtesting.tuning import Tried
 
 DAYS = 30
@@ -174,7 +174,7 @@ def _result(moment: frame.Moment, trial: rule_trial.Trial) -> None:
             st.markdown(f"**{name}**: {texts.count(len(found.alerts), 'alert')}")
             st.caption(looked(found))
             if found.alerts:
-                st.dataframe(table(moment, found), hide_index=True, alt=f"Alerts of {name.lower()}")
+                narrow.table(f"rules_{name}", table(moment, found), alt=f"Alerts of {name.lower()}")
     if TRIED not in trial.rules:
         st.caption("Change a value above and try it: what today's rules found on the way serves the next.")
     elif lines := settings_lines(trial.rules[NOW], trial.rules[TRIED]):

@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
-from dashboard import acting, frame, roles, rule_tuning, texts
+from dashboard import acting, frame, narrow, roles, rule_tuning, texts
 
 _ABOUT = {
     "store": "Where everything is kept",
@@ -60,9 +60,9 @@ def draw(moment: frame.Moment) -> None:
             if not rows:
                 st.caption("None.")
                 continue
-            st.dataframe(
+            narrow.table(
+                f"settings_{name}",
                 pl.DataFrame(rows, schema=["Key", "Value"], orient="row"),
-                hide_index=True,
                 height="content" if len(rows) <= 14 else 460,
                 alt=f"Settings: {name}",
             )
