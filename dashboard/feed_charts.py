@@ -26,7 +26,7 @@ _LEAST = timedelta(minutes=30)
 
 
 def history(checks: pl.DataFrame, zone: Zone) -> alt.LayerChart:
-    """A dot for each check by time and milliseconds, larger with more new headlines; failed ones red.
+    """A dot for each check by time and milliseconds, larger with more new headlines; failed ones red triangles.
 
     Times stand on the axis in UTC, or in the browser's own zone where the visitor chose it.
     """
@@ -53,7 +53,7 @@ def history(checks: pl.DataFrame, zone: Zone) -> alt.LayerChart:
     )
     dots = (
         marks.rows(drawn)
-        .mark_circle(opacity=0.75)
+        .mark_point(filled=True, opacity=0.75)
         .encode(
             x=x,
             y=alt.Y("millis:Q", title="Milliseconds", axis=alt.Axis(tickCount=4)),
@@ -62,6 +62,11 @@ def history(checks: pl.DataFrame, zone: Zone) -> alt.LayerChart:
                 "kind:N",
                 scale=alt.Scale(domain=["Answered", "Failed"], range=[WELL, FAILED]),
                 legend=alt.Legend(title=None, orient="top", direction="horizontal", offset=4),
+            ),
+            shape=alt.Shape(
+                "kind:N",
+                scale=alt.Scale(domain=["Answered", "Failed"], range=["circle", "triangle-up"]),
+                legend=alt.Legend(title=None),
             ),
             tooltip=[
                 alt.Tooltip("when:N", title="Time"),

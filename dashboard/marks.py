@@ -16,14 +16,15 @@ import polars as pl
 from dashboard import texts
 from dashboard.periods import Period
 
-# Readable on white and on near-black alike.
+# At least 3 to 1 against white and near-black alike; what they tell apart differs in its place or pattern too.
 NEGATIVE = "#d1493f"
-OTHER = "#8fa6b8"
+OTHER = "#7a92a5"
 TONE = "#4a90c2"
 USUAL = "#7d93a6"
 BETTER = "#2e9e6b"
 COUNTS = alt.Axis(tickMinStep=1, tickCount=4)
-_SEVERITY_COLOURS = {"critical": "#d1493f", "warning": "#e08a2e", "info": "#4a90c2"}
+_SEVERITY_COLOURS = {"critical": "#d1493f", "warning": "#c9791f", "info": "#4a90c2"}
+_SEVERITY_DASHES = {"critical": [1, 0], "warning": [6, 3], "info": [2, 3]}
 # Names of selections, for whoever listens to them.
 SPAN, POINT = "span", "point"
 # Midnights by their date, other hours on a 24-hour clock; the first year that is seen by its number too.
@@ -195,6 +196,11 @@ def alert_marks(marked: pl.DataFrame, over: Period) -> list[alt.Chart]:
         scale=alt.Scale(domain=list(_SEVERITY_COLOURS), range=list(_SEVERITY_COLOURS.values())),
         legend=None,
     )
+    dashes = alt.StrokeDash(
+        "severity:N",
+        scale=alt.Scale(domain=list(_SEVERITY_DASHES), range=list(_SEVERITY_DASHES.values())),
+        legend=None,
+    )
     tooltip = [
         alt.Tooltip("series:N", title="Series"),
         alt.Tooltip("what:N", title="Alert"),
@@ -205,8 +211,8 @@ def alert_marks(marked: pl.DataFrame, over: Period) -> list[alt.Chart]:
     band = rows(bands).mark_rect(opacity=0.13).encode(x=x, x2="ended:T", color=colour, tooltip=tooltip)
     line = (
         rows(bands.filter("began_inside"))
-        .mark_rule(strokeWidth=1.5, strokeDash=[5, 3])
-        .encode(x=x, color=colour, tooltip=tooltip)
+        .mark_rule(strokeWidth=1.5)
+        .encode(x=x, color=colour, strokeDash=dashes, tooltip=tooltip)
     )
     return [band, line] if marked["series"].n_unique() == 1 else [line]
 

@@ -16,8 +16,8 @@ import polars as pl
 from dashboard import marks
 from dashboard.periods import Period
 
-_COLOURS = {"Negative": "#d1493f", "Neutral": "#8fa6b8", "Positive": "#2e9d6f"}
-LINE, ODD, SURE = "#4a90c2", "#e08a2e", "#8a6fc2"
+_COLOURS = {"Negative": "#d1493f", "Neutral": "#7a92a5", "Positive": "#2e9d6f"}
+LINE, ODD, SURE = "#4a90c2", "#c9791f", "#8a6fc2"
 
 
 def calibration(measured: Mapping[str, Sequence[Mapping[str, float]]], names: Mapping[str, str]) -> alt.LayerChart:
@@ -36,7 +36,7 @@ def calibration(measured: Mapping[str, Sequence[Mapping[str, float]]], names: Ma
     axis = alt.Axis(format=".0%", tickCount=5)
     x = alt.X("confidence:Q", title="Confidence", axis=axis, scale=alt.Scale(domain=[0, 1]))
     y = alt.Y("accuracy:Q", title="Accuracy", axis=axis, scale=alt.Scale(domain=[0, 1]))
-    ideal = alt.Chart(diagonal).mark_line(strokeDash=[4, 4], color="#8fa6b8").encode(x=x, y=y)
+    ideal = alt.Chart(diagonal).mark_line(strokeDash=[4, 4], color="#7a92a5").encode(x=x, y=y)
     drawn = (
         alt.Chart(pl.DataFrame(rows))
         .mark_line(point=True, strokeWidth=1.5)
@@ -154,8 +154,13 @@ def tried(found: Mapping[str, list[Any]], over: Period) -> alt.LayerChart:
             y=alt.Y("rules:N", title=None),
             color=alt.Color(
                 "severity:N",
-                scale=alt.Scale(domain=["critical", "warning", "info"], range=["#d1493f", "#e08a2e", "#4a90c2"]),
+                scale=alt.Scale(domain=["critical", "warning", "info"], range=["#d1493f", "#c9791f", "#4a90c2"]),
                 legend=alt.Legend(title=None, orient="top"),
+            ),
+            shape=alt.Shape(
+                "severity:N",
+                scale=alt.Scale(domain=["critical", "warning", "info"], range=["diamond", "triangle-up", "circle"]),
+                legend=alt.Legend(title=None),
             ),
             tooltip=[
                 alt.Tooltip("when:N", title="Time"),
