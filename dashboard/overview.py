@@ -14,12 +14,13 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
-from dashboard import charts, choosing, frame, reads, texts
+from dashboard import charts, choosing, frame, handling, reads, texts
 from monitor.service.stages import stages_of
 
 _RANGE = "overview_range"
 _MOST_CARDS = 4
 _MOST_STORIES = 8
+_MOST_MARKS = 40
 _STATES = ("firing", "pending", "recovering", "no_data", "error")
 _SURGING = ("firing", "pending")
 # Without any of these stages of the monitor no surge is seen.
@@ -90,13 +91,17 @@ def _card(row: Mapping[str, Any], moment: frame.Moment) -> None:
     seen = texts.counted(row["series"], row["observed"])
     st.markdown(f"**{seen}** in {row['hours']} h")
     since = row["opened_at"]
-    taken = f" · taken on by {texts.literal(row['acknowledged_by'])}" if row["acknowledged_by"] else ""
-    # Two lines: a card of four beside each other has no room for one.
-    usual = f"Usual: {texts.amount(row['expected'])}"
+    usual = f"Usual: {texts.amount(row['expected'])} · by chance {texts.chance(row['p_value'])}"
     if row["state"] not in _SURGING:
         # The count is that of the latest surge, which may be days ago.
         usual += f". Last seen {moment.zone.clock(row['last_spike_at'])}"
-    st.caption(f"{usual}  \nFor {texts.span(moment.now - since)}, since {moment.zone.clock(since)}{taken}")
+    messages, decisions = (
+        moment.reader.query(query, alert=row["id"]).to_dicts() for query in ("alert_deliveries", "alert_decisions")
+    )
+    # A line for each question: a card of four beside each other has no room for one.
+    lasts = f"For {texts.span(moment.now - since)}, since {moment.zone.clock(since)}"
+    done = f"{handling.told(row, messages, decisions)} · {handling.in_hand(row)}"
+    st.caption(f"{usual}  \n{lasts}  \n{done}")
     moment.link("alerts", "Evidence", "arrow_forward", fill=True, alert=row["id"])
 
 
@@ -149,16 +154,23 @@ def _market(moment: frame.Moment, over: reads.Period) -> None:
     if points.is_empty():
         st.info("No story in this range. Choose a longer one.", icon=":material/bar_chart_off:")
         return
-    marked = reads.alerts(moment.reader, over.since, over.until)
+    marked, left_out = gravest(reads.alerts(moment.reader, over.since, over.until))
     st.altair_chart(
         charts.tone(points, marked, over, usual, height=190),
         alt="Tone of the market over time, against the band in which nine steps of ten usually lie",
     )
     band = "Shaded: where nine of ten usually lie. " if usual.height else "The usual band is not known yet. "
     st.caption(
-        f"Mean tone per {over.step}. {band}Dashed uprights: an alert opened; red is critical, orange a warning, "
-        "blue an info."
+        f"Mean tone per {over.step}. {band}Uprights: an alert opened; red and whole is critical, orange and dashed a "
+        f"warning, blue and dotted an info{f'; {left_out:,} less grave are left out' if left_out else ''}."
     )
+
+
+def gravest(marked: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+    """The alerts to draw in a chart, and how many are not: hundreds of lines would hide what lies behind them."""
+    grave = pl.col("severity").replace_strict({name: place for place, name in enumerate(texts.SEVERITIES)}, default=9)
+    kept = marked.sort(grave, "p_value", "opened_at", "id", descending=[False, False, True, False]).head(_MOST_MARKS)
+    return kept, marked.height - kept.height
 
 
 def _figures(points: pl.DataFrame, usual: pl.DataFrame, over: reads.Period) -> None:

@@ -21,6 +21,10 @@ _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 # between the characters stops it.
 _JOINED = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)|(?<=[^\s])(?=@)|(?<=[<>-])(?=[<>-])", re.IGNORECASE)
 _WORD_JOINER = "\u2060"
+# Signs that turn the direction of what follows them; and letters that are written from right to left.
+_TURNS = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_LEFTWARDS = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]")
+_ISOLATED = "\u2068{}\u2069"
 # Where a spreadsheet would begin a formula: some part cells at semicolons, some take full-width signs.
 _FORMULA = re.compile(r"(^|;\s*)(?=[=+\-@\uFF1D\uFF0B\uFF0D\uFF20])")
 
@@ -187,14 +191,18 @@ def shortened(text: str, most: int = 80) -> str:
 
 
 def literal(text: str) -> str:
-    """Markdown that shows `text` as it stands: no link, image, formula, emoji or HTML comes of it."""
-    flat = " ".join(text.split())
-    return _PUNCTUATION.sub(r"\\\1", _JOINED.sub(_WORD_JOINER, flat))
+    """Markdown that shows `text` as it stands: no link, image, formula, emoji or HTML comes of it.
+
+    What is written from right to left keeps to itself: a time behind it would change places with it.
+    """
+    flat = _TURNS.sub("", " ".join(text.split()))
+    escaped = _PUNCTUATION.sub(r"\\\1", _JOINED.sub(_WORD_JOINER, flat))
+    return _ISOLATED.format(escaped) if _LEFTWARDS.search(flat) else escaped
 
 
 def cell(text: str) -> str:
     """`text` for a table's cell: shown as it stands, and no formula when the table is saved and opened elsewhere."""
-    return _FORMULA.sub(rf"\1{_WORD_JOINER}", " ".join(text.split()))
+    return _FORMULA.sub(rf"\1{_WORD_JOINER}", _TURNS.sub("", " ".join(text.split())))
 
 
 def web_link(url: str) -> str | None:

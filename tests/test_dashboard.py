@@ -17,7 +17,7 @@ from hypothesis import strategies as some
 from streamlit.testing.v1 import AppTest
 
 import dashboard.app
-from dashboard import charts, headline_table, reads, texts
+from dashboard import charts, headline_table, overview, reads, texts
 from monitor.storage.readservice import ReadService
 from monitor.storage.store import Store
 
@@ -71,7 +71,8 @@ def test_the_overview_leads_with_the_open_alert(scene: Path, monkeypatch: pytest
     assert "Critical" in words
     assert "Firing" in words
     assert "**13 negative stories** in 12 h" in words
-    assert "Usual: 1.5" in words
+    assert "Usual: 1.5 · by chance 1 in 43 million" in words
+    assert "Told: mail; waiting: hook; given up: chat · nobody has taken it on" in words
     assert "all times in UTC" in words
     assert "Monitor not running" in words
 
@@ -176,6 +177,43 @@ def test_a_broken_store_is_an_error_with_a_way_out(tmp_path: Path, monkeypatch: 
     assert "restore" in said(app)
 
 
+def test_a_monitor_that_refuses_the_token_is_not_said_to_be_missing(scene: Path) -> None:
+    page = AppTest.from_function(_refused, kwargs={"store": str(scene)}, default_timeout=30).run()
+    words = said(page)
+    assert "the token is wrong" in words
+    assert "Another process holds the store" in words
+    assert "starts the monitor" not in words
+
+
+def _refused(store: str) -> None:
+    from pathlib import Path
+
+    from dashboard import frame
+    from monitor.errors import ServiceError, StoreLocked
+
+    def draw(_: frame.Moment) -> None:
+        raise ServiceError("the read service does not answer (the token is wrong)") from StoreLocked("held")
+
+    frame.show(Path(store), draw)
+
+
+def test_hundreds_of_alerts_do_not_hide_a_chart() -> None:
+    days = [datetime(2026, 3, 10, tzinfo=UTC) + n * timedelta(hours=1) for n in range(90)]
+    marked = pl.DataFrame(
+        {
+            "id": [f"alert_{n:02}" for n in range(90)],
+            "severity": ["info", "warning", "critical"] * 30,
+            "p_value": [0.01] * 90,
+            "opened_at": days,
+        }
+    )
+    kept, left_out = overview.gravest(marked)
+    assert (kept.height, left_out) == (40, 50)
+    assert kept["severity"].value_counts(sort=True).rows() == [("critical", 30), ("warning", 10)]
+    assert kept.row(0)[0] == "alert_89", "of equals the latest"
+    assert overview.gravest(marked.head(5))[1] == 0
+
+
 def test_without_a_path_the_app_says_how_it_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["app.py"])
     app = AppTest.from_file(APP, default_timeout=30).run()
@@ -196,6 +234,20 @@ def test_escaped_text_leaves_no_mark_of_markdown_bare(text: str) -> None:
     # A backslash itself is escaped by one before it: of two, the first stands bare.
     assert all(escaped[place] == "\\" for place in bare)
     assert "\n" not in escaped
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("الجزيرة", "\u2068الجزيرة\u2069"),
+        ("\u202eevil\u202c بنك \u2069", "\u2068evil بنك \u2069"),
+        ("\u2066plain", "plain"),
+        ("新华社", "新华社"),
+    ],
+)
+def test_what_is_written_from_right_to_left_turns_nothing_around_it(text: str, shown: str) -> None:
+    assert texts.literal(text) == shown
+    assert texts.cell(text) == shown.strip("\u2068\u2069")
 
 
 @pytest.mark.parametrize(
