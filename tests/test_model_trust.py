@@ -6,6 +6,8 @@ import math
 import random
 import re
 import runpy
+import subprocess
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -216,6 +218,31 @@ def test_a_label_behind_half_a_line_begins_its_own(tmp_path: Path) -> None:
     with pytest.raises(DataUnusable, match="line 4"):
         read_labels(file)
     assert file.read_text().splitlines()[4].startswith('{"text": "Acme meets"')
+
+
+SCARCE = """
+import resource, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from models.data.labels import Label, add_label
+from models.errors import DataUnusable
+
+file = Path(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size + 20, resource.RLIM_INFINITY))
+try:
+    add_label(file, Label("Acme sinks again", "sentiment", "negative"), datetime(2026, 3, 10, tzinfo=UTC))
+except DataUnusable as error:
+    print(error)
+"""
+
+
+def test_a_label_for_which_there_is_no_room_is_refused_whole(tmp_path: Path) -> None:
+    file = tmp_path / "labels.jsonl"
+    add_label(file, Label("Acme sinks", "sentiment", "negative"), NOW)
+    before = file.read_bytes()
+    told = subprocess.run([sys.executable, "-c", SCARCE, str(file)], capture_output=True, text=True, check=True)
+    assert "cannot be written" in told.stdout
+    assert file.read_bytes() == before
 
 
 def test_of_two_files_the_later_verdict_counts(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.adapters import METRICS, find_adapter
+from models.adapters import METRICS, SHIPPED, find_adapter
 from models.data.datasets import UNLABELLED, Example, Part, of_part
 from models.encoder import find_encoder, load_encoder
 from models.errors import DataUnusable
@@ -99,6 +99,13 @@ def test_who_left_nothing_out_is_asked_about_everything(teachers: list[Path], tm
         if file.name != METRICS:
             (plain / file.name).write_bytes(file.read_bytes())
     assert all(asks([plain], rows))
+
+
+def test_teachers_may_rest_on_two_encoders(teachers: list[Path]) -> None:
+    """The recipe's place is for the larger one; the shipped adapter brings its encoder along."""
+    (found,) = asks([teachers[0], SHIPPED], [NEWS])
+    shipped = Scorer(find_adapter(SHIPPED), runtime="torch").probabilities([NEWS.text])[0][0]
+    assert np.allclose(found, (np.array(says(teachers[0], NEWS.text)) + shipped) / 2, atol=1e-5)
 
 
 @pytest.mark.parametrize("wrong", ["2", "3/2", "0/2", "a/b", "1/"])

@@ -7,6 +7,7 @@ never  changes a verdict that was given: the latest one on a text and task count
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -61,7 +62,12 @@ def add_label(file: Path, label: Label, now: datetime) -> None:
             if (end := out.seek(0, os.SEEK_END)) and os.pread(out.fileno(), 1, end - 1) != b"\n":
                 # The last line of another program, or one that a full disk cut off: ours begins a new one.
                 line = b"\n" + line
-            out.write(line)
+            written = out.write(line)
+            if written < len(line):
+                # What is left of it would be no label to whoever reads the file; unless somebody wrote after us.
+                if os.fstat(out.fileno()).st_size == end + written:
+                    out.truncate(end)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(out.fileno())
     except OSError as error:
         raise DataUnusable(f"the label cannot be written to {file}: {error}") from error

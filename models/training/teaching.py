@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from models.adapters import METRICS, find_adapter
+from models.adapters import METRICS, Adapter, find_adapter
 from models.data.announcements import ANNOUNCED
 from models.data.datasets import UNLABELLED, Example
 from models.data.rewording import REWORDED
+from models.encoder import EMBEDDED
 from models.errors import AdapterMissing, DataUnusable
 from models.score import TASKS
 from models.training.objective import softened
@@ -90,7 +91,7 @@ def _said(
     from models.scorer import Scorer
 
     try:
-        teacher = Scorer(find_adapter(Path(name), encoder), runtime="torch")
+        teacher = Scorer(_found(Path(name), encoder), runtime="torch")
     except AdapterMissing as error:
         raise AdapterMissing(
             f"the recipe's teacher is not in {name}; train it first with `make teacher`, "
@@ -107,6 +108,12 @@ def _said(
         texts, companies = zip(*((examples[index].text, examples[index].company) for index in paired), strict=True)
         said["company"] = (paired, teacher.company_probabilities(list(texts), list(companies)))
     return {task: found for task, found in said.items() if task in teacher.tasks}
+
+
+def _found(folder: Path, encoder: str) -> Adapter:
+    """A teacher's adapter; one of the encoder that the package carries has no need of another place for it."""
+    found = find_adapter(folder)
+    return found if found.settings.encoder == EMBEDDED else find_adapter(folder, encoder)
 
 
 def _softly(
