@@ -8,7 +8,8 @@ import runpy
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,7 +23,7 @@ from monitor.feeds.poll_settings import PollSettings
 from monitor.feeds.polling import Poller
 
 SERVER = runpy.run_path(str(Path(__file__).with_name("misbehaving_server.py")))
-WAYS, started, port_of = (SERVER[name] for name in ("WAYS", "started", "port_of"))
+FEED, WAYS, started, port_of = (SERVER[name] for name in ("FEED", "WAYS", "started", "port_of"))
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 SETTINGS = PollSettings(
     timeout_seconds=3,
@@ -31,7 +32,7 @@ SETTINGS = PollSettings(
     parse_seconds=2,
     max_bytes=2**20,
     max_entries=100,
-    allow_private_addresses=("127.0.0.1",),
+    allow_private_addresses=("127.0.0.1", "localhost"),
     per_host=20,
     host_spacing_seconds=0,
 )
@@ -68,15 +69,20 @@ EXPECTED: dict[str, tuple[Outcome, str]] = {
     "/silent": (Outcome.TIMEOUT, "fell silent"),
     "/drips-headers": (Outcome.TIMEOUT, "after 3 s"),
     "/drips-body": (Outcome.TIMEOUT, "after 3 s"),
-    "/floods": (Outcome.TOO_LARGE, "more than the limit"),
+    "/floods": (Outcome.TOO_LARGE, "larger than the limit"),
     "/floods-headers": (Outcome.BAD_ANSWER, "no proper HTTP"),
     "/announces": (Outcome.TOO_LARGE, "announces"),
     "/bomb-gzip": (Outcome.TOO_LARGE, "unpacks to more"),
     "/bomb-deflate": (Outcome.TOO_LARGE, "unpacks to more"),
-    "/bomb-twice": (Outcome.NOT_A_FEED, "no feed"),
+    "/bomb-twice": (Outcome.TOO_LARGE, "unpacks to more"),
+    "/bomb-hollow": (Outcome.TOO_LARGE, "unpacks to more"),
     "/entries": (Outcome.NEW, ""),
     "/packed-in-parts": (Outcome.NEW, ""),
     "/packed-as-text": (Outcome.NEW, ""),
+    "/packed-twice": (Outcome.NEW, ""),
+    "/packed-unsaid": (Outcome.NEW, ""),
+    "/packed-as-other": (Outcome.NEW, ""),
+    "/packed-often": (Outcome.BAD_ANSWER, "'gzip, gzip, gzip'"),
     "/nested": (Outcome.NEW, ""),
     "/broken": (Outcome.NEW, ""),
     "/hard": (Outcome.TOO_HARD, "could not be read in the time for it"),
@@ -123,9 +129,65 @@ def test_each_way_has_its_outcome_and_words(all_ways: dict[str, Check], path: st
     assert outcome.ok or (not check.entries and path in check.reason)
 
 
-def test_a_body_in_several_packets_is_read_whole(all_ways: dict[str, Check]) -> None:
-    assert [entry.title for entry in all_ways["/packed-in-parts"].entries] == ["Bank run"]
-    assert all_ways["/packed-in-parts"].state.body == all_ways["/good"].state.body
+@pytest.mark.parametrize("path", ["/packed-in-parts", "/packed-twice", "/packed-unsaid", "/packed-as-other"])
+def test_however_a_body_is_packed_it_is_read_whole(all_ways: dict[str, Check], path: str) -> None:
+    assert [entry.title for entry in all_ways[path].entries] == ["Bank run"]
+    assert all_ways[path].state.body == all_ways["/good"].state.body
+
+
+def asked_of(answer: Callable[[bytes], bytes], state: Callable[[FeedState], FeedState] = lambda told: told) -> Check:
+    """What comes of a feed whose server answers by what it is asked."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            while True:
+                writer.write(answer(await reader.readuntil(b"\r\n\r\n")))
+        writer.close()
+
+    async def go() -> Check:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        async with server, Poller(SETTINGS) as poller:
+            feed = feed_at(port_of(server), "/feed")
+            (check,) = await poller.poll([(feed, state(unseen(feed, NOW)))], NOW)
+        return check
+
+    return asyncio.run(go())
+
+
+def full(*headers: str) -> bytes:
+    lines = ["HTTP/1.1 200 OK", f"Content-Length: {len(FEED)}", *headers, "", ""]
+    return "\r\n".join(lines).encode() + bytes(FEED)
+
+
+def test_unchanged_with_a_body_that_may_not_be_there_is_asked_for_in_full() -> None:
+    """Or each check of such a server would fail, and the next come hours later."""
+
+    def answer(request: bytes) -> bytes:
+        unchanged = b"HTTP/1.1 304 Not Modified\r\nContent-Length: 12\r\n\r\nnothing new!"
+        return unchanged if b"If-None-Match" in request else full('ETag: "v2"')
+
+    check = asked_of(answer, lambda told: replace(told, etag='"v1"', last_success_at=NOW, last_check_at=NOW))
+    assert (check.outcome, check.state.etag, len(check.entries)) == (Outcome.NEW, '"v2"', 1)
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_who_leads_in_a_circle_without_its_cookie_gets_it_back_and_nobody_else_does(elsewhere: bool) -> None:
+    asked: list[bytes] = []
+
+    def answer(request: bytes) -> bytes:
+        asked.append(request)
+        host = request.partition(b"Host: ")[2].partition(b"\r\n")[0].decode()
+        target = f"http://localhost:{host.partition(':')[2]}/feed" if elsewhere else "/feed"
+        if b"Cookie: wall=open; a=b" in request or b"localhost" in host.encode():
+            return full()
+        return (
+            f"HTTP/1.1 302 Found\r\nSet-Cookie: wall=open; Path=/; Domain=example.com\r\nSet-Cookie: a=b\r\n"
+            f"Location: {target}\r\nContent-Length: 0\r\n\r\n"
+        ).encode()
+
+    check = asked_of(answer)
+    assert (check.outcome, len(asked)) == (Outcome.NEW, 2)
+    assert (b"Cookie" in asked[1]) is not elsewhere
 
 
 def test_while_our_own_network_is_away_feeds_are_asked_as_often_as_ever() -> None:

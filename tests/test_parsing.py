@@ -164,6 +164,46 @@ def test_an_address_for_a_guid_stands_in_for_a_link_that_is_not_there(before: st
     assert [one.link for one in told.entries] == ["https://wire.example/2", ""]
 
 
+@pytest.mark.parametrize("told", ["utf-16", "UTF-16LE", "ISO-10646-UCS-2", "utf-32"])
+@pytest.mark.parametrize("before", [b"", b"\xef\xbb\xbf", b"\n"])
+def test_a_document_that_calls_itself_utf16_and_is_not_is_read(told: str, before: bytes) -> None:
+    """As programs write it that put text together in UTF-16 and send it as UTF-8."""
+    body = f"<?xml version='1.0' encoding='{told}'?><rss><channel><item><title>Größe</title></item></channel></rss>"
+    (only,) = read(before + body.encode()).entries
+    assert only.title == "Größe"
+
+
+def test_a_bare_ampersand_is_one() -> None:
+    """feedparser makes `AT&T;` of it. In CDATA, and where something is referred to, nothing is changed."""
+    titles = ["AT&T and S&P 500", "M&A & R&D", "Caf&eacute; &amp; &#66;ank", "<![CDATA[Q&A <b>now</b>]]>", "A&T; & B"]
+    items = "".join(f"<item><title>{title}</title></item>" for title in titles)
+    told = [one.title for one in read(f"<rss version='2.0'><channel>{items}</channel></rss>".encode()).entries]
+    assert told == ["AT&T and S&P 500", "M&A & R&D", "Café & Bank", "Q&A <b>now</b>", "A&T; & B"]
+
+
+def test_a_feed_of_which_no_entry_can_be_read_is_not_an_empty_one() -> None:
+    parsed = read(b"<?xml version='1.0' encoding='cp037'?><rss><channel><item><title>t</title></item></channel></rss>")
+    assert (parsed.kind, parsed.entries) == (Kind.UNKNOWN, ())
+    assert parsed.problems[0].startswith("none of its entries can be read: it is not well-formed")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_a_byte_order_mark_counts_for_more_than_what_a_document_calls_itself(encoding: str) -> None:
+    rss = "<?xml version='1.0' encoding='utf-8'?><rss><channel><item><title>Größe</title></item></channel></rss>"
+    told = json.dumps({"version": "https://jsonfeed.org/version/1", "items": [{"title": "Größe"}]}, ensure_ascii=False)
+    for body in (rss, told):
+        assert [one.title for one in read(f"\ufeff{body}".encode(encoding)).entries] == ["Größe"]
+    # A mark that is none.
+    assert [one.title for one in read("\ufeff".encode(encoding) + rss.encode()).entries] == ["Größe"]
+
+
+def test_json_with_something_behind_it_or_breaks_in_its_texts_is_read() -> None:
+    document = json.dumps({"version": "https://jsonfeed.org/version/1.1", "items": [{"id": "1", "title": "A B"}]})
+    parsed = read(f"\n{document.replace('A B', 'A' + chr(10) + 'B')}\n<!-- cached -->\n".encode())
+    assert [one.title for one in parsed.entries] == ["A\nB"]
+    assert parsed.problems == ("something stands behind its end",)
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 def test_of_what_broke_off_the_last_entry_is_left_for_the_next_answer(encoding: str) -> None:
     items = "".join(f"<item><title>Bank {n} in trouble</title><guid>{n}</guid></item>" for n in range(9))

@@ -7,13 +7,21 @@ never  decides on an encoding: it mends what is UTF-8 but for a few bytes, and s
 
 from __future__ import annotations
 
+import codecs
 import re
+from contextlib import suppress
 
 BOM = b"\xef\xbb\xbf"
 
 _DECLARED = re.compile(rb"\A<\?xml[^>]{0,200}?encoding\s*=\s*[\"']([^\"']{1,40})[\"']")
 _CHARSET = re.compile(r";\s*charset\s*=\s*[\"']?([^\s\"';]{1,40})", re.IGNORECASE)
 _UTF8 = frozenset({"utf-8", "utf8"})
+# In these a letter takes two bytes or four, of which the declaration is looked for in vain.
+_WIDE = ("utf-16", "utf16", "utf-32", "utf32", "ucs-2", "ucs-4", "iso-10646")
+_NAMED = re.compile(rb"\s+encoding\s*=\s*[\"'][^\"']{1,40}[\"']")
+_CDATA_OR_BARE = re.compile(
+    rb"<!\[CDATA\[(?:.*?\]\]>|.*)|&(?!(?:#[0-9]{1,8}|#[xX][0-9a-fA-F]{1,8}|[A-Za-z][A-Za-z0-9]{0,31});)", re.DOTALL
+)
 
 # Bytes 0x80 to 0x9f as Windows means them.
 WINDOWS = {
@@ -33,6 +41,21 @@ def declared_encoding(body: bytes) -> str:
     """What an XML document says that it is encoded in, in small letters; "" when it does not say."""
     found = _DECLARED.match(body[:300].removeprefix(BOM).lstrip())
     return found.group(1).decode("ascii", "replace").lower() if found else ""
+
+
+def truthful(body: bytes) -> bytes:
+    """The document in UTF-8 where a byte order mark, and what follows it, show that it is in UTF-16; and without the
+    word that it is in UTF-16, where that word itself is not: whoever believed it could read nothing."""
+    if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        with suppress(UnicodeDecodeError):
+            text = body.decode("utf-16").lstrip()
+            if text.startswith("<?xml"):
+                body = _NAMED.sub(b"", text.encode(), count=1)
+            elif text.startswith(("<", "{", "[")):
+                body = text.encode()
+    if not declared_encoding(body).startswith(_WIDE):
+        return body
+    return _NAMED.sub(b"", body, count=1)
 
 
 def charset_of(content_type: str) -> str:
@@ -73,6 +96,13 @@ def _meant(found: re.Match[str]) -> str:
     # One byte alone is nearly always a quotation mark or dash out of a Windows text; several are a torn character.
     strays = found.group()
     return WINDOWS.get(ord(strays) - 0xDC00, _BROKEN) if len(strays) == 1 else _BROKEN
+
+
+def with_ampersands(document: bytes) -> bytes:
+    """The document with its bare ampersands written as they must be: `AT&T` would be read as `AT&T;`."""
+    if b"\0" in document:
+        return document  # UTF-16 or worse
+    return _CDATA_OR_BARE.sub(lambda found: b"&amp;" if found.group() == b"&" else found.group(), document)
 
 
 def without_entities(document: bytes) -> bytes:

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import zlib
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -21,6 +20,7 @@ import aiohttp
 from monitor.feeds.addresses import AddressRefused, NoSuchHost
 from monitor.feeds.feed import Outcome
 from monitor.feeds.gates import SiteHeld
+from monitor.feeds.unpacking import BodyBroken, BodyTooLarge, Unpacking
 from monitor.feeds.web import Web
 from monitor.feeds.wishes import fresh_for, retry_after
 
@@ -29,11 +29,8 @@ _ACCEPT = (
 )
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PERMANENT = frozenset({301, 308})
-_UNPACKED_AT_ONCE = 64 * 1024
 _LONGEST_VALIDATOR = 1_000
-_GZIP = b"\x1f\x8b"
-# The last are no packing at all, but what some servers write where they mean that there is none.
-_AS_IT_IS = frozenset({"", "identity", "none", "binary", "8bit", "utf-8", "utf8"})
+_MOST_COOKIES = 8_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +77,6 @@ class Fetched:
 
 # Gives the turn to ask the server of an address; held while the answer is read.
 Turn = Callable[[str], AbstractAsyncContextManager[None]]
-Unpack = Callable[[bytes], Iterable[bytes]]
 
 
 class _StopError(Exception):
@@ -112,7 +108,13 @@ async def fetch(
     """
     asked = _Asked(web, caps, now, turn, url)
     try:
-        found = await asked.answer(etag, last_modified)
+        try:
+            found = await asked.answer(etag, last_modified)
+        except aiohttp.ClientResponseError:
+            if not (etag or last_modified):
+                raise
+            # Some servers say that nothing is new and send something all the same, which nobody can read: in full then.
+            found = await asked.answer(None, None)
     except SiteHeld:
         raise
     except _StopError as stop:
@@ -136,13 +138,15 @@ class _Asked:
         self._url = url
         self.at = url
         self.took = 0.0
+        # By host, while this fetch lasts: some sites lead in a circle who does not bring back what they hand out.
+        self._cookies: dict[str, dict[str, str]] = {}
 
     async def answer(self, etag: str | None, last_modified: str | None) -> Fetched:
         headers = {"Accept": _ACCEPT, "Accept-Encoding": "gzip, deflate"}
         # Validators belong to the address that gave them; a redirect target is that address's answer.
         headers |= {"If-None-Match": etag} if etag else {}
         headers |= {"If-Modified-Since": last_modified} if last_modified else {}
-        permanent = True
+        permanent, self.at = True, self._url
         for _ in range(self._caps.max_redirects + 1):
             async with self._turn(self.at), self._timed(), self._request(headers) as answer:
                 if answer.status not in _REDIRECTS:
@@ -150,12 +154,21 @@ class _Asked:
                     found = await _read(answer, self.at, self._caps, self._now, conditional=conditional)
                     return replace(found, moved_to=self.at) if permanent and self.at != self._url else found
                 permanent = permanent and answer.status in _PERMANENT
+                self._keep_cookies(answer)
                 self.at = _target(self.at, answer.headers.get("location", ""))
         most = self._caps.max_redirects
         raise _StopError(Outcome.BAD_REDIRECT, f"it redirects more than {most} times, last to {self.at}")
 
     def _request(self, headers: dict[str, str]) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        if kept := self._cookies.get(_server(self.at)):
+            headers = {**headers, "Cookie": "; ".join(f"{name}={value}" for name, value in kept.items())}
         return self._web.get(self.at, headers, self._caps.connect_seconds, self._caps.read_seconds)
+
+    def _keep_cookies(self, answer: aiohttp.ClientResponse) -> None:
+        told = {one.key: one.coded_value for one in answer.cookies.values() if one.coded_value.isprintable()}
+        kept = self._cookies.get(_server(self.at), {}) | told
+        if kept and sum(map(len, (*kept, *kept.values()))) <= _MOST_COOKIES:
+            self._cookies[_server(self.at)] = kept
 
     @asynccontextmanager
     async def _timed(self) -> AsyncIterator[None]:
@@ -166,6 +179,12 @@ class _Asked:
                 yield
         finally:
             self.took += clock() - begun
+
+
+def _server(url: str) -> str:
+    """Scheme, host and port: what one of them hands out is nobody else's."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2].lower()}"
 
 
 def _target(at: str, location: str) -> str:
@@ -228,58 +247,23 @@ async def _body(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
     declared = answer.headers.get("content-length", "")
     if declared.isascii() and declared.isdecimal() and int(declared[:18]) > max_bytes:
         raise _StopError(Outcome.TOO_LARGE, f"it announces {int(declared[:18]):,} bytes, over the limit of {limit}")
-    unpack = _unpacker(answer.headers.get("content-encoding", ""))
     parts: list[bytes] = []
     wire = unpacked = 0
-    async for piece in answer.content.iter_any():
-        wire += len(piece)
-        for part in unpack(piece):
-            unpacked += len(part)
-            parts.append(part)
-            if unpacked > max_bytes:
-                raise _StopError(Outcome.TOO_LARGE, f"its body unpacks to more than the limit of {limit}", unpacked)
-        if wire > max_bytes:
-            raise _StopError(Outcome.TOO_LARGE, f"its body is larger than the limit of {limit}", unpacked)
+    try:
+        unpack = Unpacking(", ".join(answer.headers.getall("content-encoding", ())), max_bytes)
+        async for piece in answer.content.iter_any():
+            wire += len(piece)
+            for part in unpack(piece):
+                unpacked += len(part)
+                parts.append(part)
+            if wire > max_bytes:
+                raise _StopError(Outcome.TOO_LARGE, f"its body is larger than the limit of {limit}", unpacked)
+    except BodyTooLarge as error:
+        words = f"its body unpacks to more than the limit of {limit}"
+        raise _StopError(Outcome.TOO_LARGE, words, error.unpacked) from error
+    except BodyBroken as error:
+        raise _StopError(Outcome.BAD_ANSWER, str(error)) from error
     return b"".join(parts)
-
-
-class _Unpacker:
-    """Unpacks gzip or deflate piece by piece, so that a bomb is noticed long before it has unfolded."""
-
-    def __init__(self, encoding: str) -> None:
-        self._gzip = encoding in {"gzip", "x-gzip"}
-        self._packed = zlib.decompressobj(31 if self._gzip else 15)
-        self._begun = False
-
-    def __call__(self, piece: bytes) -> Iterator[bytes]:
-        rest = piece
-        while rest:
-            if self._packed.eof:
-                # A body may be several packets, one behind the other (RFC 1952, 2.2); anything else is no part of it.
-                if not (self._gzip and rest.startswith(_GZIP)):
-                    return
-                self._packed = zlib.decompressobj(31)
-            try:
-                part = self._packed.decompress(rest, _UNPACKED_AT_ONCE)
-            except zlib.error as error:
-                if self._begun or self._gzip:
-                    raise _StopError(Outcome.BAD_ANSWER, f"its compressed body is broken ({error})") from error
-                # "deflate" means zlib by the standard, but some servers send the bare stream.
-                self._packed = zlib.decompressobj(-15)
-                self._begun = True
-                continue
-            self._begun = True
-            rest = self._packed.unused_data if self._packed.eof else self._packed.unconsumed_tail
-            yield part
-
-
-def _unpacker(encoding: str) -> Unpack:
-    name = encoding.strip().lower()
-    if name in _AS_IT_IS:
-        return lambda piece: iter((piece,))
-    if name in {"gzip", "x-gzip", "deflate"}:
-        return _Unpacker(name)
-    raise _StopError(Outcome.BAD_ANSWER, f"its body is packed as {encoding[:40]!r}, which was not asked for")
 
 
 def _validator(header: str | None) -> str | None:

@@ -21,7 +21,7 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from monitor.feeds.documents import BOM, charset_of, mended, without_entities
+from monitor.feeds.documents import BOM, charset_of, mended, truthful, with_ampersands, without_entities
 from monitor.feeds.feed import Entry, Feed
 from monitor.feeds.moments import moment_of, oldest_first
 from monitor.feeds.pages import Page, read_page
@@ -36,6 +36,7 @@ _LONGEST_TITLE = 10_000
 _LONGEST_SUMMARY = 20_000
 
 _HEAD = 4_096
+_JSON = json.JSONDecoder(strict=False)
 _WEB = ("https://", "http://")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 # What an address has, and a name seldom: a path or a query, and no spaces.
@@ -44,6 +45,7 @@ _HTML = re.compile(rb"<!doctype\s+html|<html[\s>]", re.IGNORECASE)
 _END = re.compile(rb"</(?:[a-z0-9_.-]{1,20}:)?(?:rss|feed|rdf)\s*>", re.IGNORECASE)
 # Remarks of caches and counters may stand behind it.
 _TAIL = 64 * 1024
+_ENTRY = re.compile(rb"<(?:[a-z0-9_.-]{1,20}:)?(?:item|entry)[\s>]", re.IGNORECASE)
 _FEED_ROOT = re.compile(rb"<(?:[a-z0-9_.-]{1,20}:)?(?:rss|feed|rdf|channel)[\s>]", re.IGNORECASE)
 
 
@@ -100,6 +102,7 @@ def parse_quickly(
     body: bytes, feed: Feed, fetched: datetime, *, max_entries: int, content_type: str = ""
 ) -> Parsed | None:
     """As `parse`, in time that grows with the body and no faster; None for what only the lenient parser can read."""
+    body = truthful(body)
     head = body[:_HEAD].removeprefix(BOM).lstrip()
     if not head:
         return Parsed((), ("the body is empty",), Kind.UNKNOWN)
@@ -138,9 +141,10 @@ def _plain_entry(item: RawEntry, feed: Feed, fetched: datetime) -> Entry:
 
 def parse_leniently(body: bytes, content_type: str, feed: Feed, fetched: datetime, *, max_entries: int) -> Parsed:
     """As `parse`, by feedparser: anything that somebody once called a feed. Hostile megabytes take it minutes."""
+    body = truthful(body)
     proper = mended(body, charset_of(content_type))
     try:
-        document = _read_leniently(proper, content_type)
+        document = _read_leniently(with_ampersands(proper), content_type)
     except Exception as error:  # the edge to a lenient parser that now and then trips over what it meets
         return Parsed((), (f"it cannot be read ({type(error).__name__}: {str(error)[:100]})",), Kind.UNKNOWN)
     version = str(document.get("version") or "")
@@ -153,6 +157,8 @@ def parse_leniently(body: bytes, content_type: str, feed: Feed, fetched: datetim
     if document.bozo:
         problems.append(f"it is not well-formed ({str(document.get('bozo_exception'))[:200]})")
     # In UTF-16 there is a nought between two letters.
+    if document.bozo and not document.entries and _ENTRY.search(body.replace(b"\0", b"")):
+        return Parsed((), (f"none of its entries can be read: {problems[-1]}",), Kind.UNKNOWN)
     whole = _END.search(body[-_TAIL:].replace(b"\0", b"")) is not None
     # The last entry of what broke off may lack its date, or half its title: it comes with the next answer.
     items = document.entries if whole else document.entries[:-1] or document.entries
@@ -232,7 +238,10 @@ def _entry(item: Mapping[str, Any], feed: Feed, fetched: datetime) -> Entry:
 def _json_feed(body: bytes, content_type: str, feed: Feed, fetched: datetime, max_entries: int) -> Parsed:
     try:
         text, problems = _json_text(body, content_type)
-        document = json.loads(text)
+        # Line breaks inside of texts are let pass, and so is what caches and counters write behind the document.
+        document, end = _JSON.raw_decode(text := text.lstrip())
+        if text[end:].strip():
+            problems.append("something stands behind its end")
     except (ValueError, LookupError, RecursionError) as error:
         return Parsed((), (f"it looks like JSON and is not ({str(error)[:100]})",), Kind.UNKNOWN)
     items = document.get("items") if isinstance(document, dict) else None
