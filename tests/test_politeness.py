@@ -14,7 +14,6 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tldextract import TLDExtract
 
 from monitor.feeds.concluding import Answer, Pacing, concluded
 from monitor.feeds.feed import Check, Entry, Feed, FeedState, Outcome, unseen
@@ -36,7 +35,6 @@ from monitor.feeds.politeness import (
     validators,
 )
 from monitor.feeds.reach import Reach
-from monitor.feeds.sites import registrable, suffixes
 from monitor.feeds.wishes import fresh_for, retry_after
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
@@ -403,32 +401,6 @@ def test_a_site_is_a_registrable_domain() -> None:
     assert site_of("http://localhost/") == "localhost"
     assert site_of("http://[broken/") == ""
     assert site_of("http://[2001:db8::1]:80/x") == "2001:db8::1"
-
-
-def test_a_site_is_what_the_library_of_public_suffixes_says() -> None:
-    """Every rule of its list, those with `*` and `!` among them, with no, one and two names before it."""
-    library = TLDExtract(suffix_list_urls=(), cache_dir=None)
-    assert suffixes() == set(library.tlds)
-    names = [rule.lstrip("!").replace("*", "some") for rule in sorted(suffixes())]
-    asked = [f"{before}{name}" for name in names for before in ("", "a.", "b.a.", "b.A.")]
-    asked += [host.encode("idna").decode() for host in asked if not host.isascii()][:500]
-    asked += [
-        "",
-        ".",
-        "..",
-        "com",
-        ".com",
-        "a..com",
-        "a.com.",
-        "a。com",
-        "xn--",
-        "xn--a.com",
-        "me.github.io",
-        "x.unknown",
-    ]
-    asked += ["127.0.0.1", "1.2.3", "localhost", "a b.com", "-.co.uk"]
-    differing = [host for host in asked if registrable(host) != library(host).top_domain_under_public_suffix.lower()]
-    assert [host for host in differing if host not in (".com", "a..com")] == []
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.floats(0, 5)), max_size=60), st.floats(0, 10))
