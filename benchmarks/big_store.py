@@ -114,7 +114,7 @@ _REST = (
     FROM (SELECT i, $end::TIMESTAMPTZ - to_hours(i * 6 + 2) AS opened_at FROM range(1000) r(i))
     """,
     """
-    INSERT INTO changes SELECT id, opened_at, 'fired', 'pending', 'firing', severity, 14, 3.2, 1e-7 FROM alerts
+    INSERT INTO changes SELECT id, opened_at, 'fired', 'pending', 'firing', severity, 14, 3.2, 1e-7, NULL FROM alerts
 
     """,
     """
@@ -125,7 +125,7 @@ _REST = (
     FROM alerts a, (VALUES ('mail'), ('chat'), ('hook')) c(channel)
     """,
     """
-    INSERT INTO attempts SELECT id, created_at, 'delivered', '', 120 FROM deliveries
+    INSERT INTO attempts SELECT id, created_at, 'delivered', '', 120, NULL, NULL FROM deliveries
 
     """,
 )

@@ -7,6 +7,7 @@ never  shows a title as anything but text
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -169,26 +170,31 @@ def _timeline(moment: frame.Moment, alert: dict[str, Any]) -> None:
 
 
 def timeline(changes: pl.DataFrame, remarks: pl.DataFrame, decisions: pl.DataFrame) -> list[tuple[datetime, str, str]]:
-    """Changes of state, what people said, and what was not sent: time, a line of Markdown and details, oldest first."""
-    steps: list[tuple[datetime, str, str]] = []
+    """Changes of state, what people said, and what was not sent: time, a line of Markdown and details, as it happened.
+
+    What is older than places in the record goes by its time.
+    """
+    steps: list[tuple[int, datetime, str, str]] = []
     for row in changes.iter_rows(named=True):
         after = texts.look(texts.STATES, row["state_after"])
         severity = texts.look(texts.SEVERITIES, row["severity"]).word.lower()
         head = f":{after.colour}[:material/{after.icon}:] **{texts.change(row['reason'])}**, {severity}"
-        steps.append((row["at"], head, f"{row['observed']} seen, {texts.amount(row['expected'])} usual"))
+        steps.append(
+            (row.get("place") or 0, row["at"], head, f"{row['observed']} seen, {texts.amount(row['expected'])} usual")
+        )
     for row in remarks.iter_rows(named=True):
         icon, did = _SAID.get(row["what"], ("chat", texts.sentence_case(row["what"]).lower()))
         words = texts.literal(row["words"])
         to = f" {words}" if row["what"] == "assigned" else ""
         head = f":blue[:material/{icon}:] **{texts.literal(row['who'])}** {did}{to}"
-        steps.append((row["at"], head, "" if to else words))
+        steps.append((row.get("place") or 0, row["at"], head, "" if to else words))
     for row in decisions.iter_rows(named=True):
         to = f" to **{texts.literal(row['channel'])}**" if row["channel"] else ""
         why = _CHOICES.get(row["choice"], texts.sentence_case(row["choice"]).lower())
         delayed = "Sent later" if row["choice"].startswith("held_") else "Not sent"
         head = f":gray[:material/notifications_off:] {delayed}{to}: {why}"
-        steps.append((row["at"], head, texts.literal(row["words"])))
-    return sorted(steps, key=lambda step: step[0])
+        steps.append((row.get("place") or 0, row["at"], head, texts.literal(row["words"])))
+    return [(at, head, details) for _, at, head, details in sorted(steps, key=lambda step: step[:2])]
 
 
 def _messages(moment: frame.Moment, alert: dict[str, Any]) -> None:
@@ -199,6 +205,7 @@ def _messages(moment: frame.Moment, alert: dict[str, Any]) -> None:
         return
     attempts = moment.reader.query("alert_attempts", alert=alert["id"])
     allowed = acting.leave(moment)
+    offered: set[str] = set()
     for row in deliveries.iter_rows(named=True):
         state = texts.look(texts.DELIVERY_STATES, row["state"])
         with st.container(gap=None):
@@ -206,11 +213,17 @@ def _messages(moment: frame.Moment, alert: dict[str, Any]) -> None:
             st.markdown(f"{state.badge} **{texts.literal(whom)}** · {texts.change(row['reason']).lower()}")
             tried = texts.count(row["attempts"], "attempt")
             after = f", next {texts.ago(row['next_attempt_at'], moment.now)}" if row["next_attempt_at"] else ""
-            last = attempts.filter(pl.col("delivery") == row["sent_as"]).tail(1)
-            words = texts.literal(last["reason"].item()) if last.height else ""
-            st.caption(f"{moment.zone.clock(row['created_at'])} · {tried}{after}" + (f" · {words}" if words else ""))
-            if row["state"] == "dead" and allowed.given:
-                request = acting.Request("redeliver", {"delivery": row["sent_as"], "channel": ""}, "It is sent again.")
+            sent_as = row["id"] if row.get("recipient") else row["sent_as"]
+            last = attempts.filter(pl.col("delivery") == sent_as).tail(1).to_dicts()
+            taken_by = ", ".join((last[0].get("taken_by") or ()) if last else ())
+            arrived = f" · arrived {moment.zone.clock(row['finished_at'])}" if row["state"] == "delivered" else ""
+            to = f" for {texts.literal(taken_by)}" if taken_by and not row.get("recipient") else ""
+            words = f" · {texts.literal(last[0]['reason'])}" if last and last[0]["reason"] else ""
+            st.caption(f"{moment.zone.clock(row['created_at'])} · {tried}{after}{arrived}{to}{words}")
+            # What is left of a group for somebody is shown at each of its messages about this alert.
+            if row["state"] == "dead" and allowed.given and row["id"] not in offered:
+                offered.add(row["id"])
+                request = acting.Request("redeliver", {"delivery": sent_as, "channel": ""}, "It is sent again.")
                 acting.button(moment, "Send again", request, f"again_{row['id']}", icon=":material/replay:")
     if attempts.height:
         with st.expander("Every attempt"):
@@ -221,7 +234,15 @@ def _attempts(attempts: pl.DataFrame, moment: frame.Moment) -> pl.DataFrame:
     return attempts.select(
         pl.col("at").map_elements(moment.zone.clock, return_dtype=pl.String).alias("Time"),
         pl.col("channel").map_elements(texts.cell, return_dtype=pl.String).alias("Channel"),
+        pl.struct("recipient", *(["taken_by"] if "taken_by" in attempts.columns else []))
+        .map_elements(_recipients, return_dtype=pl.String)
+        .alias("Recipients"),
         pl.col("outcome").map_elements(texts.outcome, return_dtype=pl.String).alias("Outcome"),
         pl.col("reason").map_elements(texts.cell, return_dtype=pl.String).alias("Reason"),
         pl.col("millis").alias("Milliseconds"),
     )
+
+
+def _recipients(row: Mapping[str, Any]) -> str:
+    """Whom an attempt was for, or who took it; empty where a channel leads to one place."""
+    return texts.cell(row["recipient"] or ", ".join(row.get("taken_by") or ()))

@@ -27,7 +27,8 @@ from alerts.texts.messages import sample_message
 from models.score import Score
 from monitor.desk.actions import send_again
 from monitor.news.headlines import Headline, Standing
-from monitor.storage.alert_store import ENDPOINT, AlertStore
+from monitor.storage.alert_store import AlertStore
+from monitor.storage.sending import ENDPOINT
 from monitor.storage.store import Batch, Scored, Store
 
 ROOT = Path(__file__).parents[1]

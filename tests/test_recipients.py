@@ -12,6 +12,7 @@ from email import message_from_bytes
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -24,6 +25,7 @@ from monitor.service.status import status
 from monitor.service.unrecorded import RecordsFirst, Unrecorded
 from monitor.storage.alert_store import AlertStore
 from monitor.storage.desk_store import DeskStore
+from monitor.storage.queries import QUERIES
 from monitor.storage.reading import Reader
 from monitor.storage.store import Store
 
@@ -55,6 +57,18 @@ def house_of(store: Store, *recipients: str, **more: object) -> Iterator[tuple[A
     mailbox = MAIL["Mailbox"]()
     with MAIL["smtp_server"](mailbox) as port:
         yield House(store, {}, [desk_mail(port, *recipients)], **more), mailbox, port
+
+
+class Asking:
+    """A reader of a store that is open already."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def query(self, name: str, **params: object) -> pl.DataFrame:
+        with self._store.database.reading() as cursor:
+            found: pl.DataFrame = cursor.sql(QUERIES[name].sql, params=params).pl()
+            return found
 
 
 def heard(mailbox: Any) -> Counter[tuple[str, str]]:
@@ -217,6 +231,37 @@ def test_the_status_names_who_hears_nothing_and_the_record_says_who_got_what(tmp
     assert any(words.startswith("fired to mail: delivered: taken, but not for all: ") for words in steps)
 
 
+@pytest.mark.parametrize("grouped", [False, True])
+def test_one_question_says_who_has_which_message_since_when_after_how_many_tries_and_what_the_server_said(
+    store: Store, grouped: bool
+) -> None:
+    routes = {"routes": [{"name": "all", "group_minutes": 10}]} if grouped else {}
+    with house_of(store, **routes) as (house, mailbox, _):
+        mailbox.to_recipient = {BO: BUSY, CY: DEAD}
+        house.look(START, spike(), *([spike(series="company:JPM")] if grouped else []))
+        now = START + 11 * MINUTE
+        house.send(now)
+        mailbox.to_recipient = {CY: DEAD}
+        house.send(now + MINUTE)
+        banks = AlertStore(store).alerts(START - DAY, 9)
+        alert = next(one.id for one in banks if one.series == "theme:bank-stress")
+        found = audit(Asking(store), alert)
+        receipts = {one.recipient: one for one in found.receipts}
+        assert {who: (one.state, one.tries) for who, one in receipts.items()} == {
+            ANN: ("delivered", 1),
+            BO: ("delivered", 2),
+            CY: ("pending", 2),
+        }
+        assert receipts[ANN].words.startswith("taken, but not for all: ")
+        assert receipts[BO].words.startswith("127.0.0.1:")
+        assert " said 250: " in receipts[BO].words
+        assert "550 to recipient cy@example.com: 5.1.1 No such user here" in receipts[CY].words
+        assert receipts[BO].at is not None
+        assert now + MINUTE <= receipts[BO].at < now + 2 * MINUTE
+        attempts = [step.words for step in found.steps if step.what == "attempt"]
+        assert len([words for words in attempts if f"to {CY} of mail: refused" in words]) == 2
+
+
 # Restarts, reloads, and stores that cannot be written
 
 
@@ -366,7 +411,9 @@ def test_how_a_recipient_is_doing_is_what_every_attempt_says_taken_together(
             )
         for nth, (id_, _, outcome, later) in enumerate(tried):
             values = [id_, START + later, outcome, f"said {nth}" if outcome == "refused" else ""]
-            connection.execute("INSERT INTO attempts VALUES ($1, $2, $3, $4, 1)", values)
+            connection.execute(
+                'INSERT INTO attempts (delivery, "at", outcome, reason, millis) VALUES ($1, $2, $3, $4, 1)', values
+            )
     records = DeskStore(store).mailbox_records(START + DAY)
     expected = []
     for box in boxes:

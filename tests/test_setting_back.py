@@ -8,11 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from alerts.detection.spikes import Severity
 from alerts.telling.conditions import Condition, Health
+from monitor.cli import squall
+from monitor.desk.audit import audit
 from monitor.feeds.feed import Check, Feed, Outcome, failed, unseen
+from monitor.storage.alert_store import AlertStore
 from monitor.storage.compacting import compact
+from monitor.storage.reading import Reader
 from monitor.storage.setting_back import set_back
 from monitor.storage.store import Batch, Store
 
@@ -221,3 +226,37 @@ def test_what_people_say_after_a_clock_was_set_back_counts(tmp_path: Path, monke
     compact(path, "500MB", 1)
     with Store.open(path, START) as store:
         assert standing(House(store, {})) == ("true", "", "true", 1)
+
+
+def test_the_record_reads_in_the_order_of_what_happened_and_says_where_the_clock_was_set_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SQUALL_HOOK", "a secret of sixteen bytes")
+    path, config = tmp_path / "squall.duckdb", tmp_path / "squall.toml"
+    config.write_text(f'[store]\npath = "{path}"\n')
+    with Store.open(path, START) as store, hook() as desk:
+        house = House(store, {"desk": desk})
+        ahead = START + 10 * DAY
+        house.look(ahead, spike())
+        house.send(ahead)
+        house.act("remark", ahead + MINUTE, alert=house.alert, what="note", words="ahead")
+        set_back(store, START)
+        for minutes in (1, 62):
+            house.look(START + minutes * MINUTE)
+        house.act("remark", START + 63 * MINUTE, alert=house.alert, what="note", words="right")
+        house.send(START + 64 * MINUTE)
+        alert = AlertStore(store).open_alerts() or AlertStore(store).alerts(START - DAY, 9)
+        id_ = alert[0].id
+    compact(path, "500MB", 1)
+    with Reader.open(path) as reader:
+        steps = audit(reader, id_).steps
+        changes = [row["reason"] for row in reader.query("alert_changes", alert=id_).iter_rows(named=True)]
+    assert changes == ["opened", "fired", "eased", "resolved"]
+    told = [step.words.split(" ")[0].rstrip(":") if step.what != "remark" else step.words for step in steps]
+    first, second = told.index("ann: note: ahead"), told.index("ann: note: right")
+    assert set(told[:first]) == {"opened", "fired"}
+    assert set(told[first + 1 : second]) == {"eased", "resolved"}
+    assert told[second + 1 :] == ["resolved"], "the message was sent after what ann said"
+    shown = CliRunner().invoke(squall, ["--config", str(config), "alerts", "show", id_]).output
+    assert shown.count("(here the clock was set back, by 9 days 22 hours or more)") == 1, shown
+    assert shown.count("set back") == 1

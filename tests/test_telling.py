@@ -174,8 +174,8 @@ def test_an_escalation_that_the_market_muted_is_told_when_it_calms_down(store: S
         for minute in (3, 4):
             house.oversee(START + minute * MINUTE)
     assert grave(desk) == [
-        ("alert.fired", SECTOR, "info"),
         ("alert.fired", "market", "critical"),
+        ("alert.fired", SECTOR, "info"),
         ("alert.escalated", SECTOR, "critical"),
     ]
 
@@ -588,7 +588,7 @@ def test_the_audit_holds_everything_in_order(store: Store) -> None:
         "remark: ann: assigned: bo",
         "change: escalated",
         "not sent: escalated to desk: not_wanted",
-        "remark: ann: false: an anniversary",
+        "remark: ann: judged false: an anniversary",
     ):
         assert any(line.startswith(words) for line in said), words
     assert [step.at for step in found.steps] == sorted(step.at for step in found.steps)

@@ -57,10 +57,12 @@ class Attempt:
     Attributes:
         at: when it began, aware UTC.
         outcome: how it ended.
-        reason: words that name the receiver and the way out; never a secret. Empty only when delivered.
+        reason: words that name the receiver and the way out; never a secret. Where it was delivered what the receiver
+            said, if anything.
         millis: how long it took.
         retry_after: how long the receiver asked to be left alone.
         refused: recipients for whom the receiver did not take what it took for others, and what it said of each.
+        taken: the recipients for whom it took it; empty where the channel leads to one place.
 
     Raises:
         ValueError: on a naive time, a negative duration, a failure without words, or recipients left out by one.
@@ -72,6 +74,7 @@ class Attempt:
     millis: int
     retry_after: timedelta | None = None
     refused: tuple[tuple[str, Answer], ...] = ()
+    taken: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.at.tzinfo is None:
@@ -80,16 +83,21 @@ class Attempt:
             raise ValueError(f"an attempt cannot take {self.millis} ms")
         if not self.outcome.ok and not self.reason:
             raise ValueError(f"an attempt that is {self.outcome} needs a reason")
-        if self.refused and not self.outcome.ok:
+        if (self.refused or self.taken) and not self.outcome.ok:
             raise ValueError("recipients can only be left out of what others took")
 
     @classmethod
     def answered(
-        cls, answer: Answer, at: datetime, begun: float, refused: tuple[tuple[str, Answer], ...] = ()
+        cls,
+        answer: Answer,
+        at: datetime,
+        begun: float,
+        refused: tuple[tuple[str, Answer], ...] = (),
+        taken: tuple[str, ...] = (),
     ) -> Attempt:
         """The attempt that began at `at`, by the monotonic clock at `begun`, and ends now with this answer."""
         millis = max(0, round((time.monotonic() - begun) * 1000))
-        return cls(at, answer.outcome, answer.reason, millis, answer.retry_after, refused)
+        return cls(at, answer.outcome, answer.reason, millis, answer.retry_after, refused, taken)
 
     @property
     def ended(self) -> datetime:

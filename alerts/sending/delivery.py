@@ -127,7 +127,7 @@ class Outbox(Protocol):
     """What sending asks of a store."""
 
     def due(self, channel: str, now: datetime, limit: int) -> Sequence[Delivery]:
-        """Pending deliveries of one channel with `next_attempt_at <= now`, in no bundle, in the order in which they go."""
+        """Pending deliveries of one channel with `next_attempt_at <= now`, in no bundle, as they go; see order.py."""
 
     def begin(self, delivery: Delivery, at: datetime) -> None:
         """Write down that this delivery is about to be sent; raises when that cannot be, and it is not sent then."""

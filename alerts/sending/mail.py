@@ -145,8 +145,9 @@ class MailChannel:
         if delivery.recipient and delivery.recipient not in addresses:
             words = f"{self.name} does not name {delivery.recipient} as a recipient any more: name it there again"
             return Attempt.answered(Answer(AttemptOutcome.MISCONFIGURED, words), now, begun)
+        whom = [delivery.recipient] if delivery.recipient else list(addresses)
         try:
-            refused = self._hand_over(mail, [delivery.recipient] if delivery.recipient else list(addresses))
+            refused, words = self._hand_over(mail, whom)
         except ChannelUnusable as error:
             return Attempt.answered(Answer(AttemptOutcome.MISCONFIGURED, str(error)), now, begun)
         except smtplib.SMTPRecipientsRefused as error:
@@ -154,17 +155,18 @@ class MailChannel:
         except (smtplib.SMTPException, OSError) as error:
             return Attempt.answered(answer_of(error, self._settings), now, begun)
         where = self._settings.where
-        words = f"taken, but not for all: {_refusals(refused, where).reason}" if refused else ""
+        words = f"taken, but not for all: {_refusals(refused, where).reason}" if refused else words
         left = tuple((one, _answered(code, said, where, _to(one))) for one, (code, said) in refused.items())
-        return Attempt.answered(Answer(AttemptOutcome.DELIVERED, words), now, begun, left)
+        taken = tuple(one for one in whom if one not in refused)
+        return Attempt.answered(Answer(AttemptOutcome.DELIVERED, words), now, begun, left, taken)
 
-    def _hand_over(self, mail: EmailMessage, recipients: list[str]) -> dict[str, tuple[int, bytes]]:
-        """Returns who was refused, when not all were."""
+    def _hand_over(self, mail: EmailMessage, recipients: list[str]) -> tuple[dict[str, tuple[int, bytes]], str]:
+        """Returns who was refused, when not all were, and what the server said when it took the mail."""
         settings = self._settings
         sender = Mailbox.of(settings.sender).address
         port = settings.port or _PORTS[settings.security]
         with Deadline(settings.timeout_seconds) as deadline:
-            server: smtplib.SMTP
+            server: PlainServer | TlsServer
             if settings.security == "tls":
                 server = TlsServer(deadline, settings.host, port, self._names, _trust(settings))
             else:
@@ -181,7 +183,8 @@ class MailChannel:
             finally:
                 # Not quit(): it waits for an answer that changes nothing, and its failure would hide the outcome.
                 server.close()
-            return refused
+            code, said = server.taken
+            return refused, f"{settings.where} said {code}: {_said(said)}"
 
 
 def _login(settings: MailSettings) -> tuple[str, str] | None:

@@ -14,6 +14,7 @@ import ssl
 import threading
 import time
 from io import BufferedReader
+from typing import Any
 
 from alerts.sending.look_ups import LookUps
 
@@ -132,6 +133,13 @@ class _Reaching(smtplib.SMTP):
 
     _deadline: Deadline
     _names: Names
+    # What it said when it took a message: often the name by which its own log knows it.
+    taken: tuple[int, bytes] = (250, b"")
+
+    def data(self, msg: Any) -> tuple[int, bytes]:
+        """Hand over the message itself."""
+        self.taken = super().data(msg)
+        return self.taken
 
     def getreply(self) -> tuple[int, bytes]:
         """One answer, of so many lines at most."""

@@ -16,6 +16,7 @@ from monitor.errors import InputUnusable
 if TYPE_CHECKING:
     import polars as pl
 
+    from monitor.desk.audit import Receipt
     from monitor.storage.reading import Reader
 
 
@@ -64,7 +65,7 @@ def list_(ctx: click.Context, days: int, as_json: bool) -> None:
 @click.pass_context
 def show(ctx: click.Context, alert: str, as_json: bool) -> None:
     """One alert with its evidence and everything that happened: changes, messages, what was not sent, remarks."""
-    from monitor.desk.audit import audit
+    from monitor.desk.audit import audit, set_back
     from monitor.naming import Naming
     from monitor.news.own_companies import with_own
     from monitor.storage.reading import Reader
@@ -79,9 +80,12 @@ def show(ctx: click.Context, alert: str, as_json: bool) -> None:
     row = found.alert
     title = Naming(watched_themes(settings), with_own(settings.companies)).title(row["series"])
     click.echo(f"{title}: {row['state']}, {row['severity']}  ({row['id']}, {row['series']})")
+    over = f", over {row['resolved_at']:%Y-%m-%d %H:%M}" if row["resolved_at"] else ""
+    fired = f", fired {row['fired_at']:%Y-%m-%d %H:%M}" if row["fired_at"] else ""
+    click.echo(f"opened {row['opened_at']:%Y-%m-%d %H:%M}{fired}{over} (UTC)")
     click.echo(
-        f"now {seen(row['series'], row['observed'])} in {row['hours']} h, {row['expected']:.1f} expected; peak "
-        f"{row['peak_observed']} at {row['peak_at']:%Y-%m-%d %H:%M}"
+        f"{'at last' if over else 'now'} {seen(row['series'], row['observed'])} in {row['hours']} h, "
+        f"{row['expected']:.1f} expected; peak {row['peak_observed']} at {row['peak_at']:%Y-%m-%d %H:%M}"
     )
     for line in (
         row["assigned_to"] and f"assigned to {row['assigned_to']}",
@@ -93,9 +97,32 @@ def show(ctx: click.Context, alert: str, as_json: bool) -> None:
     click.echo("\nstories")
     for story in found.evidence:
         click.echo(f"  {story['at'][:16].replace('T', ' ')}  {story['title']}  ({', '.join(story['publishers'])})")
+    click.echo("\nwho has which message (UTC)")
+    for receipt in found.receipts:
+        click.echo(f"  {_receipt(receipt)}")
+    if not found.receipts:
+        click.echo("  no message was written; what happened says why")
     click.echo("\nwhat happened (UTC)")
+    before: datetime | None = None
     for step in found.steps:
+        # The times of an alert itself never go back.
+        if step.what != "change":
+            if words := set_back(before, step.at):
+                click.echo(f"  {words}")
+            before = step.at
         click.echo(f"  {step.at:%Y-%m-%d %H:%M:%S}  {step.what:<9} {step.words}")
+
+
+def _receipt(one: Receipt) -> str:
+    """ "fired      desk-mail  ann@example.com  delivered 2026-03-10 12:00:02 at attempt 1: ..."."""
+    when = f" {one.at:%Y-%m-%d %H:%M:%S}" if one.at else ""
+    standing = {
+        "delivered": f"delivered{when} at attempt {one.tries}",
+        "dead": f"given up{when} after {one.tries} {'attempt' if one.tries == 1 else 'attempts'}",
+        "pending": f"waits, {one.tries} {'attempt' if one.tries == 1 else 'attempts'} so far, next{when}",
+    }.get(one.state, f"{one.state}{when}")
+    said = f": {one.words}" if one.words else ""
+    return f"{one.message:<10} {one.channel:<12} {one.recipient or '-':<24} {standing}{said}"
 
 
 @alerts.command("deliveries")
@@ -121,7 +148,10 @@ def deliveries(ctx: click.Context, dead: bool, unsent: bool, as_json: bool) -> N
             continue
         click.echo(
             f"{row['id']}  {row['created_at']:%Y-%m-%d %H:%M}  {row['channel']:<12} {row['state']:<10} "
-            f"{row['reason']:<10} {row['attempts']} attempts  {_ending(row)}"
+            f"{row['reason']:<10} {row['attempts']} {'attempt' if row['attempts'] == 1 else 'attempts'}  "
+            + (f"{row['alert']}  " if row["alert"] else "")
+            + (f"to {row['recipient']} alone: " if row["recipient"] else "")
+            + _ending(row)
         )
     if found.is_empty():
         click.echo("every notice was sent" if unsent else "no message was given up" if dead else "no message yet")
@@ -153,7 +183,7 @@ def test(ctx: click.Context, channel: str) -> None:
     now = datetime.now(UTC)
     attempt = open_channel(by_name[channel]).send(test_delivery(channel, now), now)
     if attempt.outcome.ok and not attempt.refused:
-        click.echo(f"{channel}: delivered in {attempt.millis} ms")
+        click.echo(f"{channel}: delivered in {attempt.millis} ms{f'; {attempt.reason}' if attempt.reason else ''}")
         return
     click.echo(f"{channel}: {attempt.outcome}: {attempt.reason}", err=True)
     ctx.exit(1)

@@ -16,8 +16,9 @@ from alerts.telling.notices import hushed
 from alerts.telling.silences import ended, silence
 from monitor.desk.care import back_up, look_over
 from monitor.errors import InputUnusable
-from monitor.storage.alert_store import ENDPOINT, AlertStore
+from monitor.storage.alert_store import AlertStore
 from monitor.storage.desk_store import NOWHERE, DeskStore, Remark, Saying
+from monitor.storage.sending import ENDPOINT
 from monitor.storage.store import Store
 
 Body = Mapping[str, object]

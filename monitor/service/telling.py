@@ -40,8 +40,9 @@ from alerts.texts import wording
 from alerts.texts.messages import bulletin_message, heartbeat_message
 from monitor.service.stages import stages_of
 from monitor.settings import Settings
-from monitor.storage.alert_store import ENDPOINT, AlertStore
+from monitor.storage.alert_store import AlertStore
 from monitor.storage.desk_store import NOWHERE, DeskStore
+from monitor.storage.sending import ENDPOINT
 from monitor.storage.store import Store
 from monitor.watched import watched_series
 

@@ -24,6 +24,13 @@ _ALERT_COLUMNS = f"""
     (SELECT arg_max(r.words, r.rowid) FROM remarks r WHERE r.alert = a.id AND r.what = 'assigned') AS assigned_to,
     {ALERT_HEADLINE}"""  # noqa: S608 - a constant of this file, not a caller's value
 
+# What was written of one alert, and the delivery by which it goes: its own, or its group's.
+_MESSAGES = """
+    WITH messages AS (
+        SELECT id, reason, channel, created_at, place, if(state = 'bundled', outcome, id) AS sent_as
+        FROM deliveries WHERE alert = $alert::VARCHAR AND recipient = ''
+    )"""
+
 ALERT_QUERIES: dict[str, Query] = {
     "open_alerts": Query(
         about="Alerts that are not resolved, gravest first; among equals the least probable, then the latest.",
@@ -51,33 +58,32 @@ ALERT_QUERIES: dict[str, Query] = {
         params={"alert": str},
     ),
     "alert_changes": Query(
-        about="The audit trail of one alert, oldest first; what came at one moment in the order in which it must.",
+        about="The audit trail of one alert, in the order in which it happened, whatever the clock said; what came at "
+        "one moment in the order in which it must. What is older than places in the record has none.",
         sql="""
-            SELECT "at", reason, state_before, state_after, severity, observed, expected, p_value
+            SELECT "at", reason, state_before, state_after, severity, observed, expected, p_value, place
             FROM changes WHERE alert = $alert::VARCHAR
-            ORDER BY "at", list_position(['quiet', 'pending'], state_before) NULLS LAST, state_before
+            ORDER BY place NULLS FIRST, "at", list_position(['quiet', 'pending'], state_before) NULLS LAST, state_before
         """,
         params={"alert": str},
     ),
     "alert_deliveries": Query(
-        about="The messages of one alert, oldest first, without their payload; one that went in a group has the "
-        "group's state and attempts, and its id as `sent_as`.",
-        sql="""
-            SELECT d.id, d.reason, d.channel, d.recipient, coalesce(g.state, d.state) AS state, d.created_at,
-                coalesce(g.attempts, d.attempts) AS attempts,
-                coalesce(g.next_attempt_at, d.next_attempt_at) AS next_attempt_at,
-                coalesce(g.finished_at, d.finished_at) AS finished_at, coalesce(g.outcome, d.outcome) AS outcome,
-                coalesce(g.id, d.id) AS sent_as
-            FROM deliveries d LEFT JOIN deliveries g ON d.state = 'bundled' AND g.id = d.outcome
-            WHERE d.alert = $alert::VARCHAR ORDER BY d.created_at, d.channel, d.recipient, d.id
-        """,
+        about="The messages of one alert as they were written, without their payload, and what is left of them for "
+        "single recipients; one that went in a group has the group's state and attempts, and its id as `sent_as`.",
+        sql=f"""
+            {_MESSAGES}
+            SELECT if(s.recipient = '', m.id, s.id) AS id, m.reason, m.channel, s.recipient, s.state, m.created_at,
+                s.attempts, s.next_attempt_at, s.finished_at, s.outcome, s.id AS sent_as, if(s.recipient = '', m.place, s.place) AS place
+            FROM messages m JOIN deliveries s ON if(s.part_of = '', s.id, s.part_of) = m.sent_as
+            ORDER BY m.place NULLS FIRST, m.created_at, m.channel, s.recipient, m.id
+        """,  # noqa: S608 - a constant of this file, not a caller's value
         params={"alert": str},
     ),
     "alert_decisions": Query(
         about="Notices of one alert that were not sent, or not at once, with the reason; oldest first.",
         sql="""
-            SELECT "at", notice, channel, choice, words
-            FROM decisions WHERE alert = $alert::VARCHAR ORDER BY "at", notice, channel, choice
+            SELECT "at", notice, channel, choice, words, place FROM decisions WHERE alert = $alert::VARCHAR
+            ORDER BY place NULLS FIRST, "at", notice, channel, choice
         """,
         params={"alert": str},
     ),
@@ -92,7 +98,10 @@ ALERT_QUERIES: dict[str, Query] = {
     ),
     "alert_remarks": Query(
         about="What people said about one alert, oldest first.",
-        sql="""SELECT "at", who, what, words FROM remarks WHERE alert = $alert::VARCHAR ORDER BY "at" """,
+        sql="""
+            SELECT "at", who, what, words, place FROM remarks WHERE alert = $alert::VARCHAR
+            ORDER BY place NULLS FIRST, "at"
+        """,
         params={"alert": str},
     ),
     "silences": Query(
@@ -125,24 +134,31 @@ ALERT_QUERIES: dict[str, Query] = {
     "deliveries": Query(
         about="The latest messages in one state, or in all when it is '', newest first, with the last reason.",
         sql="""
+            WITH shown AS (
+                SELECT * EXCLUDE (payload) FROM deliveries WHERE $state::VARCHAR = '' OR state = $state::VARCHAR
+                ORDER BY created_at DESC, id LIMIT $limit::BIGINT
+            ), tried AS (
+                SELECT delivery, arg_max(reason, rowid) AS reason FROM attempts
+                WHERE delivery IN (SELECT id FROM shown) GROUP BY delivery
+            )
             SELECT d.id, d.alert, d.reason, d.channel, d.recipient, d.state, d.created_at, d.attempts,
-                d.next_attempt_at, d.finished_at, d.outcome, coalesce(l.reason, '') AS last_reason
-            FROM deliveries d LEFT JOIN (
-                SELECT delivery, arg_max(reason, "at") AS reason FROM attempts GROUP BY delivery
-            ) l ON l.delivery = d.id
-            WHERE $state::VARCHAR = '' OR d.state = $state::VARCHAR
-            ORDER BY d.created_at DESC, d.id LIMIT $limit::BIGINT
+                d.next_attempt_at, d.finished_at, d.outcome, coalesce(t.reason, '') AS last_reason
+            FROM shown d LEFT JOIN tried t ON t.delivery = d.id
+            ORDER BY d.created_at DESC, d.id
         """,
         params={"state": str, "limit": int},
     ),
     "alert_attempts": Query(
-        about="Every attempt to send a message of one alert, alone or in a group, oldest first.",
-        sql="""
-            SELECT t.delivery, d.channel, d.recipient, d.reason AS message, t."at", t.outcome, t.reason, t.millis
-            FROM attempts t JOIN deliveries d
-                ON d.id = t.delivery OR (d.state = 'bundled' AND d.outcome = t.delivery)
-            WHERE d.alert = $alert::VARCHAR ORDER BY t."at", d.channel, d.recipient
-        """,
+        about="Every attempt to send a message of one alert, alone, in a group, or to a single recipient of either, "
+        "oldest first; `taken_by` are those of several recipients for whom it was taken.",
+        sql=f"""
+            {_MESSAGES}
+            SELECT t.delivery, m.channel, s.recipient, m.reason AS message, t."at", t.outcome, t.reason, t.millis,
+                t.place, t.taken_by
+            FROM messages m JOIN deliveries s ON if(s.part_of = '', s.id, s.part_of) = m.sent_as
+            JOIN attempts t ON t.delivery = s.id
+            ORDER BY t.place NULLS FIRST, t."at", m.channel, s.recipient
+        """,  # noqa: S608 - a constant of this file, not a caller's value
         params={"alert": str},
     ),
     "channels": Query(

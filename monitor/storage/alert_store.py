@@ -13,13 +13,12 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-import duckdb
 import polars as pl
 
 from alerts.evidence import Evidence
 from alerts.lifecycle import Alert, Change
 from alerts.sending.delivery import Attempt, Delivery, Part, delivery_id
-from alerts.telling.conditions import CHANNEL, Condition, Health
+from alerts.telling.conditions import Condition
 from alerts.telling.grouping import Sealing
 from alerts.telling.notices import Decision, Escalation
 from monitor.storage.alert_rows import (
@@ -32,15 +31,12 @@ from monitor.storage.alert_rows import (
     delivery_of,
 )
 from monitor.storage.database import Database
+from monitor.storage.record import add_changes, add_decisions, add_deliveries, next_place
 from monitor.storage.rows import frame_of
+from monitor.storage.sending import keep_attempts, note_beginning, replace, replace_untried, switch_off
 from monitor.storage.store import Store
 from monitor.storage.waiting import due_ids
 from monitor.storage.watching import WATCHED
-
-# What a channel's address was when it was last opened: a digest, under this key of the store's notes.
-ENDPOINT = "endpoint:"
-# What a channel was sending last, and since when: under this key, with its name.
-_SENDING = "sending:"
 
 
 class AlertStore:
@@ -185,29 +181,27 @@ class AlertStore:
             StoreUnavailable: when it cannot be written; nothing is, then.
         """
         after = list({change.alert.id: change.alert for change in changes}.values())
+        recorded = change_frame(changes)
         with self._database.writing(
             after=alert_frame(after),
-            changed=change_frame(changes),
+            changed=recorded,
             planned=frame_of(deliveries, DELIVERIES),
             decided=frame_of(decisions, DECISIONS),
             replaced=frame_of(withdrawn, DELIVERIES),
             told=condition_frame(conditions),
         ) as connection:
             connection.execute("INSERT OR REPLACE INTO alerts BY NAME SELECT * FROM after")
-            connection.execute(
-                'INSERT INTO changes BY NAME SELECT * FROM changed ANTI JOIN changes USING (alert, "at", reason)'
-            )
+            # An alert that merely goes on adds nothing to the record.
+            place = next_place(connection) if recorded.height or deliveries or decisions else 0
+            add_changes(connection, place)
             # A notice that a silence took back is told after all, under the id that it had.
             connection.execute(
                 "INSERT OR REPLACE INTO deliveries BY NAME SELECT p.* FROM planned p "
                 "SEMI JOIN (SELECT id FROM deliveries WHERE state = 'withdrawn') back ON back.id = p.id"
             )
-            connection.execute("INSERT INTO deliveries BY NAME SELECT * FROM planned ON CONFLICT DO NOTHING")
-            connection.execute(
-                "INSERT INTO decisions BY NAME SELECT * FROM decided "
-                'ANTI JOIN decisions USING (alert, "at", notice, channel, choice)'
-            )
-            _replace_untried(connection)
+            add_deliveries(connection, place)
+            add_decisions(connection, place)
+            replace_untried(connection)
             connection.execute("INSERT OR REPLACE INTO conditions BY NAME SELECT * FROM told")
 
     # What sending asks (alerts.sending.delivery.Outbox)
@@ -231,9 +225,7 @@ class AlertStore:
             StoreUnavailable: when nothing can be written: what becomes of the attempt could not be kept either.
         """
         with self._database.writing() as connection:
-            # With the time, because a value that is there already costs no room: it would show nothing.
-            noted = [_SENDING + delivery.channel, f"{delivery.id} {at.isoformat()}"]
-            connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", noted)
+            note_beginning(connection, delivery, at)
 
     def record(self, delivery: Delivery, attempt: Attempt, parts: Sequence[Part] = ()) -> None:
         """Keep a delivery as it is after an attempt, the attempt, and what is left of it, in one transaction.
@@ -246,13 +238,9 @@ class AlertStore:
         """
         made = ((delivery, attempt), *parts)
         with self._database.writing(delivered=frame_of([one for one, _ in made], DELIVERIES)) as connection:
-            _replace(connection)
-            connection.executemany(
-                'INSERT INTO attempts (delivery, "at", outcome, reason, millis) VALUES (?, ?, ?, ?, ?)',
-                [[one.id, tried.at, tried.outcome.value, tried.reason, tried.millis] for one, tried in made],
-            )
+            keep_attempts(connection, delivery, made)
             if attempt.outcome.final:
-                _switch_off(connection, delivery.channel, attempt)
+                switch_off(connection, delivery.channel, attempt)
 
     def held(self) -> tuple[Delivery, ...]:
         """Deliveries that wait for the end of quiet hours or of a group."""
@@ -275,15 +263,15 @@ class AlertStore:
         with self._database.writing(
             planned=frame_of(sealing.groups, DELIVERIES), replaced=frame_of(sealing.members, DELIVERIES)
         ) as connection:
-            connection.execute("INSERT INTO deliveries BY NAME SELECT * FROM planned ON CONFLICT DO NOTHING")
-            _replace_untried(connection)
+            add_deliveries(connection, next_place(connection))
+            replace_untried(connection)
 
     # What people ask
 
     def update_deliveries(self, deliveries: Sequence[Delivery]) -> None:
         """Keep deliveries as they are now, such as dead letters that are sent again: all in one transaction."""
         with self._database.writing(delivered=frame_of(deliveries, DELIVERIES)) as connection:
-            _replace(connection)
+            replace(connection)
 
     def delivery(self, delivery: str) -> Delivery | None:
         """The delivery of this id; None when there is none."""
@@ -317,29 +305,3 @@ class AlertStore:
     def _deliveries(self, clauses: str, params: Mapping[str, object]) -> tuple[Delivery, ...]:
         rows = self._read(f"SELECT * FROM deliveries {clauses}", params)  # noqa: S608 - clauses are constants of this file
         return tuple(delivery_of(row) for row in rows.iter_rows(named=True))
-
-
-def _replace(connection: duckdb.DuckDBPyConnection) -> None:
-    connection.execute("INSERT OR REPLACE INTO deliveries BY NAME SELECT * FROM delivered")
-
-
-def _replace_untried(connection: duckdb.DuckDBPyConnection) -> None:
-    """Put `replaced` in the place of held deliveries; one that was attempted meanwhile keeps what became of it."""
-    connection.execute(
-        "INSERT OR REPLACE INTO deliveries BY NAME SELECT r.* FROM replaced r "
-        "SEMI JOIN (SELECT id FROM deliveries WHERE state = 'pending' AND attempts = 0) held ON held.id = r.id"
-    )
-
-
-def _switch_off(connection: duckdb.DuckDBPyConnection, channel: str, attempt: Attempt) -> None:
-    noted = connection.sql("SELECT value FROM meta WHERE key = $key", params={"key": ENDPOINT + channel}).fetchall()
-    endpoint = str(noted[0][0]) if noted else ""
-    off = Condition(CHANNEL + channel, Health.DISABLED, attempt.ended, attempt.reason, endpoint=endpoint)
-    connection.register("off", condition_frame([off]))
-    connection.execute("INSERT OR REPLACE INTO conditions BY NAME SELECT * FROM off")
-    connection.unregister("off")
-    connection.execute(
-        "UPDATE deliveries SET state = 'dead', next_attempt_at = NULL, finished_at = ?, outcome = ?, bundle = '' "
-        "WHERE channel = ? AND state = 'pending'",
-        [attempt.ended, attempt.outcome.value, channel],
-    )

@@ -33,6 +33,7 @@ from monitor.storage.alert_rows import (
     silence_of,
 )
 from monitor.storage.database import Database
+from monitor.storage.record import add_decisions, next_place
 from monitor.storage.rows import frame_of
 from monitor.storage.store import Store
 
@@ -86,8 +87,8 @@ class DeskStore:
         """Keep what somebody said."""
         with self._database.writing() as connection:
             connection.execute(
-                'INSERT INTO remarks (alert, "at", who, what, words) VALUES (?, ?, ?, ?, ?)',
-                [remark.alert, remark.at, remark.who, remark.what.value, remark.words],
+                'INSERT INTO remarks (alert, "at", who, what, words, place) VALUES (?, ?, ?, ?, ?, ?)',
+                [remark.alert, remark.at, remark.who, remark.what.value, remark.words, next_place(connection)],
             )
 
     def acknowledged(self) -> frozenset[str]:
@@ -199,10 +200,7 @@ class DeskStore:
                 "INSERT OR REPLACE INTO deliveries BY NAME SELECT l.* FROM letters l "
                 "SEMI JOIN (SELECT id FROM deliveries WHERE state = 'pending') waits ON waits.id = l.id"
             )
-            connection.execute(
-                "INSERT INTO decisions BY NAME SELECT * FROM decided "
-                'ANTI JOIN decisions USING (alert, "at", notice, channel, choice)'
-            )
+            add_decisions(connection, next_place(connection))
 
     # How Squall is doing
 

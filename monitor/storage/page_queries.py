@@ -33,7 +33,7 @@ PAGE_QUERIES: dict[str, Query] = {
                     AND ($channel::VARCHAR = '' OR channel = $channel::VARCHAR)
                 ORDER BY created_at DESC, id LIMIT $limit::BIGINT
             ), tried AS (
-                SELECT delivery, arg_max(reason, "at") AS reason FROM attempts
+                SELECT delivery, arg_max(reason, rowid) AS reason FROM attempts
                 WHERE delivery IN (SELECT id FROM shown) GROUP BY delivery
             )
             SELECT d.id, d.alert, a.series, {ALERT_HEADLINE}, d.reason, d.channel, d.state, d.created_at, d.attempts,
@@ -45,7 +45,10 @@ PAGE_QUERIES: dict[str, Query] = {
     ),
     "delivery_attempts": Query(
         about="Every attempt to send one message, oldest first.",
-        sql="""SELECT "at", outcome, reason, millis FROM attempts WHERE delivery = $delivery::VARCHAR ORDER BY "at" """,
+        sql="""
+            SELECT "at", outcome, reason, millis, taken_by FROM attempts
+            WHERE delivery = $delivery::VARCHAR ORDER BY rowid
+        """,
         params={"delivery": str},
     ),
     "models": Query(
