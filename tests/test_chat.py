@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import apprise
@@ -69,8 +69,10 @@ def server() -> Iterator[Room]:
         yield opened
 
 
-def sent(monkeypatch: pytest.MonkeyPatch, server: Room, lines: int, query: str = "") -> Attempt:
-    """Send a message of so many lines of about a hundred characters."""
+def sent(
+    monkeypatch: pytest.MonkeyPatch, server: Room, lines: int, query: str = "", late: timedelta = timedelta(0)
+) -> Attempt:
+    """Send a message of so many lines of about a hundred characters, so long after it was written."""
     monkeypatch.setenv("SQUALL_CHAT", f"mmost://127.0.0.1:{server.server_port}/3ccdd113474722377935511fc85d3dd4{query}")
     table = {"type": "chat", "name": "room", "url": "env:SQUALL_CHAT", "allow_private_addresses": ["127.0.0.1"]}
     sections = tuple(
@@ -79,7 +81,7 @@ def sent(monkeypatch: pytest.MonkeyPatch, server: Room, lines: int, query: str =
     told = Bulletin(subject="Long", title="Long", lead="It is.", tone="calm", about="x", sections=sections)
     delivery = message_delivery(bulletin_message("digest", told, NOW), "long", NOW, "room", NOW)
     channel = open_channel(TypeAdapter(ChannelSettings).validate_python(table))
-    return channel.send(delivery, NOW)
+    return channel.send(delivery, NOW + late)
 
 
 def test_a_text_over_the_limit_of_a_service_arrives_in_parts(monkeypatch: pytest.MonkeyPatch, server: Room) -> None:
@@ -93,6 +95,13 @@ def test_a_text_over_the_limit_of_a_service_arrives_in_parts(monkeypatch: pytest
 def test_a_text_that_fits_arrives_as_one(monkeypatch: pytest.MonkeyPatch, server: Room) -> None:
     assert sent(monkeypatch, server, 30).outcome.ok
     assert len(server.taken) == 1
+    assert "Written" not in server.taken[0]
+
+
+def test_a_text_that_comes_late_says_when_it_was_written(monkeypatch: pytest.MonkeyPatch, server: Room) -> None:
+    assert sent(monkeypatch, server, 1, late=timedelta(hours=8)).outcome.ok
+    assert "Long (written 8 hours ago)" in server.taken[0]
+    assert "Written 10 Mar 2026, 12:00 UTC, 8 hours before it was sent: it says what was true then." in server.taken[0]
 
 
 def test_what_is_too_long_even_for_its_parts_says_that_there_is_more(

@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from alerts.evidence import Evidence
 from alerts.judgement import Standing, Tally
-from alerts.lifecycle import Sight
+from alerts.lifecycle import Alert, Change, ChangeReason, Severity, Sight, State
 from alerts.telling.conditions import ChannelRecord, Condition, Health, Turn, channel_condition, turn
 from alerts.telling.digests import Digest, Period, bulletin, due, resumed
 from alerts.telling.sight import Looking, idle, sight, sight_condition
-from alerts.texts.messages import bulletin_message, read_message
+from alerts.texts.messages import alert_message, bulletin_message, read_message
 from alerts.texts.prose import plain_text, subject
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -198,10 +199,39 @@ def test_a_digest_says_what_came_in_and_what_was_not_sent() -> None:
     message = bulletin_message("digest", bulletin(morning(), period, {}, "https://squall.example"), NOW)
     assert subject(message) == "[Squall] Daily digest: no alert"
     text = plain_text(message)
-    for words in ("1,200 headlines, 800 stories, 90 of them negative", "2 notices not sent: silenced", "1 notice not"):
+    for words in ("1,200 headlines, 800 stories, 90 of them negative", "2 notices: silenced", "1 notice: "):
         assert words in text
     with pytest.raises(ValidationError, match="no time zone"):
         morning(time_zone="Mars/Olympus")
+
+
+def test_a_digest_reckons_the_length_of_an_alert_as_the_message_of_its_end_does() -> None:
+    first = Evidence(1, "Bank falls", ("ft",), "", NOW - 3 * HOUR, 0.9)
+    alert = Alert(
+        id="alert_1",
+        series="theme:bank-stress",
+        state=State.RESOLVED,
+        severity=Severity.WARNING,
+        opened_at=NOW - 2 * HOUR,
+        fired_at=NOW - 2 * HOUR,
+        last_spike_at=NOW - HOUR,
+        resolved_at=NOW,
+        hours=12,
+        observed=9,
+        expected=1.0,
+        p_value=1e-6,
+        peak_observed=9,
+        peak_expected=1.0,
+        peak_p_value=1e-6,
+        peak_at=NOW - HOUR,
+        evidence=(first,),
+    )
+    end = alert_message(Change(alert, State.RECOVERING, ChangeReason.RESOLVED, NOW), names={}, dashboard_url="")
+    digest = bulletin(morning(), Period(NOW - 24 * HOUR, NOW, (alert,)), {}, "")
+    (line,) = digest.sections[0].items
+    assert "over after 2 hours" in subject(end)
+    assert "over after 2 hours" in line.title
+    assert "Since 10 Mar 2026, 09:00 UTC" in line.text
 
 
 # The tally

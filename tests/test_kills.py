@@ -126,7 +126,9 @@ class Mailbox:
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 # aiosmtpd names it so
         mail = email.message_from_bytes(envelope.content, policy=default)
         taken = self.late if LATE in envelope.rcpt_tos else self.taken
-        taken.append((str(mail["Message-ID"]).strip("<>").partition("@")[0], str(mail["Subject"])))
+        # A repeat that comes late says how old it is.
+        subject = str(mail["Subject"]).partition(" (written ")[0]
+        taken.append((str(mail["Message-ID"]).strip("<>").partition("@")[0], subject))
         self.before()
         asyncio.get_running_loop().call_soon(self.after)
         return "250 OK"

@@ -194,6 +194,22 @@ def test_an_alert_arrives_as_one_thread_of_text_and_html(now: datetime) -> None:
     assert mailbox.taken[0].rcpt_tos == ["ann@example.com", "bo@example.com"]
 
 
+def test_a_mail_that_comes_hours_after_it_was_written_says_so_above_all_else(now: datetime) -> None:
+    """Else "in the last 24 hours" would be read as those before the mail came."""
+    delivery, note = story_of_an_alert(now)[0], "Written 10 Mar 2026, 12:00 UTC, 8 hours before it was sent"
+    for late, told in ((timedelta(minutes=29), False), (timedelta(hours=8), True)):
+        mailbox = Mailbox()
+        with smtp_server(mailbox) as port:
+            assert channel(port).send(delivery, now + late).outcome.ok
+        (mail,) = mailbox.mails()
+        assert mail["Subject"].endswith(" (written 8 hours ago)" if told else "usual 4")
+        for kind in ("plain", "html"):
+            body = mail.get_body((kind,))
+            assert body is not None
+            assert (note in body.get_content()) == told
+            assert not told or body.get_content().index(note) < body.get_content().index("In the last")
+
+
 def test_a_mail_carries_the_picture_that_its_page_shows(now: datetime) -> None:
     mailbox = Mailbox()
     trend = Trend(since=now - timedelta(days=7), hours_per_bar=3, negative=(*(0,) * 50, 1, 2, 4, 9, 12, 7))

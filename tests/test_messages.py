@@ -136,7 +136,7 @@ def test_the_text_tells_what_how_much_how_likely_since_when_and_what_next() -> N
         "\n"
         "In the last 24 hours there were 37 negative stories; about 4.2 would be usual, "
         "so 8.8 times the usual number.\n"
-        "If nothing unusual were going on, a count this high would come up about 1 in 20,000 times that one looks.\n"
+        "If nothing unusual were going on, a count this high would come up about once in 20,000 looks.\n"
         "Since 9 Mar 2026, 17:00 UTC, from 4 publishers.\n"
         "\n"
         "The stories, most widely carried first\n"
@@ -163,17 +163,20 @@ def test_a_resolve_tells_length_and_peak() -> None:
     text = prose.plain_text(resolved)
     assert "It lasted 2 days 1 hour: from 9 Mar 2026, 17:00 UTC to 11 Mar 2026, 18:00 UTC" in text
     assert "At its peak, 10 Mar 2026, 21:00 UTC, there were 61 negative stories; about 4.4 would be usual" in text
-    assert "about 1 in 30 million" in text
+    assert "about once in 30 million looks" in text
 
 
 def test_a_breaking_story_counts_publishers_and_leaves_no_story_out() -> None:
     told = message(series="story:95d422cdbf428548", observed=5, expected=1.2, hours=6)
     text = prose.plain_text(told)
     assert "5 publishers in 6 hours" in prose.subject(told)
-    assert "there were 5 publishers; about 1.2 would be usual" in text
+    assert "5 publishers carried it; about 1.2 would be usual" in text
     assert "one negative story that unusually many publishers carry." in text
     assert "negative stories" not in text + html_page(told)
     assert "and 4 more" not in text
+    over = prose.plain_text(message(ChangeReason.RESOLVED, series="story:95d422cdbf428548"))
+    assert "it is no longer carried by unusually many publishers." in over
+    assert "61 publishers carried it" in over
 
 
 def test_what_is_nearly_nothing_is_not_called_nothing() -> None:

@@ -261,9 +261,9 @@ def test_a_stage_that_is_gone_fails_no_more_and_one_that_waits_for_its_first_tur
         house.oversee(START + 32 * MINUTE, **reasons())
     assert sorted(subjects(desk)) == [
         "[Squall] Stage detect works again",
-        "[Squall] Stage detect: fails",
+        "[Squall] Stage detect: fails, so no alert begins or ends",
         "[Squall] Stage heartbeat was taken out of the settings",
-        "[Squall] Stage heartbeat: fails",
+        "[Squall] Stage heartbeat: fails, so nobody hears that Squall is at work",
     ]
 
 

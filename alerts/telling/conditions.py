@@ -20,6 +20,15 @@ CHANNEL = "channel:"
 MAILBOX = "mailbox:"
 STAGE = "stage:"
 SIGHT = "sight"
+# What stands still while a stage fails.
+_WITHOUT = {
+    "poll": "no news comes in",
+    "detect": "no alert begins or ends",
+    "oversee": "no reminders and digests come",
+    "maintain": "the store is not tidied up, and grows",
+    "note": "squall status is out of date",
+    "heartbeat": "nobody hears that Squall is at work",
+}
 _MOST_MAILBOXES = 10
 
 
@@ -263,10 +272,11 @@ def _bulletin(one: Condition, before: Condition | None) -> Bulletin:
     name = _name(one.subject)
     since = wording.moment(one.since)
     if one.health is Health.WELL:
+        again = f"{name} works again" if one.subject != SIGHT else "News is seen and scored again"
         lasted = wording.length(one.since - before.since) if before is not None else ""
         return Bulletin(
-            subject=wording.one_line(f"[Squall] {name} works again"),
-            title=f"{name} works again",
+            subject=wording.one_line(f"[Squall] {again}"),
+            title=again,
             lead=f"It had been in trouble for {lasted}." if lasted else "The trouble is over.",
             tone="calm",
             about="squall",
@@ -306,7 +316,8 @@ def _trouble(one: Condition) -> tuple[str, tuple[str, ...]]:
                 f"--channel {one.channel}",
             )
         case _:
-            return "fails", ("See the log and squall status.",)
+            so = _WITHOUT.get(one.subject.removeprefix(STAGE), "")
+            return f"fails{f', so {so}' if so else ''}", ("See the log and squall status.",)
 
 
 def _name(subject: str) -> str:

@@ -7,7 +7,7 @@ never  sends twice for one period: the delivery's id is made of the digest's nam
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Literal
@@ -17,11 +17,23 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from alerts.lifecycle import Alert, State
 from alerts.settings import ChannelName
+from alerts.telling.decisions import Choice
 from alerts.telling.routes import DAYS, Day, known_zone
 from alerts.texts import wording
-from alerts.texts.messages import Bulletin, Item, Section
+from alerts.texts.messages import Bulletin, Item, Section, began
 
 _MOST = 20
+_WHY = {
+    Choice.NO_ROUTE.value: "no route leads there",
+    Choice.BELOW_SEVERITY.value: "not grave enough for the route",
+    Choice.NOT_WANTED.value: "of a sort that the route does not carry",
+    Choice.LEFT_TO_DIGEST.value: "left to digests",
+    Choice.INHIBITED.value: "the alert of the whole market said it",
+    Choice.JUDGED_FALSE.value: "reminders of what somebody called false",
+    Choice.ACKNOWLEDGED.value: "reminders of what somebody has acknowledged",
+    Choice.NEVER_TOLD.value: "ends of alerts that the channel had not been told of",
+    Choice.SUPERSEDED.value: "held back, and overtaken by a later one",
+}
 
 
 class Digest(BaseModel):
@@ -120,7 +132,9 @@ def bulletin(digest: Digest, period: Period, names: Mapping[str, str], dashboard
         for heading, found in (("Open", still), ("Over", over))
         if found
     ]
-    sections.append(Section(heading="What came in", items=_numbers(period)))
+    sections.append(Section(heading="What came in", items=(_came_in(period),)))
+    if unsent := _unsent(period):
+        sections.append(Section(heading="Notices that were not sent", items=unsent))
     lead = f"From {wording.moment(period.since)} to {wording.moment(period.until)}: {alerts}."
     if period.left_out_since is not None:
         lead += f" Nothing is told of the time from {wording.moment(period.left_out_since)}: it was not asked for then."
@@ -140,12 +154,14 @@ def bulletin(digest: Digest, period: Period, names: Mapping[str, str], dashboard
 def _item(alert: Alert, names: Mapping[str, str]) -> Item:
     name = wording.one_line(names.get(alert.series, "")) or wording.series_name(alert.series)
     end = alert.resolved_at
-    lasted = f"over after {wording.length(alert.last_spike_at - alert.opened_at)}" if end else _standing(alert.state)
+    # As the message of its end reckons it.
+    since = began(alert)
+    lasted = f"over after {wording.length(alert.last_spike_at - since)}" if end else _standing(alert.state)
     first = f' "{alert.evidence[0].title}"' if alert.evidence else ""
     return Item(
         title=wording.one_line(f"[{alert.severity.value.upper()}] {name}: {lasted}"),
         text=wording.one_line(
-            f"Since {wording.moment(alert.opened_at)}, at most {wording.seen(alert.series, alert.peak_observed)} where "
+            f"Since {wording.moment(since)}, at most {wording.seen(alert.series, alert.peak_observed)} where "
             f"{wording.count(alert.peak_expected)} would be usual. {alert.id}.{first}"
         ),
     )
@@ -155,12 +171,14 @@ def _standing(state: State) -> str:
     return {State.FIRING: "goes on", State.RECOVERING: "calming down"}.get(state, "cannot be seen at the moment")
 
 
-def _numbers(period: Period) -> tuple[Item, ...]:
-    lines: Sequence[str] = (
-        f"{period.headlines:,} headlines, {period.stories:,} stories, {period.negative:,} of them negative.",
-        *(
-            f"{count:,} {'notice' if count == 1 else 'notices'} not sent: {reason.replace('_', ' ')}."
-            for reason, count in sorted((period.unsent or {}).items())
-        ),
+def _came_in(period: Period) -> Item:
+    return Item(
+        title=f"{period.headlines:,} headlines, {period.stories:,} stories, {period.negative:,} of them negative."
     )
-    return tuple(Item(title=line) for line in lines)
+
+
+def _unsent(period: Period) -> tuple[Item, ...]:
+    return tuple(
+        Item(title=f"{count:,} {'notice' if count == 1 else 'notices'}: {_WHY.get(choice, choice.replace('_', ' '))}.")
+        for choice, count in sorted((period.unsent or {}).items())
+    )

@@ -25,16 +25,19 @@ _CALM = "#067647"
 _NEUTRAL = "#475467"
 
 
-def html_page(message: Message, picture: str = "") -> str:
+def html_page(message: Message, picture: str = "", note: str = "") -> str:
     """The message as an HTML document, about 600 pixels wide, readable on a phone.
 
     Args:
         message: an alert, a bulletin or a test.
         picture: `cid:` address of the series' picture in the same mail; empty when there is none.
+        note: what to know before the rest is read; empty when there is nothing.
     """
     facts = message.data
     colour = colour_of(message)
     body = _banner(message, colour)
+    if note:
+        body += _row(_note(note), "14px 32px 0")
     if facts is not None:
         body += _figures(facts, colour, peak=message.resolves)
     if facts is not None and picture:
@@ -77,6 +80,13 @@ def _row(inner: str, padding: str) -> str:
 
 def _paragraph(text: str) -> str:
     return f'<p style="margin:10px 0 0;font-size:15px;line-height:1.5;color:{_INK}">{escape(text)}</p>'
+
+
+def _note(text: str) -> str:
+    return (
+        f'<p style="margin:0;padding:10px 14px;background:{_PAPER};border-left:4px solid {_GREY};font-size:15px;'
+        f'line-height:1.5;font-weight:600;color:{_INK}">{escape(text)}</p>'
+    )
 
 
 def _section(title: str) -> str:

@@ -192,6 +192,11 @@ def sample_message(now: datetime) -> Message:
     return Message(type=TEST_TYPE, timestamp=now, data=None)
 
 
+def began(alert: Alert) -> datetime:
+    """The first story of its surge, as far as it still shows it; when it opened if that is earlier."""
+    return min([alert.opened_at, *(one.at for one in alert.evidence)])
+
+
 def _facts(alert: Alert, at: datetime, name: str, dashboard_url: str) -> Facts:
     # What many publishers carry is what a reader must see when only a few stories fit.
     told = sorted(alert.evidence, key=lambda e: (-len(e.publishers), e.at, e.story))
@@ -207,7 +212,7 @@ def _facts(alert: Alert, at: datetime, name: str, dashboard_url: str) -> Facts:
         peak=Count(
             observed=alert.peak_observed, expected=alert.peak_expected, p_value=alert.peak_p_value, at=alert.peak_at
         ),
-        since=min([alert.opened_at, *(e.at for e in told)]),
+        since=began(alert),
         opened_at=alert.opened_at,
         fired_at=alert.fired_at,
         last_surge_at=alert.last_spike_at,

@@ -7,9 +7,14 @@ never  carries markup, and never says what the message does not hold
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from alerts.lifecycle import ChangeReason
 from alerts.texts import wording
 from alerts.texts.messages import HEARTBEAT_TYPE, Bulletin, Count, Facts, Message
+
+# From here on a message is not read as news.
+_LATE = timedelta(minutes=30)
 
 
 def subject(message: Message) -> str:
@@ -41,6 +46,8 @@ def event(message: Message) -> str:
         return "Squall is at work." if message.type == HEARTBEAT_TYPE else "This channel works."
     if message.resolves and facts.unwatched:
         return "It was taken out of the settings: nobody looks at it any more, and its alert ends."
+    if message.resolves and wording.is_story(facts.series):
+        return "It is no longer carried by unusually many publishers."
     if message.resolves:
         return "Back to the usual rate of negative news."
     if message.reason == ChangeReason.ESCALATED.value:
@@ -66,14 +73,16 @@ def paragraphs(message: Message) -> tuple[str, ...]:
             f"{wording.length(facts.last_surge_at - facts.since)}: from {wording.moment(facts.since)} to "
             f"{wording.moment(facts.last_surge_at)}"
             + (". Whether it went on is not known." if facts.unwatched else ", and has been quiet since."),
-            f"At its peak, {wording.moment(facts.peak.at)}, there were {_against_usual(facts.series, facts.peak)}",
+            f"At its peak, {wording.moment(facts.peak.at)}, {_against_usual(facts.series, facts.peak)}",
             _by_luck(facts.peak),
         )
     publishers = "1 publisher" if facts.publishers == 1 else f"{facts.publishers} publishers"
+    # Of a breaking story publishers are what is counted, and the count of those in the evidence may be another.
+    origin = "" if wording.is_story(facts.series) else f", from {publishers}"
     return (
-        f"In the last {wording.hours(facts.window_hours)} there were {_against_usual(facts.series, facts.now)}",
+        f"In the last {wording.hours(facts.window_hours)} {_against_usual(facts.series, facts.now)}",
         _by_luck(facts.now),
-        f"Since {wording.moment(facts.since)}, from {publishers}.",
+        f"Since {wording.moment(facts.since)}{origin}.",
     )
 
 
@@ -96,12 +105,25 @@ def next_steps(message: Message) -> tuple[str, ...]:
     )
 
 
-def plain_text(message: Message, most_stories: int = 10) -> str:
-    """The whole message without markup, with up to `most_stories` stories or items of a section."""
+def late(written: datetime, now: datetime) -> str:
+    """How old a message is that could not be sent earlier, or was held back: "8 hours"; empty when it is fresh."""
+    return wording.length(now - written) if now - written >= _LATE else ""
+
+
+def late_note(written: datetime, now: datetime) -> str:
+    """A sentence for the reader of such a message, who would take "the last 12 hours" for his own; empty as well."""
+    age = late(written, now)
+    return f"Written {wording.moment(written)}, {age} before it was sent: it says what was true then." if age else ""
+
+
+def plain_text(message: Message, most_stories: int = 10, note: str = "") -> str:
+    """The whole message without markup, with up to `most_stories` stories or items of a section, below a note."""
+    above = [note, ""] if note else []
     if message.bulletin is not None:
-        return _bulletin_text(message.bulletin, most_stories)
+        return "\n".join([*above, _bulletin_text(message.bulletin, most_stories)])
     facts = message.data
-    lines = [event(message) if facts is None else f"{facts.name}: {_lower(event(message))}", "", *paragraphs(message)]
+    first = event(message) if facts is None else f"{facts.name}: {_lower(event(message))}"
+    lines = [*above, first, "", *paragraphs(message)]
     if facts is not None and facts.stories:
         lines += ["", "The stories, most widely carried first", *_story_lines(facts, most_stories)]
     lines += ["", *_steps(next_steps(message), facts.dashboard_url if facts else "")]
@@ -162,12 +184,15 @@ def _steps(steps: tuple[str, ...], dashboard_url: str) -> list[str]:
 def _against_usual(series: str, count: Count) -> str:
     usual = f"about {wording.count(count.expected)}" if count.expected >= wording.NEXT_TO_NOTHING else "almost none"
     times = wording.times_as_many(count.observed, count.expected)
-    return f"{wording.seen(series, count.observed)}; {usual} would be usual{f', so {times}' if times else ''}."
+    seen = wording.seen(series, count.observed)
+    verb = "was" if count.observed == 1 else "were"
+    what = f"{seen} carried it" if wording.is_story(series) else f"there {verb} {seen}"
+    return f"{what}; {usual} would be usual{f', so {times}' if times else ''}."
 
 
 def _by_luck(count: Count) -> str:
-    odds = wording.chance(count.p_value)
-    return f"If nothing unusual were going on, a count this high would come up {odds} times that one looks."
+    odds = wording.chance(count.p_value).replace("1 in ", "once in ", 1)
+    return f"If nothing unusual were going on, a count this high would come up {odds} looks."
 
 
 def _lower(sentence: str) -> str:
