@@ -16,7 +16,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import links, narrow, reads, roles, texts
+from dashboard import links, reads, roles, styles, texts
 from dashboard.zones import UTC_ZONE, Zone, zone_named
 from monitor.errors import MonitorError, ServiceSilent, StoreDamaged, StoreLocked, StoreTooNew
 from monitor.service.stages import stages_of
@@ -90,7 +90,7 @@ def show(
         as_of: the moment to take for now, aware UTC; the machine's clock when None.
         pages: those of the app, to lead to.
     """
-    narrow.style()
+    styles.put()
     # Only the first drawing says that it is under way: at a refresh the page that is there stays readable.
     drawn: list[datetime] = []
 

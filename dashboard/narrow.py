@@ -14,40 +14,20 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
-from dashboard import texts
+from dashboard import styles, texts
 
-# Streamlit puts columns under each other at this width, too.
-_NARROW = 640
-# Around a container lies another, which keeps its place in a column of elements.
-_STYLE = "".join(
-    f"@media ({bound}) {{ [class*='st-key-{kind}_'], [data-testid='stLayoutWrapper']:has(> [class*='st-key-{kind}_']) "
-    "{ display: none } } "
-    for bound, kind in ((f"max-width: {_NARROW}px", "wide"), (f"min-width: {_NARROW + 0.02}px", "narrow"))
-)
-# A link to a page keeps to one line, and would be cut off.
-_LINKS = "[class*='st-key-narrow_'] [data-testid='stPageLink'] * { white-space: normal; height: auto }"
-# Words of charts are grey in both themes (3.7 to 1 on white), and a chosen segment bears the colour of buttons.
-_LEGIBLE = (
-    "[data-testid='stVegaLiteChart'] svg text { fill: currentColor; fill-opacity: 0.75 } "
-    "button[data-variant='segmented_control'][data-selected='true'] { color: inherit !important }"
-)
 # A telephone's page of more is not read, and everybody's browser gets it.
 MOST = 50
 
 
-def style() -> None:
-    """What tells browsers which of the two to show, and makes words legible that Streamlit pales; once a page."""
-    st.html(f"<style>{_STYLE}{_LINKS}{_LEGIBLE}</style>")
-
-
 def wide(key: str) -> AbstractContextManager[object]:
     """What is drawn in it is seen in wide windows only."""
-    return st.container(key=f"wide_{key}")
+    return st.container(key=f"{styles.WIDE}{key}")
 
 
 def narrow(key: str) -> AbstractContextManager[object]:
     """What is drawn in it is seen in narrow windows only."""
-    return st.container(key=f"narrow_{key}", gap="small")
+    return st.container(key=f"{styles.NARROW}{key}", gap="small")
 
 
 def lines(key: str, rows: Sequence[str], more: int = 0) -> None:
