@@ -58,8 +58,10 @@ def draw(moment: frame.Moment) -> None:
     if not found:
         frame.empty(
             "No feed yet",
-            "The monitor has not checked a feed with this store. `squall run` starts it with the default feeds; your "
-            "own come from the settings.",
+            "The monitor watches no feed: name some in the settings, or add one above where you may."
+            if moment.live
+            else "No feed was checked with this store. `squall run` begins with the default feeds; your own come from "
+            "the settings.",
             "rss_feed",
         )
         return

@@ -142,6 +142,12 @@ def empty(title: str, words: str, icon: str) -> None:
         st.markdown(words)
 
 
+def first_news(moment: Moment) -> str:
+    """Where nothing is there yet: what brings it. Nobody is told to start what runs."""
+    begun = "The monitor runs" if moment.live else "Start the monitor with `squall run`"
+    return f"{begun}: the first headlines come within a minute or two, and this page fills by itself."
+
+
 def _first_run(store: Path) -> None:
     empty(
         "Nothing here yet",

@@ -61,8 +61,8 @@ def _which(moment: frame.Moment, told: dict[str, Any] | str) -> None:
     model = moment.status.model or "none yet"
     if isinstance(told, str):
         st.markdown(f"Scored last by **{texts.literal(model)}**.")
-        words = f" ({texts.literal(told)})" if told else ""
-        st.caption(f"Card and figures come from a running monitor{words}: start it with `squall run`.")
+        start = "Card and figures come from a running monitor: start it with `squall run`."
+        st.caption(texts.literal(texts.sentence(told)) if told else start)
         return
     st.markdown(
         f"**{texts.literal(str(told['model']))}** scores, upon {texts.literal(str(told['encoder']))}. A sentiment less "
@@ -152,8 +152,10 @@ def _odd_frame(
 
 
 def _scored(moment: frame.Moment, over: reads.Period) -> None:
-    st.markdown("##### Which model scored what")
     found = _asked("models", moment.reader, str(moment.store), _slot(moment.now), since=over.since, until=over.until)
+    if found.is_empty():
+        return
+    st.markdown("##### Which model scored what")
     zone = moment.zone
     narrow.table(
         "scored",

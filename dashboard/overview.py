@@ -136,7 +136,7 @@ def _blind(moment: frame.Moment) -> str:
 
 def _nothing_counted(moment: frame.Moment) -> None:
     if moment.status.feeds == 0:
-        words = "No feed has been checked yet. Start the monitor with `squall run`; this page fills by itself."
+        words = f"No feed has been checked yet. {frame.first_news(moment)}"
     elif moment.status.feeds_failing == moment.status.feeds:
         words = "No feed has answered so far. The page **Feeds** says why for each of them."
     else:

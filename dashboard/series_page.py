@@ -28,7 +28,7 @@ def draw(moment: frame.Moment) -> None:
     if moment.status.last_hour is None:
         frame.empty(
             "No headlines yet",
-            "A series begins with its first headline. Start the monitor with `squall run`; this page fills by itself.",
+            f"A series begins with its first headline. {frame.first_news(moment)}",
             "show_chart",
         )
         return

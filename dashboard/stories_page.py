@@ -29,7 +29,7 @@ def draw(moment: frame.Moment) -> None:
     if moment.status.headlines == 0:
         frame.empty(
             "No headlines yet",
-            "Here every headline can be searched. Start the monitor with `squall run`; the first come within a minute.",
+            f"Here every headline can be searched. {frame.first_news(moment)}",
             "search",
         )
         return

@@ -149,6 +149,22 @@ def test_an_empty_store_says_what_is_missing(tmp_path: Path, monkeypatch: pytest
     assert "No headlines yet" in said(app)
 
 
+@pytest.mark.parametrize("module", ["overview", "series_page", "stories_page", "feed_health", "model_page"])
+def test_nobody_is_told_to_start_a_monitor_that_runs(tmp_path: Path, module: str) -> None:
+    path, now = tmp_path / "squall.duckdb", datetime.now(UTC)
+    script = (
+        f"from pathlib import Path\nfrom dashboard import frame, {module}\n"
+        f"frame.show(Path({str(path)!r}), {module}.draw)"
+    )
+    with Store.open(path, now) as store, ReadService(store):
+        live = AppTest.from_string(script, default_timeout=60).run()
+    asleep = AppTest.from_string(script, default_timeout=60).run()
+    assert not live.exception
+    assert not live.dataframe, "no empty table either"
+    assert "squall run" not in said(live)
+    assert "squall run" in said(asleep)
+
+
 def test_a_young_store_says_that_it_is_learning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, now = tmp_path / "squall.duckdb", datetime.now(UTC)
     with Store.open(path, now) as store, ReadService(store):
