@@ -222,6 +222,22 @@ def test_the_market_and_an_explanation_are_less_alike_than_another_report(next_s
     assert likeness(first, later, rarity).at_best < likeness(first, second, rarity).at_best
 
 
+def test_a_column_tells_what_was_told_before_it() -> None:
+    report, reworded = "Northern Harbour handed record fine from watchdog", "Regulator fines Northern Harbour"
+    hour = timedelta(hours=1)
+
+    def odds(first: str, second: str, apart: timedelta = hour) -> float:
+        one, other = read(first, "", NOW, "a", ()), read(second, "", NOW + apart, "b", ())
+        alike, turned = likeness(one, other, Memo(Rarities())), likeness(other, one, Memo(Rarities()))
+        assert alike == turned
+        return alike.at_best
+
+    column = f"FirstFT: {reworded}"
+    assert odds(report, column) > odds(report, reworded) == odds(f"FirstFT: {report}", reworded)
+    at_once = timedelta(0)
+    assert odds(report, column, at_once) == odds(f"FirstFT: {report}", reworded, at_once)
+
+
 def test_a_title_that_is_like_one_title_of_many_belongs_less() -> None:
     assert belonging([1.0], 1) == pytest.approx(1.0)
     assert belonging([1.0, 1.0], 2) == pytest.approx(1.0)

@@ -68,6 +68,7 @@ class Told:
 
     Attributes:
         text: the title without the name of its column; this is what is embedded.
+        column: it bore such a name.
         line: its telling words, sorted.
         opening: the stem of its first telling word; "" where words are not spaced.
         stems: the beginnings of its telling words, sorted; pairs of characters where words are not spaced.
@@ -77,6 +78,7 @@ class Told:
     """
 
     text: str
+    column: bool
     at: datetime
     publisher: str
     line: str
@@ -110,6 +112,7 @@ def told(title: str, summary: str, at: datetime, publisher: str, companies: Iter
     letters = [character for character in text if character.isalpha()]
     return Told(
         text=text,
+        column=text != title,
         at=at,
         publisher=publisher,
         line=" ".join(sorted(words)),
