@@ -257,6 +257,19 @@ def test_a_row_of_the_list_opens_its_alert_and_the_way_back_works(watched: Watch
     assert "alert=" not in page.url
 
 
+def test_where_the_keyboard_is_can_be_seen(watched: Watched, site: Site) -> None:
+    watched.page.goto(f"{site.url}/feeds")
+    ready(watched.page, "One feed")
+    framed = "getComputedStyle(document.activeElement).outlineStyle === 'solid'"
+    seen = []
+    for _ in range(14):
+        watched.page.keyboard.press("Tab")
+        seen.append(watched.page.evaluate("document.activeElement.tagName"))
+        if seen[-1] in ("A", "BUTTON"):
+            watched.page.wait_for_function(framed)
+    assert {"A", "BUTTON"} <= set(seen)
+
+
 def test_a_note_is_written_through_the_daemon_and_stays_text(watched: Watched, site: Site) -> None:
     page = watched.page
     page.goto(f"{site.url}/alerts?alert={SCENE['ALERT']}")
