@@ -73,7 +73,8 @@ ALERT_QUERIES: dict[str, Query] = {
         sql=f"""
             {_MESSAGES}
             SELECT if(s.recipient = '', m.id, s.id) AS id, m.reason, m.channel, s.recipient, s.state, m.created_at,
-                s.attempts, s.next_attempt_at, s.finished_at, s.outcome, s.id AS sent_as, if(s.recipient = '', m.place, s.place) AS place
+                s.attempts, s.next_attempt_at, s.finished_at, s.outcome, s.id AS sent_as,
+                if(s.recipient = '', m.place, s.place) AS place
             FROM messages m JOIN deliveries s ON if(s.part_of = '', s.id, s.part_of) = m.sent_as
             ORDER BY m.place NULLS FIRST, m.created_at, m.channel, s.recipient, m.id
         """,  # noqa: S608 - a constant of this file, not a caller's value
