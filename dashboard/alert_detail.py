@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
-from dashboard import acting, alert_buttons, charts, frame, reads, steady, story_list, texts
+from dashboard import acting, alert_buttons, charts, frame, handling, narrow, reads, steady, story_list, texts
 
 _LIST, _MOST_STORIES = "alert_evidence", 25
 _LONGEST_NAME = 200
@@ -29,21 +29,6 @@ _SAID = {
     "assigned": ("person_add", "assigned it to"),
     "true": ("thumb_up", "judged it a true alert"),
     "false": ("thumb_down", "judged it a false alert"),
-}
-_CHOICES = {
-    "no_route": "no route leads there",
-    "below_severity": "not grave enough for the route",
-    "not_wanted": "the route does not want this kind of notice",
-    "left_to_digest": "left to the digest",
-    "silenced": "silenced",
-    "inhibited": "the market's own alert says it",
-    "acknowledged": "somebody has taken it on",
-    "judged_false": "somebody judged it false",
-    "never_told": "this channel never heard of the alert",
-    "channel_disabled": "the channel is switched off",
-    "held_quiet": "held until quiet hours end",
-    "held_group": "held to be sent with others",
-    "superseded": "a later message took its place",
 }
 
 
@@ -190,7 +175,7 @@ def timeline(changes: pl.DataFrame, remarks: pl.DataFrame, decisions: pl.DataFra
         steps.append((row.get("place") or 0, row["at"], head, "" if to else words))
     for row in decisions.iter_rows(named=True):
         to = f" to **{texts.literal(row['channel'])}**" if row["channel"] else ""
-        why = _CHOICES.get(row["choice"], texts.sentence_case(row["choice"]).lower())
+        why = handling.CHOICES.get(row["choice"], texts.sentence_case(row["choice"]).lower())
         delayed = "Sent later" if row["choice"].startswith("held_") else "Not sent"
         head = f":gray[:material/notifications_off:] {delayed}{to}: {why}"
         steps.append((row.get("place") or 0, row["at"], head, texts.literal(row["words"])))
@@ -227,7 +212,7 @@ def _messages(moment: frame.Moment, alert: dict[str, Any]) -> None:
                 acting.button(moment, "Send again", request, f"again_{row['id']}", icon=":material/replay:")
     if attempts.height:
         with st.expander("Every attempt"):
-            st.dataframe(_attempts(attempts, moment), hide_index=True, alt="Attempts to deliver")
+            narrow.table("attempts", _attempts(attempts, moment), alt="Attempts to deliver")
 
 
 def _attempts(attempts: pl.DataFrame, moment: frame.Moment) -> pl.DataFrame:
