@@ -195,6 +195,7 @@ class Result:
         recall: part of the events that were found within 24 hours.
         delay: median hours to it among those found by it.
         false: episodes per series in 60 calm days.
+        by_world: the part that was found in each world.
     """
 
     name: str
@@ -202,6 +203,7 @@ class Result:
     recall: float
     delay: float
     false: float
+    by_world: tuple[float, ...]
 
 
 def result(
@@ -212,18 +214,18 @@ def result(
     days = sum((one.shape[1] - first) * len(one) for one in calm) / 24
     limit = threshold(calm, days / 60, first) if at is None else at
     found = [
-        delay
+        np.array(delays(scores, world.events, when, limit))
         for scores, world, when in zip(loud, worlds, starts, strict=True)
-        for delay in delays(scores, world.events, when, limit)
     ]
     false = sum(episodes(one, limit, first) for one in calm) / days * 60
-    hits = np.array(found)
+    hits = np.concatenate(found)
     return Result(
         name,
         setting,
         float(np.isfinite(hits).mean()),
         float(np.nanmedian(hits)) if np.isfinite(hits).any() else np.nan,
         false,
+        tuple(float(np.isfinite(one).mean()) for one in found),
     )
 
 
@@ -310,10 +312,20 @@ def table(results: Sequence[Result]) -> str:
     return "\n".join(lines)
 
 
+def leads(ours: Result, theirs: Sequence[Result]) -> str:
+    """How much more than each rival is found, world by world, with the standard error of its mean."""
+    lines = []
+    for one in sorted(theirs, key=lambda one: -one.recall):
+        more = np.array(ours.by_world) - np.array(one.by_world)
+        error = more.std(ddof=1) / np.sqrt(len(more))
+        lines.append(f"{more.mean():+.3f} +- {error:.3f} beside {one.name}, {one.setting}")
+    return "\n".join(lines)
+
+
 def rates(worlds: int, assumed: Assumptions, seed: int, step: int) -> None:
     """Print observed beside stated false alerts a week."""
     first = assumed.learned_days * 24
-    for stated in (1.0, assumed.series * 7 / 60):
+    for stated in (0.12, 0.25, 0.5, 1.0, 2.0, assumed.series * 7 / 60):
         rules = Rules(false_alerts_per_week=stated)
         found = [observed_rate(simulate(seed + one, assumed), rules, first, step) for one in range(worlds)]
         by = sum((detectors for _, detectors in found), Counter())
@@ -353,6 +365,8 @@ def main() -> None:
     rules = Rules(false_alerts_per_week=stated, minimum_negative=asked.minimum)
     ours, theirs = compare(quiet, noisy, assumed, rules, asked.step)
     print(table([*ours, *theirs]))
+    if len(quiet) > 1:
+        print(leads(ours[0], theirs))
     if asked.json:
         asked.json.write_text(json.dumps([asdict(one) for one in [*ours, *theirs]], indent=2))
 
