@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from monitor.feeds.feed import Entry
@@ -118,6 +118,25 @@ def test_a_canonical_link_stays_as_it_is(link: str) -> None:
     once = canonical_link(link)
     assert canonical_link(once) == once
     assert once == "" or re.match(r"https?://[^\s<>\"']+$", once)
+
+
+# One field more than a query may have, and as many as it may.
+@example("://news.example/a?id=7", ["&a=1"] * 100)
+@example("://news.example/a?id=7", ["&a=1"] * 99)
+@given(
+    st.sampled_from(
+        ["://news.example", "://news.example/a", "://news.example/a%2f;b?id=7", "://news.example.:80/", "://a--b"]
+    ),
+    st.lists(
+        st.sampled_from(
+            ["/", "?", "&", "=", "#", "a", "&id=7", "q=a+b", "%c3%a9", "&utm_source=x", "&ref=y", "~", "é", " "]
+        )
+    ),
+)
+def test_a_link_that_is_nearly_canonical_is_read_as_any_other(place: str, rest: list[str]) -> None:
+    link = place + "".join(rest)
+    # In capitals it is none that is nearly canonical.
+    assert canonical_link(f"https{link}") == canonical_link(f"HTTPS{link}")
 
 
 def test_the_guid_names_the_headline_within_its_feed() -> None:

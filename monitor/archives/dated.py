@@ -27,8 +27,8 @@ from monitor.news.headlines import (
     Standing,
     canonical_link,
     clean,
+    name_of,
 )
-from monitor.news.names import name_of
 from monitor.news.outlets import feed_of
 from monitor.series import MARKET, Kind, sector_of
 from monitor.storage.rows import HEADLINES, SCORES, Schema

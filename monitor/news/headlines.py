@@ -7,13 +7,14 @@ never  fetches, stores or raises on content
 
 from __future__ import annotations
 
-import hashlib
 import html
 import re
 import unicodedata
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
+from hashlib import blake2b
 from typing import Protocol
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
@@ -79,7 +80,7 @@ class Headline:
         if not (0 <= self.id < 2**64 and 0 <= self.story < 2**64):
             raise ValueError(f"ids are 64-bit and not negative: {self.id}, {self.story}")
         for time in (self.published, self.fetched, self.effective):
-            if time is not None and time.utcoffset() != timedelta(0):
+            if time is not None and time.tzinfo is not UTC and time.utcoffset() != timedelta(0):
                 raise ValueError(f"times must be aware UTC, not {time.isoformat()}")
         if self.effective > self.fetched:
             raise ValueError(f"a headline cannot count before it was fetched: {self.effective} > {self.fetched}")
@@ -146,9 +147,16 @@ def _identity(entry: Entry, link: str, title: str, published: datetime | None) -
         parts = ("link", link.partition("://")[2])
     else:
         parts = ("title", entry.feed, title, (published or entry.fetched).date().isoformat())
+    return name_of(*parts)
+
+
+def name_of(*parts: str) -> int:
+    """64 bits of a name; names of different kinds or in different places cannot collide."""
     # NUL separates: it cannot be told from a part's own text otherwise ("a"+"bc" and "ab"+"c").
-    text = "\0".join(part.replace("\0", "") for part in parts)
-    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).digest(), "big")
+    text = "\0".join(parts)
+    if text.count("\0") >= len(parts):
+        text = "\0".join(part.replace("\0", "") for part in parts)
+    return int.from_bytes(blake2b(text.encode("utf-8", "replace"), digest_size=8).digest(), "big")
 
 
 # Enough for text that was escaped twice on its way; a title that needs more is an attempt to get markup through.
@@ -160,7 +168,6 @@ _CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
 _BREAK = re.compile(r"</?(?:p|br|div|li|ul|ol|h[1-6]|tr|td|table|blockquote)\b[^<>]*>", re.IGNORECASE)
 _TAG = re.compile(r"<[a-zA-Z/!?][^<>]*>")
 _OPENER = re.compile(r"<+(?=[a-zA-Z/!?])")
-_SPACE = re.compile(r"\s+")
 
 
 def clean(text: str, longest: int) -> str:
@@ -172,6 +179,8 @@ def clean(text: str, longest: int) -> str:
     # What is cut here can only be markup or excess: nothing else makes a headline ten times too long.
     text = text[: longest * 10]
     for _ in range(_ROUNDS):
+        if "<" not in text and "&" not in text:
+            break  # plain text, as most titles are from the beginning
         before = text
         text = _without_tags(html.unescape(text))
         if text == before:
@@ -179,16 +188,17 @@ def clean(text: str, longest: int) -> str:
     if not text.isprintable():
         text = "".join(_visible(c) for c in text)
     # After invisible characters went: "<\u200bscript" must not become a tag by being cleaned.
-    text = _OPENER.sub("", _TAG.sub("", text))
-    text = _SPACE.sub(" ", text).strip()
+    if "<" in text:
+        text = _OPENER.sub("", _TAG.sub("", text))
+    text = " ".join(text.split())
     return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
 
 
 def _without_tags(text: str) -> str:
     if "<" not in text:
         return text
-    text = _CDATA.sub(r"\1", text)
-    text = _COMMENT.sub("", text)
+    if "<!" in text:
+        text = _COMMENT.sub("", _CDATA.sub(r"\1", text))
     text = _HIDDEN_TEXT.sub("", text)
     return _TAG.sub("", _BREAK.sub(" ", text))
 
@@ -209,6 +219,12 @@ _TRACKING = re.compile(
     r"|ocid|icid|ncid|spm",
     re.IGNORECASE,
 )
+# An address that is canonical but for what tracks in it: most are. Fields are as many as the parser would take apart.
+_CANONICAL = re.compile(
+    r"(https?://[a-z0-9.-]+)(/[A-Za-z0-9/%:@!$&()*+,;=~._-]*)?"
+    r"(?:\?([\w.~-]+=[\w.~+-]*(?:&[\w.~-]+=[\w.~+-]*){0,99})?)?(?:#.*)?",
+    re.ASCII | re.DOTALL,
+)
 _HOST = re.compile(r"[\w.:%-]+")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -219,8 +235,17 @@ def canonical_link(link: str) -> str:
     Host in lower case, default port and fragment dropped, tracking parameters removed, the other parameters in
     their order, unsafe characters encoded.
     """
+    link = link.strip()[:LONGEST_LINK]
+    if found := _CANONICAL.fullmatch(link):
+        place, path, query = found.groups()
+        kept = [one for one in query.split("&") if not _tracks(one.partition("=")[0])] if query else []
+        return f"{place}{path or '/'}" + (f"?{'&'.join(kept)}" if kept else "")
+    return _taken_apart(link)
+
+
+def _taken_apart(link: str) -> str:
     try:
-        parts = urlsplit(link.strip()[:LONGEST_LINK])
+        parts = urlsplit(link)
         host, port, scheme = parts.hostname, parts.port, parts.scheme.lower()
     except ValueError:
         return ""
@@ -235,9 +260,14 @@ def canonical_link(link: str) -> str:
         fields = parse_qsl(parts.query, keep_blank_values=True, max_num_fields=100, errors="replace")
     except ValueError:
         fields = []
-    kept = [(name, value) for name, value in fields if not _TRACKING.fullmatch(name)]
+    kept = [(name, value) for name, value in fields if not _tracks(name)]
     query = urlencode(kept, errors="replace")
     return f"{scheme}://{place}{path}" + (f"?{query}" if query else "")
+
+
+@lru_cache(maxsize=1_000)
+def _tracks(name: str) -> bool:
+    return _TRACKING.fullmatch(name) is not None
 
 
 def _is_host(host: str) -> bool:

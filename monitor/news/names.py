@@ -10,15 +10,14 @@ this answer or in a later one in which it happens to stand alone.
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from monitor.feeds.feed import Entry
-from monitor.news.headlines import Headline
+from monitor.news.headlines import Headline, name_of
 
 # Share of common words from which two titles at one address are one headline, edited.
 _ALIKE = 0.4
@@ -28,6 +27,7 @@ _TOO_MANY_VERSIONS = 3
 _WORD = re.compile(r"\w+")
 # Half of all bits, at random: a name and what is remembered of it must not meet.
 _CROWD = 0x9E3779B97F4A7C15
+_NOBODY: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +57,8 @@ class Named:
     @property
     def names(self) -> tuple[int, ...]:
         """All that may be remembered of it."""
-        reused = (crowd_name(name) for name in (self.guid, self.link) if name is not None)
-        told = (name for name in (self.guid, self.link, self.anchor) if name is not None)
+        told = [name for name in (self.guid, self.link, self.anchor) if name is not None]
+        reused = [crowd_name(name) for name in (self.guid, self.link) if name is not None]
         return (*told, self.title, self.page, *reused)
 
     @property
@@ -66,13 +66,6 @@ class Named:
         """Its id, as far as the answer alone tells."""
         name = self.link if self.guid is None else self.guid
         return self.exact if name in self.shared else self.headline.id
-
-
-def name_of(*parts: str) -> int:
-    """64 bits of a name; names of different kinds or in different places cannot collide."""
-    # NUL separates: it cannot be told from a part's own text otherwise ("a"+"bc" and "ab"+"c").
-    text = "\0".join(part.replace("\0", "") for part in parts)
-    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).digest(), "big")
 
 
 def link_name(publisher: str, link: str) -> int:
@@ -111,8 +104,9 @@ def named(made: Sequence[tuple[Entry, Headline]]) -> list[Named]:
     links = _shared_links(made, guids)
     anchors: dict[str, set[str]] = defaultdict(set)
     for entry, one in made:
-        anchors[_anchor(entry, one)].add(one.title)
-    told = {anchor for anchor, titles in anchors.items() if anchor and len(titles) == 1}
+        if anchor := _anchor(entry, one):
+            anchors[anchor].add(one.title)
+    told = {anchor for anchor, titles in anchors.items() if len(titles) == 1}
     return [_named(entry, one, guids, links, told) for entry, one in made]
 
 
@@ -142,18 +136,26 @@ def _named(
         # A column may bear the same title every day: without a link, only the day tells them apart.
         page=name_of("house-page", one.publisher, at or _day(one), worded),
         exact=exact,
-        shared=frozenset(shared),
-        crowded=frozenset(crowded),
+        shared=frozenset(shared) if shared else _NOBODY,
+        crowded=frozenset(crowded) if crowded else _NOBODY,
     )
 
 
-def _shared_guids(made: Iterable[tuple[Entry, Headline]]) -> frozenset[str]:
+def _shared_guids(made: Sequence[tuple[Entry, Headline]]) -> frozenset[str]:
     """Guids of different headlines: one title at two links is one, and so are two titles at one link, after an edit."""
+    reused = _several([entry.guid for entry, _ in made])
     bearers: dict[str, list[Headline]] = defaultdict(list)
-    for entry, one in made:
-        if entry.guid:
+    for entry, one in made if reused else ():
+        if entry.guid in reused:
             bearers[entry.guid].append(one)
-    return frozenset(guid for guid, each in bearers.items() if len(each) > 1 and _are_several(each))
+    return frozenset(guid for guid, each in bearers.items() if _are_several(each))
+
+
+def _several(names: Sequence[str]) -> set[str]:
+    """Those of these names that are there more than once; mostly none is."""
+    if len(set(names)) == len(names):
+        return set()
+    return {name for name, times in Counter(names).items() if times > 1 and name}
 
 
 def _are_several(bearers: Sequence[Headline]) -> bool:
@@ -163,12 +165,14 @@ def _are_several(bearers: Sequence[Headline]) -> bool:
     return len(titles) > 1 and (len(links) > 1 or _apart(titles, _TOO_MANY_VERSIONS))
 
 
-def _shared_links(made: Iterable[tuple[Entry, Headline]], shared_guids: Collection[str]) -> dict[str, bool]:
+def _shared_links(made: Sequence[tuple[Entry, Headline]], shared_guids: Collection[str]) -> dict[str, bool]:
     """Links, without scheme, of different headlines, and whether those have little in common."""
+    links = [schemeless(one.link) for _, one in made]
+    reused = _several(links)
     bearers: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for entry, one in made:
-        if one.link:
-            bearers[schemeless(one.link)].append((entry.guid, one.title))
+    for link, (entry, one) in zip(links, made, strict=True) if reused else ():
+        if link in reused:
+            bearers[link].append((entry.guid, one.title))
     found = {}
     for link, each in bearers.items():
         titles = dict.fromkeys(title for _, title in each)
@@ -191,8 +195,10 @@ def _apart(titles: Iterable[str], number: int) -> bool:
 
 
 def _anchor(entry: Entry, one: Headline) -> str:
+    if "#" not in entry.link or not one.link:
+        return ""
     fragment = entry.link.strip().partition("#")[2]
-    return f"{one.link}#{fragment}" if one.link and fragment else ""
+    return f"{one.link}#{fragment}" if fragment else ""
 
 
 def _day(one: Headline) -> str:
