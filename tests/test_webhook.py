@@ -357,6 +357,9 @@ class OneDelivery:
     def record(self, delivery: Delivery, attempt: Attempt, parts: Sequence[Part] = ()) -> None:
         self.recorded[delivery.channel] = delivery
 
+    def hasten(self, channel: str, at: datetime, schedule: Schedule) -> int:
+        return 0
+
 
 def test_a_channel_that_hangs_delays_no_other(now: datetime) -> None:
     def channel(name: str, url: str) -> Channel:

@@ -135,6 +135,9 @@ class Outbox(Protocol):
     def record(self, delivery: Delivery, attempt: Attempt, parts: Sequence[Part] = ()) -> None:
         """Keep the delivery as it is after the attempt, the attempt, and what is left of it, in one transaction."""
 
+    def hasten(self, channel: str, at: datetime, schedule: Schedule) -> int:
+        """Make due at `at` what waits there and need not; see recovery.py. Returns how many that were."""
+
 
 class Channel(Protocol):
     """One way to reach people."""
@@ -313,6 +316,8 @@ def deliver(
         left = parts(delivery, attempt, schedule, by_chance)
         outbox.record(after(delivery, attempt, schedule, by_chance), attempt, left)
         made += 1
+        if attempt.outcome.ok:
+            outbox.hasten(channel.name, attempt.ended, schedule)
         if attempt.outcome.final:
             break  # the channel is switched off now, and what waits for it given up
     return made

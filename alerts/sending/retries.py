@@ -47,11 +47,15 @@ class Schedule:
         """Attempts before a delivery is given up."""
         return len(self.steps) + 1
 
+    def step(self, attempts: int) -> timedelta:
+        """The wait after so many failures, without chance and wishes; the last one after more than there are steps."""
+        return self.steps[min(attempts, len(self.steps)) - 1]
+
     def wait(self, attempts: int, retry_after: timedelta | None, jitter: float) -> timedelta:
         """How long to wait after `attempts` failures, at least 1 and fewer than `most_attempts`.
 
         A receiver's wish counts when it is longer, up to the longest step: nobody may silence us for a year.
         """
-        step = self.steps[attempts - 1] * (1 + self.jitter * jitter)
+        step = self.step(attempts) * (1 + self.jitter * jitter)
         wish = min(retry_after or timedelta(0), max(self.steps))
         return max(step, wish)

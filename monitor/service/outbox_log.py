@@ -12,7 +12,7 @@ from datetime import datetime
 
 import structlog
 
-from alerts.sending.delivery import Attempt, Delivery, Outbox, Part
+from alerts.sending.delivery import Attempt, Delivery, Outbox, Part, Schedule
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +42,13 @@ class LoggedOutbox:
         for one, tried in ((delivery, attempt), *parts):
             _log(one, tried)
         self._attempted(delivery, attempt)
+
+    def hasten(self, channel: str, at: datetime, schedule: Schedule) -> int:
+        """See `Outbox.hasten`; logged where it comes to anything."""
+        hastened = self._outbox.hasten(channel, at, schedule)
+        if hastened:
+            log.info("retries_hastened", channel=channel, deliveries=hastened)
+        return hastened
 
 
 def _log(delivery: Delivery, attempt: Attempt) -> None:

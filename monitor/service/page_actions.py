@@ -11,6 +11,7 @@ import json
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ import polars as pl
 from alerts.errors import ChannelUnusable
 from alerts.sending.attempt import Attempt
 from alerts.sending.channels import open_channel
-from alerts.sending.delivery import test_delivery
+from alerts.sending.delivery import Schedule, test_delivery
 from models.adapters import CARD, METRICS
 from models.encoder import find_encoder
 from models.errors import ModelError
@@ -30,9 +31,10 @@ from monitor.chosen_model import chosen_adapter
 from monitor.desk import feed_requests
 from monitor.desk.odd_words import odd_words
 from monitor.desk.permission import access, guarded
-from monitor.errors import InputUnusable, ServiceError
+from monitor.errors import InputUnusable, ServiceError, StoreError
 from monitor.settings import DashboardSettings, Settings
 from monitor.shown_settings import shown_settings
+from monitor.storage.alert_store import AlertStore
 from monitor.storage.queries import QUERIES
 from monitor.storage.store import Store
 from monitor.watched import watched_feeds
@@ -111,7 +113,7 @@ class _PageActions:
         return {"feed": feed.id, "within_seconds": self._settings.daemon.poll_seconds}
 
     def test_channel(self, body: Body) -> object:
-        """`channel`: a test message, sent at once and never again."""
+        """`channel`: a test message, sent at once and never again; where it arrives, what waits there goes too."""
         name = _text(body, "channel")
         by_name = {one.name: one for one in self._settings.channels}
         if name not in by_name:
@@ -131,7 +133,12 @@ class _PageActions:
             raise ServiceError(f"{name} gave no answer within {_TEST_SECONDS:.0f} s; it may still arrive") from None
         # What a server says when it takes a message for all is no trouble.
         reason = attempt.reason if attempt.refused or not attempt.outcome.ok else ""
-        return {"channel": name, "outcome": attempt.outcome.value, "reason": reason, "millis": attempt.millis}
+        told = {"outcome": attempt.outcome.value, "reason": reason, "millis": attempt.millis}
+        hastened = 0
+        if attempt.outcome.ok:
+            with suppress(StoreError):  # it arrived, and that is what was asked
+                hastened = AlertStore(self._store).hasten(name, attempt.ended, Schedule())
+        return {"channel": name, **told, "hastened": hastened}
 
     def model(self, _: Body) -> object:
         """The adapter that scores, with its card and what was measured of it, and the others at hand."""

@@ -14,7 +14,7 @@ from datetime import datetime
 
 import structlog
 
-from alerts.sending.delivery import Attempt, Delivery, Outbox, Part
+from alerts.sending.delivery import Attempt, Delivery, Outbox, Part, Schedule
 from monitor.errors import StoreError
 
 log = structlog.get_logger(__name__)
@@ -60,6 +60,10 @@ class RecordsFirst:
         except StoreError:
             self._unrecorded[delivery.channel] = (delivery, attempt, parts)
             raise
+
+    def hasten(self, channel: str, at: datetime, schedule: Schedule) -> int:
+        """See `Outbox.hasten`."""
+        return self._outbox.hasten(channel, at, schedule)
 
     def settle(self) -> None:
         """Record what is left, at the end of the process; what the store still does not take is named in the log."""

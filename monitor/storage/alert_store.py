@@ -17,7 +17,8 @@ import polars as pl
 
 from alerts.evidence import Evidence
 from alerts.lifecycle import Alert, Change
-from alerts.sending.delivery import Attempt, Delivery, Part, delivery_id
+from alerts.sending.delivery import Attempt, Delivery, Part, Schedule, delivery_id
+from alerts.sending.recovery import hastened
 from alerts.telling.conditions import Condition
 from alerts.telling.grouping import Sealing
 from alerts.telling.notices import Decision, Escalation
@@ -33,9 +34,9 @@ from monitor.storage.alert_rows import (
 from monitor.storage.database import Database
 from monitor.storage.record import add_changes, add_decisions, add_deliveries, next_place
 from monitor.storage.rows import frame_of
-from monitor.storage.sending import keep_attempts, note_beginning, replace, replace_untried, switch_off
+from monitor.storage.sending import keep_attempts, make_due, note_beginning, replace, replace_untried, switch_off
 from monitor.storage.store import Store
-from monitor.storage.waiting import due_ids
+from monitor.storage.waiting import due_ids, retries
 from monitor.storage.watching import WATCHED
 
 
@@ -241,6 +242,19 @@ class AlertStore:
             keep_attempts(connection, delivery, made)
             if attempt.outcome.final:
                 switch_off(connection, delivery.channel, attempt)
+
+    def hasten(self, channel: str, at: datetime, schedule: Schedule) -> int:
+        """Make due at `at` what waits there and need not: `alerts.sending.recovery`. Returns how many that were.
+
+        Raises:
+            StoreUnavailable: when it cannot be written; it waits on, then, until the next message arrives.
+        """
+        with self._database.reading() as cursor:
+            ids = hastened(retries(cursor, channel, at), schedule)
+        if ids:
+            with self._database.writing() as connection:
+                make_due(connection, ids, at)
+        return len(ids)
 
     def held(self) -> tuple[Delivery, ...]:
         """Deliveries that wait for the end of quiet hours or of a group."""

@@ -72,6 +72,15 @@ def replace_untried(connection: duckdb.DuckDBPyConnection) -> None:
     )
 
 
+def make_due(connection: duckdb.DuckDBPyConnection, ids: Sequence[str], at: datetime) -> None:
+    """Let those of these that still wait be due then."""
+    connection.execute(
+        "UPDATE deliveries SET next_attempt_at = ? "
+        "WHERE id IN (SELECT unnest(?::VARCHAR[])) AND state = 'pending' AND next_attempt_at > ?",
+        [at, list(ids), at],
+    )
+
+
 def switch_off(connection: duckdb.DuckDBPyConnection, channel: str, attempt: Attempt) -> None:
     """Note that its receiver wants nothing more, and give up what waits for it."""
     noted = connection.sql("SELECT value FROM meta WHERE key = $key", params={"key": ENDPOINT + channel}).fetchall()
