@@ -25,7 +25,7 @@ from monitor.service.scoring import Scoring
 from monitor.service.stages import Stages
 from monitor.service.supervision import Allowance, Lateness, Supervisor
 from monitor.service.threads import Threads
-from monitor.service.turns import JUMP_FROM, Bell, ClockWatch, Job, Turns
+from monitor.service.turns import JUMP_FROM, Bell, ClockWatch, Job, SetBack, Turns
 from monitor.settings import ModelSettings, Settings, StoreSettings, WatchSettings
 from monitor.storage.store import Store
 
@@ -206,6 +206,30 @@ def test_summer_time_is_no_jump(zone: str) -> None:
     assert not any(
         watch.jump((start + timedelta(hours=hour)).astimezone(ZoneInfo(zone)), hour * 3_600.0) for hour in hours
     )
+
+
+def test_a_clock_that_was_set_back_is_put_right_at_a_later_look_where_it_could_not_be_at_once(tmp_path: Path) -> None:
+    """The disk is full, and then nothing may be at work, because the settings are exchanged."""
+    full = [True]
+    put_right: list[bool] = []
+
+    async def play() -> list[bool]:
+        async with scheduled(tmp_path) as (schedule, rounds, _):
+
+            async def work() -> None:
+                put_right.append(not full[0])
+                if full[0]:
+                    raise ServiceError("the disk is full")
+
+            back = SetBack(lambda: schedule.run_once("clock", work))
+            heard = [await back.heed(timedelta(hours=-1)), await back.heed(timedelta(0))]
+            full[0], rounds.resting = False, True
+            heard.append(await back.heed(timedelta(0)))
+            rounds.resting = False
+            return [*heard, await back.heed(timedelta(0)), await back.heed(timedelta(0))]
+
+    assert asyncio.run(asyncio.wait_for(play(), 60)) == [True, False, False, True, False]
+    assert put_right == [False, False, True]
 
 
 # Supervision

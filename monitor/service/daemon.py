@@ -45,7 +45,7 @@ from monitor.service.schedule import Schedule, Work
 from monitor.service.scoring import Scoring
 from monitor.service.stages import Stages
 from monitor.service.supervision import Supervisor
-from monitor.service.turns import ClockWatch
+from monitor.service.turns import ClockWatch, SetBack
 from monitor.settings import Settings
 from monitor.storage.readservice import ReadService
 from monitor.storage.setting_back import set_back
@@ -199,18 +199,19 @@ class Daemon:
 
     async def _watch(self) -> None:
         """Name stages that are late, and notice a clock that was set or a machine that slept."""
-        loop = asyncio.get_running_loop()
-        clock = ClockWatch(self._clock(), loop.time())
+        clock, back = ClockWatch(self._clock(), time.monotonic()), SetBack(self._put_right)
         while True:
             await asyncio.sleep(_WATCH_SECONDS)
             self._schedule.name_late()
-            if jump := clock.jump(self._clock(), loop.time()).total_seconds():
-                log.warning("clock_jumped", seconds=round(jump))
+            if jump := clock.jump(self._clock(), time.monotonic()):
+                log.warning("clock_jumped", seconds=round(jump.total_seconds()))
                 self._metrics.clock_jumped()
-                if jump < 0:
-                    put_right = partial(set_back, self._store, self._clock())
-                    await self._schedule.run_once(_CLOCK, partial(self._rounds.threads.run, _CLOCK, put_right))
+            if await back.heed(jump):
                 self._rounds.ring_all()
+
+    async def _put_right(self) -> bool:
+        put_right = partial(set_back, self._store, self._clock())
+        return await self._schedule.run_once(_CLOCK, partial(self._rounds.threads.run, _CLOCK, put_right))
 
     def _sick(self) -> list[str]:
         """Why the daemon should be restarted."""

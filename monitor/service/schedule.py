@@ -53,7 +53,7 @@ class Schedule:
         self._metrics = metrics
         self._clock = clock
         self._reopen = reopen
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._running: dict[str, asyncio.Task[bool]] = {}
         self._turns = Turns()
         self._late: set[str] = set()
         self._names: frozenset[str] = frozenset()
@@ -78,16 +78,21 @@ class Schedule:
         """No more turns; runs in hand go on."""
         self._turns.cancel()
 
-    async def run_once(self, name: str, work: Work) -> None:
-        """Run one stage once, unless it still runs; whatever it raises is noted, and ends only this run."""
-        if task := self._started(name, work):
-            await asyncio.wait([task])
+    async def run_once(self, name: str, work: Work) -> bool:
+        """Run one stage once, unless it still runs or all rest; whether it did, and went well.
+
+        Whatever it raises is noted, and ends only this run.
+        """
+        if not (task := self._started(name, work)):
+            return False
+        await asyncio.wait([task])
+        return not task.cancelled() and task.exception() is None and task.result()
 
     async def _turn(self, name: str, work: Work) -> None:
         """Begin a run and do not wait for it: the scheduler's end would interrupt who waits."""
         self._started(name, work)
 
-    def _started(self, name: str, work: Work) -> asyncio.Task[None] | None:
+    def _started(self, name: str, work: Work) -> asyncio.Task[bool] | None:
         rests = self._rounds.resting and not name.startswith(_UNDISTURBED)
         before = self._running.get(name)
         if self._rounds.stopping.is_set() or rests or (before is not None and not before.done()):
@@ -152,7 +157,8 @@ class Schedule:
         self._turns.close()
         return bool(late)
 
-    async def _guarded(self, name: str, work: Work) -> None:
+    async def _guarded(self, name: str, work: Work) -> bool:
+        """Run it, and note how it went; whether that was well."""
         begun, bell = time.monotonic(), self._rounds.bell(name)
         bell.answer()
         self._supervisor.began(name)
@@ -171,6 +177,7 @@ class Schedule:
             # What rang at the end of this run would otherwise lie until the next turn. This run is over once the
             # loop comes round, and a failed one waits for its turn.
             asyncio.get_running_loop().call_soon(bell.ring)
+        return not reason
 
     async def _outcome(self, name: str, work: Work) -> str:
         """Run it: why it failed, empty when it did not."""

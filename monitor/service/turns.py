@@ -124,3 +124,22 @@ class ClockWatch:
         moved = (wall - self._wall) - timedelta(seconds=steady - self._steady)
         self._wall, self._steady = wall, steady
         return moved if abs(moved) >= JUMP_FROM else timedelta(0)
+
+
+class SetBack:
+    """Sees to it that what a clock which was set back put off is put right: where that fails, at the next look again.
+
+    Args:
+        put_right: does it; whether it could.
+    """
+
+    def __init__(self, put_right: Callable[[], Awaitable[bool]]) -> None:
+        self._put_right = put_right
+        self._owed = False
+
+    async def heed(self, jump: timedelta) -> bool:
+        """Take in by how much the clock moved since the last look; whether what is due has changed."""
+        self._owed = self._owed or jump < timedelta(0)
+        righted = self._owed and await self._put_right()
+        self._owed = self._owed and not righted
+        return righted or bool(jump)
