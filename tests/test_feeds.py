@@ -258,6 +258,11 @@ def test_a_gzip_bomb_is_stopped_while_it_unfolds() -> None:
     assert result.bytes < 2 * 2**20
 
 
+@pytest.mark.parametrize("status", ["203 Non-Authoritative Information", "226 IM Used"])
+def test_entries_are_read_also_where_a_proxy_altered_them_or_only_the_new_ones_are_sent(status: str) -> None:
+    assert check(answer(status, BODY)).outcome is Outcome.NEW
+
+
 def test_redirects_are_followed_and_judged() -> None:
     (result,), site = polled({"/rss": answer("301 Moved", b"", "Location: /to"), "/to": answer("200 OK", BODY)})
     assert result.outcome is Outcome.NEW

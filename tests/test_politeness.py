@@ -83,6 +83,8 @@ def wait_of(check: Check) -> timedelta:
     ("header", "date", "seconds"),
     [
         ("120", None, 120),
+        ("120.5", None, 120),
+        ("120.soon", None, None),
         ("Tue, 10 Mar 2026 12:05:00 GMT", None, 300),
         # The server's clock runs an hour ahead: by it, five minutes.
         ("Tue, 10 Mar 2026 13:05:00 GMT", "Tue, 10 Mar 2026 13:00:00 GMT", 300),

@@ -171,6 +171,8 @@ def test_a_receiver_that_throttles_is_asked_again_when_it_said(now: datetime) ->
     [
         ("120", 120),
         (" 120 ", 120),
+        ("120.5", 120),
+        ("120.", 120),
         ("0", None),
         ("-5", None),
         ("soon", None),

@@ -241,8 +241,10 @@ def _wish(header: str | None, now: datetime) -> timedelta | None:
     """Retry-After in either form, seconds or a date (RFC 9110, 10.2.3); None when absent, past or garbage."""
     if not header:
         return None
-    if header.strip().isascii() and header.strip().isdigit():
-        seconds = min(float(header), _LONGEST_WISH.total_seconds())
+    # Whole ones, but some say halves.
+    whole, _, part = header.strip().partition(".")
+    if whole.isascii() and whole.isdigit() and (not part or (part.isascii() and part.isdigit())):
+        seconds = min(float(whole), _LONGEST_WISH.total_seconds())
         return timedelta(seconds=seconds) or None
     try:
         until = parsedate_to_datetime(header)

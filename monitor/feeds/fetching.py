@@ -29,6 +29,9 @@ _ACCEPT = (
 )
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PERMANENT = frozenset({301, 308})
+# As it should be; as a proxy on the way altered it (RFC 9110, 15.3.4); what is new since our last check, from a server
+# that was not asked for that and sends it all the same (RFC 3229, 10.4.1).
+_WITH_ENTRIES = frozenset({200, 203, 226})
 _LONGEST_VALIDATOR = 1_000
 _MOST_COOKIES = 8_000
 
@@ -208,7 +211,7 @@ async def _read(answer: aiohttp.ClientResponse, url: str, caps: Caps, now: datet
     status, headers = answer.status, answer.headers
     if status == 304 and conditional:
         return Fetched(Outcome.UNCHANGED, "", url, status, fresh_for=_fresh_for(answer, now))
-    if status != 200:
+    if status not in _WITH_ENTRIES:
         outcome, words = _refused(status)
         if headers.get("cf-mitigated", "").lower() == "challenge":
             outcome, words = Outcome.CHALLENGE_PAGE, f"it asks whether this is a person ({status}, a challenge page)"

@@ -24,7 +24,9 @@ def retry_after(header: str | None, now: datetime, date: str | None = None) -> t
             runs an hour ahead does not make us wait an hour longer.
     """
     text = (header or "").strip()
-    seconds = _seconds(text)
+    # Whole ones (RFC 9110, 10.2.3), but some say halves: who asks for them wants to be left alone as well.
+    whole, _, part = text.partition(".")
+    seconds = _seconds(whole) if not part or _seconds(part) is not None else None
     if seconds is not None:
         return seconds
     moment = _moment(text)
