@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -187,6 +188,7 @@ def _ahead(zone: str, local: datetime) -> timedelta | None:
     return None
 
 
+@lru_cache(maxsize=200)
 def _hours(sign: str, hours: str, minutes: str) -> timedelta | None:
     ahead = timedelta(hours=int(hours), minutes=int(minutes))
     if ahead > _FURTHEST or int(minutes) > 59:

@@ -292,16 +292,16 @@ def _json_entry(item: Mapping[str, Any], feed: Feed, fetched: datetime) -> Entry
 
 
 def _text(value: object, longest: int) -> str:
+    text = value[:longest] if isinstance(value, str) else ""
     # Lone surrogates (JSON escapes can carry them) cannot be stored or hashed as UTF-8.
-    return value[:longest].encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else ""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _link(base: str, told: object, guid: object) -> str:
     """The link of an entry; where it has none, a guid that is an address leads to it, or to nothing."""
-    link, name = _text(told, _LONGEST_LINK).strip(), _text(guid, _LONGEST_LINK).strip()
-    if link:
+    if link := _text(told, _LONGEST_LINK).strip():
         return _absolute(base, link)
-    return name if name.startswith(_WEB) else ""
+    return name if (name := _text(guid, _LONGEST_LINK).strip()).startswith(_WEB) else ""
 
 
 def _own_link(base: str, told: object, guid: object) -> object:
