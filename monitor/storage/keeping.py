@@ -49,7 +49,8 @@ def keep_names(
 ) -> None:
     """Remember names that headlines go by, and titles that they were given; what is known already is passed over."""
     if names:
-        told = pl.DataFrame(names, schema={"name": pl.UInt64, "headline": pl.UInt64}, orient="row")
+        columns = {"name": [name for name, _ in names], "headline": [headline for _, headline in names]}
+        told = pl.DataFrame(columns, schema={"name": pl.UInt64, "headline": pl.UInt64})
         with lent(connection, told=told.unique().with_columns(at=instant(now))):
             connection.execute("INSERT INTO names BY NAME SELECT * FROM told ANTI JOIN names USING (name)")
     if revisions:
