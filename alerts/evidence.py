@@ -18,7 +18,7 @@ class Evidence:
     Attributes:
         story: the story's id.
         title: clean text of its first headline in the series.
-        publishers: publisher families that carry it, in order of arrival.
+        publishers: publisher families that carry it: that of the headline first, the others in order of arrival.
         link: canonical link of that headline; empty when it has none.
         at: when it was published, aware UTC.
         negative: probability of negative sentiment, 0 to 1.
@@ -37,5 +37,5 @@ class Evidence:
 
     @property
     def publisher(self) -> str:
-        """The first publisher family that carried it."""
+        """The publisher family of the headline."""
         return self.publishers[0] if self.publishers else ""

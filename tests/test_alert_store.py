@@ -178,7 +178,7 @@ def test_evidence_is_the_first_negative_headline_and_every_publisher(store: Stor
     found = alerts.evidence("market", [8, 7, 9, 11, 8])
     assert found == (
         Evidence(8, "Bank 5 in trouble", ("wire",), "https://news.example/5", NOON, pytest.approx(0.9)),  # type: ignore[arg-type]  # approx stands for the number
-        Evidence(7, "Bank 2 in trouble", ("calm", "first", "graver"), "https://news.example/2", NOON - 2 * HOUR, 0.75),
+        Evidence(7, "Bank 2 in trouble", ("first", "calm", "graver"), "https://news.example/2", NOON - 2 * HOUR, 0.75),
     )
     assert [each.story for each in alerts.evidence("company:JPM", [7, 10])] == [10]
     assert alerts.evidence("market", []) == ()

@@ -126,6 +126,10 @@ class AlertStore:
         found = {
             (row.pop("asked"), row["story"]): Evidence(**{**row, "publishers": tuple(row["publishers"])})
             for row in firsts.join(carriers, on=one)
+            # Whose the headline is, then the others: readers take the first for its author.
+            .with_columns(
+                pl.concat_list("publisher", "publishers").list.unique(maintain_order=True).alias("publishers")
+            )
             .select("asked", "story", "title", "publishers", "link", "at", "negative")
             .iter_rows(named=True)
         }
