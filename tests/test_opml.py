@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from monitor.errors import FeedListUnusable
 from monitor.feeds.feed import Feed
 from monitor.feeds.lists import default_feeds, read_feed_list
+from monitor.feeds.naming import family_of
 from monitor.feeds.opml import read_opml, write_opml
 
 OTHER = """<?xml version="1.0" encoding="ISO-8859-1"?>
@@ -60,6 +61,21 @@ def test_files_of_other_readers_are_read() -> None:
     assert [f.id for f in feeds] == ["the-wire-co", "the-wire-co-2", "news-example-cn", "loose"]
     assert feeds[0].publisher == feeds[1].publisher
     assert [f.category for f in feeds] == ["Markets", "Markets", "Markets", "news"]
+
+
+@pytest.mark.parametrize(
+    ("url", "family"),
+    [
+        ("http://10.1.2.3/rss", "10.1.2.3"),
+        ("http://10.9.9.9:8080/rss", "10.9.9.9"),
+        ("http://[fd00::1]/rss", "fd00::1"),
+        ("https://feeds.wire.example/rss", "wire"),
+        ("http://news.desk.corp/rss", "desk"),
+        ("https://feeds.bbci.co.uk/rss", "bbc"),
+    ],
+)
+def test_feeds_of_two_machines_are_two_voices_and_those_of_one_domain_are_one(url: str, family: str) -> None:
+    assert family_of(url) == family
 
 
 BOMB = (

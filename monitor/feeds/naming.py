@@ -44,9 +44,13 @@ def host_of(url: str) -> str:
 
 
 def family_of(url: str) -> str:
-    """The house behind an address: the family that the shipped list knows its site by, else the site's own name."""
+    """The house behind an address: the family that the shipped list knows its site by, else the site's own name.
+
+    That of a bare IP address is all of it: machines of one network are not one house.
+    """
     site = site_of(url)
-    return _families().get(site) or site.partition(".")[0] or site
+    last = site.rpartition(".")[2]
+    return _families().get(site) or (site if last.isdecimal() else site.partition(".")[0]) or site
 
 
 @cache
