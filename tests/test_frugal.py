@@ -100,3 +100,24 @@ def test_a_reader_of_broken_feeds_that_ended_while_it_waited_costs_no_feed_its_c
         assert helpers() == set()
 
     asyncio.run(go())
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="looks at processes as Linux does")
+def test_broken_feeds_share_a_process_unless_one_of_them_holds_it_up() -> None:
+    async def go() -> None:
+        parser = LenientParser(20)
+        first, *others = await asyncio.gather(*(parser.parse(BROKEN, "", FEED, NOW, 9) for _ in range(6)))
+        assert first is not None
+        assert others == [first] * 5
+        (busy,) = helpers()
+        os.kill(busy, signal.SIGSTOP)
+        held_up = asyncio.create_task(parser.parse(BROKEN, "", FEED, NOW, 9))
+        await asyncio.sleep(0)
+        assert await parser.parse(BROKEN, "", FEED, NOW, 9) == first
+        assert len(helpers()) == 2
+        os.kill(busy, signal.SIGCONT)
+        assert await held_up == first
+        await parser.aclose()
+        assert helpers() == set()
+
+    asyncio.run(go())

@@ -28,6 +28,8 @@ _LONGEST_LINE = 64 * 2**20
 _START_SECONDS = 20.0
 # An idle process holds some 35 MiB: broken feeds come one after the other in a round, and then not for minutes.
 _IDLE_SECONDS = 30.0
+# To begin another process costs as much as some thirty documents: it is for when one is held up.
+_PATIENCE_SECONDS = 1.0
 
 
 class LenientParser:
@@ -45,6 +47,8 @@ class LenientParser:
         # Those that wait for a document, the latest last, each with the call that will end it.
         self._free: dict[asyncio.subprocess.Process, asyncio.TimerHandle] = {}
         self._places = asyncio.Semaphore(most)
+        self._at_work = 0
+        self._done = asyncio.Event()
 
     async def parse(
         self, body: bytes, content_type: str, feed: Feed, fetched: datetime, max_entries: int
@@ -52,14 +56,28 @@ class LenientParser:
         """As `monitor.feeds.parsing.parse_leniently`; None when it took too long, or its process died of it."""
         asked = {"size": len(body), "type": content_type, "url": feed.url, "most": max_entries}
         async with self._places:
-            waiting = self._taken()
-            if waiting is not None:
-                with suppress(EOFError, ConnectionError):
-                    return await self._read(waiting, asked, feed, fetched, body)
-            # There was none, or it died: while it waited, where memory is short, or of this document.
-            with suppress(EOFError, OSError):
-                return await self._read(await _begin(), asked, feed, fetched, body)
+            waiting = await self._soon()
+            self._at_work += 1
+            try:
+                if waiting is not None:
+                    with suppress(EOFError, ConnectionError):
+                        return await self._read(waiting, asked, feed, fetched, body)
+                # There was none, or it died: while it waited, where memory is short, or of this document.
+                with suppress(EOFError, OSError):
+                    return await self._read(await _begin(), asked, feed, fetched, body)
+            finally:
+                self._at_work -= 1
+                self._done.set()
         return None
+
+    async def _soon(self) -> asyncio.subprocess.Process | None:
+        """A process that waits for a document, or will within a moment."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                while self._at_work and not self._free:
+                    self._done.clear()
+                    await self._done.wait()
+        return self._taken()
 
     async def _read(
         self, process: asyncio.subprocess.Process, asked: dict[str, object], feed: Feed, fetched: datetime, body: bytes
