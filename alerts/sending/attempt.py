@@ -35,11 +35,6 @@ class AttemptOutcome(StrEnum):
         """Whether another attempt is pointless."""
         return self is AttemptOutcome.GONE
 
-    @property
-    def asks_for_operator(self) -> bool:
-        """Whether a channel whose last attempt ended so needs a person, not patience."""
-        return self in (AttemptOutcome.MISCONFIGURED, AttemptOutcome.GONE, AttemptOutcome.FAILED)
-
 
 @dataclass(frozen=True, slots=True)
 class Answer:

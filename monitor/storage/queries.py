@@ -129,11 +129,6 @@ QUERIES: dict[str, Query] = {
         about="Everything that is remembered of every feed, for `monitor.feeds.health`.",
         sql="SELECT * FROM feeds ORDER BY feed",
     ),
-    "revisions": Query(
-        about="Titles that a headline was given after it was stored, in order of time.",
-        sql='SELECT "at", feed, title FROM revisions WHERE headline = $headline::UBIGINT ORDER BY "at"',
-        params={"headline": int},
-    ),
     "feed_checks": Query(
         about="The latest checks of one feed, newest first.",
         sql="""
