@@ -11,13 +11,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import streamlit as st
 
 from dashboard import acting, frame, texts
+from dashboard.beside import Beside
 
 # Of the threads that ask.
 THREAD = "which-words"
@@ -40,7 +41,7 @@ _DOING = {
 
 
 @dataclass(slots=True)
-class Question:
+class Question(Beside):
     """One question, under way or over.
 
     Attributes:
@@ -54,21 +55,6 @@ class Question:
     doing: str = ""
     answer: Mapping[str, Any] | None = None
     fault: str = ""
-    _stopped: threading.Event = field(default_factory=threading.Event)
-    _over: threading.Event = field(default_factory=threading.Event)
-
-    @property
-    def running(self) -> bool:
-        """Whether it is still asked."""
-        return not self._over.is_set()
-
-    def stop(self) -> None:
-        """Ask no more: nobody waits for the answer."""
-        self._stopped.set()
-
-    def wait(self, seconds: float) -> bool:
-        """Wait until it is over; whether it is."""
-        return self._over.wait(seconds)
 
     def ask(self, moment: frame.Moment, headline: str, company: str) -> None:
         """Ask until there is an answer; whatever goes wrong stands in `fault`."""
@@ -85,10 +71,10 @@ class Question:
             _LOG.exception("a question for words failed")
             self.fault = f"It failed ({type(error).__name__}); the terminal of `squall dashboard` shows more."
         finally:
-            self._over.set()
+            self.end()
 
     def _asked(self, moment: frame.Moment, headline: str, company: str) -> dict[str, Any] | str:
-        while not self._stopped.wait(_PAUSE_SECONDS if self.doing else 0):
+        while not self.stopped_within(_PAUSE_SECONDS if self.doing else 0):
             told = acting.answer(moment, "explain", headline=headline[:_LONGEST], company=company)
             if isinstance(told, str) or "pending" not in told:
                 return told

@@ -16,6 +16,7 @@ from datetime import datetime
 
 from alerts.rules import Rules
 from dashboard import reads
+from dashboard.beside import Beside
 from monitor.backtesting.tuning import Tried, Weeks, tried
 from monitor.errors import MonitorError
 
@@ -31,7 +32,7 @@ _GLANCE = 0.1
 
 
 @dataclass(slots=True)
-class Trial:
+class Trial(Beside):
     """One comparison, under way or over.
 
     Attributes:
@@ -44,26 +45,6 @@ class Trial:
     done: float = 0.0
     found: dict[str, Tried] = field(default_factory=dict)
     fault: str = ""
-    _stopped: threading.Event = field(default_factory=threading.Event)
-    _over: threading.Event = field(default_factory=threading.Event)
-
-    @property
-    def running(self) -> bool:
-        """Whether it is still at work."""
-        return not self._over.is_set()
-
-    @property
-    def stopped(self) -> bool:
-        """Whether somebody stopped it."""
-        return self._stopped.is_set()
-
-    def stop(self) -> None:
-        """Ask it to end; it does with its next look."""
-        self._stopped.set()
-
-    def wait(self, seconds: float) -> bool:
-        """Wait until it is over; whether it is."""
-        return self._over.wait(seconds)
 
     def run(self, reader: reads.Reader, weights: Mapping[str, float], until: datetime, days: int) -> None:
         """Do it; whatever goes wrong stands in `fault`."""
@@ -80,7 +61,7 @@ class Trial:
             _LOG.exception("a trial of rules failed")
             self.fault = f"the trial failed ({type(error).__name__}); the terminal of `squall dashboard` shows more"
         finally:
-            self._over.set()
+            self.end()
 
     def _turn(self) -> bool:
         """Wait until no other trial runs; whether this one may."""
@@ -98,12 +79,12 @@ class Trial:
         kept = _read(reader, weights, until, days, widest)
         # The last first: what today's rules give was mostly found by an earlier trial, or can wait.
         for place, (name, rules) in enumerate(reversed([*self.rules.items()])):
-            if self._stopped.is_set():
+            if self.stopped:
                 return
 
             def go_on(share: float, place: int = place) -> bool:
                 self.done = (place + share) / len(self.rules)
-                return not self._stopped.is_set()
+                return not self.stopped
 
             told = rules.model_dump_json()
             if told not in kept.found:

@@ -313,15 +313,18 @@ def test_a_dead_letter_to_a_recipient_who_left_is_not_sent_there(store: Store) -
         assert "does not name bo@example.com" in row["last_reason"]
 
 
+class Full(AlertStore):
+    """A store without room for what became of an attempt, until `full` is taken back."""
+
+    full = True
+
+    def record(self, *told: Any) -> None:
+        if self.full:
+            raise StoreUnavailable("the disk is full")
+        super().record(*told)
+
+
 def test_what_could_not_be_recorded_is_recorded_whole_once_it_can(store: Store) -> None:
-    class Full(AlertStore):
-        full = True
-
-        def record(self, *told: Any) -> None:
-            if self.full:
-                raise StoreUnavailable("the disk is full")
-            super().record(*told)
-
     with house_of(store) as (house, mailbox, _):
         mailbox.to_recipient = {BO: DEAD}
         house.look(START, spike())

@@ -18,23 +18,13 @@ from monitor.storage.store import Store
 RECIPIENTS = runpy.run_path(str(Path(__file__).with_name("test_recipients.py")))
 SCENE = runpy.run_path(str(Path(__file__).with_name("desk_scene.py")))
 BO, BUSY, MINUTE, START = (RECIPIENTS[name] for name in ("BO", "BUSY", "MINUTE", "START"))
+Full = RECIPIENTS["Full"]
 House, hook, spike = (SCENE[name] for name in ("House", "hook", "spike"))
 
 
-class Full(AlertStore):
-    """A store without room for what became of an attempt, until `full` is taken back."""
-
-    full = True
-
-    def record(self, *told: Any) -> None:
-        if self.full:
-            raise StoreUnavailable("the disk is full")
-        super().record(*told)
-
-
-def sent_unrecorded(store: Store, house: Any, channel: str) -> RecordsFirst:
+def sent_unrecorded(store: Any, house: Any, channel: str) -> RecordsFirst:
     """The outbox of a process that sent what is due there, and could not keep what came of it."""
-    process = RecordsFirst(Full(store), Unrecorded())
+    process = RecordsFirst(store, Unrecorded())
     with pytest.raises(StoreUnavailable):
         deliver(process, house.channels[channel], START, Schedule())
     return process
@@ -44,7 +34,7 @@ def test_what_is_sent_again_after_the_end_of_the_process_has_the_same_id_and_con
     with hook() as desk:
         house = House(store, {"desk": desk})
         house.look(START, spike())
-        sent_unrecorded(store, house, "desk").settle()
+        sent_unrecorded(Full(store), house, "desk").settle()
         begun_anew = RecordsFirst(AlertStore(store), Unrecorded())
         deliver(begun_anew, house.channels["desk"], START + MINUTE, Schedule())
         assert len(desk.taken) == 2
@@ -56,7 +46,7 @@ def test_a_mail_that_is_sent_again_has_the_same_id_also_for_whom_something_was_l
     with RECIPIENTS["house_of"](store) as (house, mailbox, _):
         mailbox.to_recipient = {BO: BUSY}
         house.look(START, spike())
-        sent_unrecorded(store, house, "mail").settle()
+        sent_unrecorded(Full(store), house, "mail").settle()
         house.send(START + MINUTE)
         mailbox.to_recipient.clear()
         house.send(START + 2 * MINUTE)
@@ -70,12 +60,10 @@ def test_a_process_that_ends_records_what_it_still_knows_and_sends_nothing_again
     with hook() as desk:
         house = House(store, {"desk": desk})
         house.look(START, spike())
-        process = sent_unrecorded(store, house, "desk")
-        Full.full = False
-        try:
-            process.settle()
-        finally:
-            Full.full = True
+        full = Full(store)
+        process = sent_unrecorded(full, house, "desk")
+        full.full = False
+        process.settle()
         house.send(START + MINUTE)
         assert len(desk.taken) == 1
 
@@ -84,7 +72,7 @@ def test_what_cannot_be_recorded_to_the_end_is_named_in_the_log(store: Store) ->
     with hook() as desk:
         house = House(store, {"desk": desk})
         house.look(START, spike())
-        process = sent_unrecorded(store, house, "desk")
+        process = sent_unrecorded(Full(store), house, "desk")
         with capture_logs() as logged:
             process.settle()
         (id_, _), *_ = desk.taken

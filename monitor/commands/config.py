@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 
 import click
 
 from alerts.errors import ChannelUnusable
-from alerts.sending.channels import ChannelSettings, open_channel
-from models.themes import Theme, head_of
+from alerts.sending.channels import open_channel
+from models.themes import head_of
 from monitor.commands.opening import settings_of
 from monitor.errors import SettingsUnusable
-from monitor.settings import ModelSettings
 from monitor.settings_file import find_settings, load_settings
 from monitor.shown_settings import shown_settings
 
@@ -25,11 +26,19 @@ def config() -> None:
 @click.pass_context
 def check(ctx: click.Context) -> None:
     """Read the settings, name every finding, exit 2 when there is one."""
+    from monitor.chosen_model import chosen_adapter
+
     path = find_settings(ctx.find_root().obj)
     source = path or "no settings file: defaults and environment"
     settings = load_settings(path)
-    found = (_unusable(settings.model), *map(_headless, settings.themes), *map(_finding, settings.channels))
-    if findings := [*filter(None, found)]:
+    # As far as that shows without sending and without loading a model.
+    parts: list[tuple[str, Callable[[], object]]] = [
+        ("model", partial(chosen_adapter, settings.model)),
+        # Without what a theme learned nothing at all could be scored.
+        *((f"themes.{theme.id}", partial(head_of, theme)) for theme in settings.themes),
+        *((f"channels.{channel.name}", partial(open_channel, channel)) for channel in settings.channels),
+    ]
+    if findings := [*filter(None, (_fault(name, opened) for name, opened in parts))]:
         raise SettingsUnusable(f"the settings in {source} are not usable:\n" + "\n".join(findings))
     click.echo(f"{source}: usable ({len(settings.feeds)} own feeds, {len(settings.channels)} channels)")
 
@@ -49,33 +58,12 @@ def example() -> None:
     click.echo(example_toml(), nl=False)
 
 
-def _unusable(model: ModelSettings) -> str:
-    """What is wrong with the adapter or encoder that scores; empty when nothing is. Neither is loaded."""
-    from models.errors import ModelError
-    from monitor.chosen_model import chosen_adapter
-
-    try:
-        chosen_adapter(model)
-    except ModelError as error:
-        return f"  model: {error}"
-    return ""
-
-
-def _headless(theme: Theme) -> str:
-    """What is wrong with what a theme learned; empty when nothing is. Without it nothing at all could be scored."""
+def _fault(name: str, opened: Callable[[], object]) -> str:
+    """What is wrong with a part of the settings, found by opening it; empty when nothing is."""
     from models.errors import ModelError
 
     try:
-        head_of(theme)
-    except ModelError as error:
-        return f"  themes.{theme.id}: {error}"
-    return ""
-
-
-def _finding(channel: ChannelSettings) -> str:
-    """What keeps a channel from working, as far as that shows without sending; empty when nothing does."""
-    try:
-        open_channel(channel)
-    except ChannelUnusable as error:
-        return f"  channels.{channel.name}: {error}"
+        opened()
+    except (ModelError, ChannelUnusable) as error:
+        return f"  {name}: {error}"
     return ""
