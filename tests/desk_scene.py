@@ -6,12 +6,13 @@ import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from alerts.detection.spikes import Severity, Spike, Verdict
-from alerts.lifecycle import Sight, advance
+from alerts.lifecycle import Alert, Sight, State, advance
 from alerts.rules import Rules
 from alerts.sending.channels import open_channel
 from alerts.sending.delivery import Schedule, deliver
@@ -93,6 +94,30 @@ def spike(severity: Severity = Severity.WARNING, verdict: Verdict = Verdict.SURG
         smallest_detectable=7,
         history_days=20.0,
     )
+
+
+def alert(at: datetime, **told: Any) -> Alert:
+    """A warning of bank stress that fires since then; `told` says what is otherwise."""
+    plain = Alert(
+        id="alert_1",
+        series=BANKS,
+        state=State.FIRING,
+        severity=Severity.WARNING,
+        opened_at=at,
+        fired_at=at,
+        last_spike_at=at,
+        resolved_at=None,
+        hours=12,
+        observed=9,
+        expected=1.0,
+        p_value=1e-6,
+        peak_observed=9,
+        peak_expected=1.0,
+        peak_p_value=1e-6,
+        peak_at=at,
+        evidence=(),
+    )
+    return replace(plain, **told)
 
 
 class House:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import runpy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,13 +14,14 @@ from pydantic import ValidationError
 
 from alerts.evidence import Evidence
 from alerts.judgement import Standing, Tally
-from alerts.lifecycle import Alert, Change, ChangeReason, Severity, Sight, State
+from alerts.lifecycle import Change, ChangeReason, Sight, State
 from alerts.telling.conditions import ChannelRecord, Condition, Health, Turn, channel_condition, turn
 from alerts.telling.digests import Digest, Period, bulletin, due, resumed
 from alerts.telling.sight import Looking, idle, sight, sight_condition
 from alerts.texts.messages import alert_message, bulletin_message, read_message
 from alerts.texts.prose import plain_text, subject
 
+SCENE = runpy.run_path(str(Path(__file__).with_name("desk_scene.py")))
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
@@ -207,24 +210,8 @@ def test_a_digest_says_what_came_in_and_what_was_not_sent() -> None:
 
 def test_a_digest_reckons_the_length_of_an_alert_as_the_message_of_its_end_does() -> None:
     first = Evidence(1, "Bank falls", ("ft",), "", NOW - 3 * HOUR, 0.9)
-    alert = Alert(
-        id="alert_1",
-        series="theme:bank-stress",
-        state=State.RESOLVED,
-        severity=Severity.WARNING,
-        opened_at=NOW - 2 * HOUR,
-        fired_at=NOW - 2 * HOUR,
-        last_spike_at=NOW - HOUR,
-        resolved_at=NOW,
-        hours=12,
-        observed=9,
-        expected=1.0,
-        p_value=1e-6,
-        peak_observed=9,
-        peak_expected=1.0,
-        peak_p_value=1e-6,
-        peak_at=NOW - HOUR,
-        evidence=(first,),
+    alert = SCENE["alert"](
+        NOW - 2 * HOUR, state=State.RESOLVED, last_spike_at=NOW - HOUR, resolved_at=NOW, evidence=(first,)
     )
     end = alert_message(Change(alert, State.RECOVERING, ChangeReason.RESOLVED, NOW), names={}, dashboard_url="")
     digest = bulletin(morning(), Period(NOW - 24 * HOUR, NOW, (alert,)), {}, "")

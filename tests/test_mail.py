@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import email
 import logging
+import runpy
 import shutil
 import socket
 import ssl
@@ -48,6 +49,7 @@ from alerts.telling.grouping import sealed
 from alerts.texts.messages import Trend
 
 SETTINGS: TypeAdapter[ChannelSettings] = TypeAdapter(ChannelSettings)
+SCENE = runpy.run_path(str(Path(__file__).with_name("desk_scene.py")))
 PASSWORD = "p4ssw0rd-of-the-desk"
 
 
@@ -134,25 +136,10 @@ def story_of_an_alert(now: datetime, title: str = "Bank falls") -> tuple[Deliver
     hour = timedelta(hours=1)
 
     def alert(severity: Severity, resolved: datetime | None) -> Alert:
-        return Alert(
-            id="a1",
-            series="theme:bank-stress",
-            state=State.RESOLVED if resolved else State.FIRING,
-            severity=severity,
-            opened_at=now,
-            fired_at=now,
-            last_spike_at=now + 8 * hour if resolved else now,
-            resolved_at=resolved,
-            hours=24,
-            observed=12,
-            expected=4.0,
-            p_value=1e-4,
-            peak_observed=37,
-            peak_expected=4.2,
-            peak_p_value=1e-9,
-            peak_at=now,
-            evidence=evidence,
-        )
+        told = {"state": State.RESOLVED, "resolved_at": resolved, "last_spike_at": now + 8 * hour} if resolved else {}
+        counts = {"hours": 24, "observed": 12, "expected": 4.0, "peak_observed": 37, "peak_expected": 4.2}
+        made: Alert = SCENE["alert"](now, severity=severity, evidence=evidence, **counts, **told)
+        return made
 
     changes = [
         Change(alert=alert(Severity.WARNING, None), before=State.PENDING, reason=ChangeReason.FIRED, at=now),
@@ -280,25 +267,7 @@ def test_a_subject_of_any_length_arrives_without_a_space_before_it(now: datetime
 
 def _change_of(now: datetime, title: str) -> Change:
     evidence = (Evidence(7, title, (title,), "javascript:alert(1)", now, 0.9),)
-    alert = Alert(
-        id="a2",
-        series="theme:bank-stress",
-        state=State.FIRING,
-        severity=Severity.INFO,
-        opened_at=now,
-        fired_at=now,
-        last_spike_at=now,
-        resolved_at=None,
-        hours=1,
-        observed=5,
-        expected=0.01,
-        p_value=1e-30,
-        peak_observed=5,
-        peak_expected=0.01,
-        peak_p_value=1e-30,
-        peak_at=now,
-        evidence=evidence,
-    )
+    alert = SCENE["alert"](now, id="a2", severity=Severity.INFO, evidence=evidence)
     return Change(alert=alert, before=State.PENDING, reason=ChangeReason.FIRED, at=now)
 
 
