@@ -553,6 +553,41 @@ def test_a_gate_forgets_the_sites_that_nobody_asks() -> None:
     assert asyncio.run(go()) == 0
 
 
+@pytest.mark.parametrize("stage", ["the site", "any place", "room", "the pause"])
+def test_who_gives_up_waiting_for_a_turn_gives_back_what_it_held(stage: str) -> None:
+    async def go() -> int:
+        gate = Gate(1, 1, 60.0 if stage == "the pause" else 0.0)
+        url, never = "https://a.example/", asyncio.Event()
+
+        async def room() -> None:
+            if stage == "room":
+                await never.wait()
+
+        first = gate.turn("https://b.example/" if stage == "any place" else url)
+        await first.wait()
+        if stage in {"room", "the pause"}:
+            first.end()
+        waiting = asyncio.create_task(gate.turn(url, room).wait())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not waiting.done()
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        # A second end gives back nothing twice: there is one place still, and one alone.
+        first.end()
+        first.end()
+        async with asyncio.timeout(20), gate.turn("https://c.example/"):
+            other = asyncio.create_task(gate.turn("https://d.example/").wait())
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert not other.done()
+            other.cancel()
+        await asyncio.gather(other, return_exceptions=True)
+        return len(gate._sites)
+
+    assert asyncio.run(go()) == 0
+
+
 def test_a_server_in_another_zone_is_understood() -> None:
     later = NOW.astimezone().replace(microsecond=0) + HOUR
     assert retry_after(format_datetime(later), NOW) == HOUR

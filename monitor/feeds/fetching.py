@@ -163,7 +163,7 @@ class _Asked:
         raise _StopError(Outcome.BAD_REDIRECT, f"it redirects more than {most} times, last to {self.at}")
 
     def _request(self, headers: dict[str, str]) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        if kept := self._cookies.get(_server(self.at)):
+        if self._cookies and (kept := self._cookies.get(_server(self.at))):
             headers = {**headers, "Cookie": "; ".join(f"{name}={value}" for name, value in kept.items())}
         return self._web.get(self.at, headers, self._caps.connect_seconds, self._caps.read_seconds)
 

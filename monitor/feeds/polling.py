@@ -22,7 +22,7 @@ from monitor.feeds.concluding import Answer, Pacing, concluded, hash_of, judged
 from monitor.feeds.ended import Ended
 from monitor.feeds.feed import Check, Feed, FeedState, Outcome
 from monitor.feeds.fetching import Caps, Fetched, fetch
-from monitor.feeds.gates import Gate, Room, SiteHeld
+from monitor.feeds.gates import Gate, Room, SiteHeld, Turn
 from monitor.feeds.lenient import LenientParser
 from monitor.feeds.parsing import Parsed, parse_quickly
 from monitor.feeds.politeness import RetryScope, address_of, site_of, validators
@@ -186,8 +186,15 @@ class Poller:
             SiteHeld: when its site asked to be left alone before it could begin.
         """
         url = address_of(feed, state)
-        turn = partial(self._gate.turn, room=room)
         etag, last_modified = validators(state, now)
+        # Waited for out here: thousands that wait within `fetch` would take twice the memory.
+        first = self._gate.turn(url, room)
+        await first.wait()
+        turns = [first]
+
+        def turn(at: str) -> Turn:
+            return turns.pop() if turns else self._gate.turn(at, room)
+
         fetched = await fetch(self._web, url, etag, last_modified, self._caps, now, turn)
         begun = time.monotonic()
         parsed = None

@@ -113,7 +113,8 @@ def asked_address(url: str) -> URL:
     if host.replace(".", "").isdigit():
         # 2130706433 and 127.1 are addresses to a resolver: they are judged as what they are.
         try:
-            return address.with_host(socket.inet_ntoa(socket.inet_aton(host)))
+            plain = socket.inet_ntoa(socket.inet_aton(host))
         except OSError as error:
             raise NoSuchHost(f"{host} is no address") from error
+        return address if plain == host else address.with_host(plain)
     return address
