@@ -27,6 +27,7 @@ from models.score import SENTIMENTS
 from monitor.cli import main, squall
 from monitor.demo.receivers import Hook, Verification
 from monitor.example import example_toml
+from monitor.feeds.added import changes_file
 from monitor.feeds.lists import default_feeds
 from monitor.logs import set_up_logs
 from monitor.settings import LogSettings, Settings
@@ -348,6 +349,21 @@ def test_config_check_names_every_channel_that_cannot_work(
     monkeypatch.setenv("CHAT_URL", "json://localhost/squall")
     result = asked("--config", path, "config", "check")
     assert "2 channels" in result.output
+
+
+def test_config_check_counts_the_feeds_that_are_watched_and_names_a_list_of_them_that_is_broken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = tmp_path / "squall.duckdb"
+    path = settings_file(tmp_path, f"[store]\npath = '{store}'\n[watch]\ndefault_feeds = false\n")
+    assert "(0 feeds watched, 0 channels)" in asked("--config", path, "config", "check").output
+    asked("--config", path, "feeds", "add", "https://wire.example/rss", "--unchecked")
+    assert "(1 feed watched, 0 channels)" in asked("--config", path, "config", "check").output
+    changes_file(store).write_text("[broken")
+    code, error = told(capsys, monkeypatch, "--config", path, "config", "check")
+    assert code == 2
+    assert "  feeds: " in error
+    assert f"{changes_file(store)} cannot be read" in error
 
 
 def test_config_show_keeps_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,9 +12,10 @@ from alerts.errors import ChannelUnusable
 from alerts.sending.channels import open_channel
 from models.themes import head_of
 from monitor.commands.opening import settings_of
-from monitor.errors import SettingsUnusable
+from monitor.errors import FeedListUnusable, SettingsUnusable
 from monitor.settings_file import find_settings, load_settings
 from monitor.shown_settings import shown_settings
+from monitor.watched import watched_feeds
 
 
 @click.group()
@@ -34,13 +35,18 @@ def check(ctx: click.Context) -> None:
     # As far as that shows without sending and without loading a model.
     parts: list[tuple[str, Callable[[], object]]] = [
         ("model", partial(chosen_adapter, settings.model)),
+        ("feeds", partial(watched_feeds, settings)),
         # Without what a theme learned nothing at all could be scored.
         *((f"themes.{theme.id}", partial(head_of, theme)) for theme in settings.themes),
         *((f"channels.{channel.name}", partial(open_channel, channel)) for channel in settings.channels),
     ]
     if findings := [*filter(None, (_fault(name, opened) for name, opened in parts))]:
         raise SettingsUnusable(f"the settings in {source} are not usable:\n" + "\n".join(findings))
-    click.echo(f"{source}: usable ({len(settings.feeds)} own feeds, {len(settings.channels)} channels)")
+    feeds, channels = sum(one.enabled for one in watched_feeds(settings)), len(settings.channels)
+    click.echo(
+        f"{source}: usable ({feeds} {'feed' if feeds == 1 else 'feeds'} watched, "
+        f"{channels} {'channel' if channels == 1 else 'channels'})"
+    )
 
 
 @config.command()
@@ -64,6 +70,6 @@ def _fault(name: str, opened: Callable[[], object]) -> str:
 
     try:
         opened()
-    except (ModelError, ChannelUnusable) as error:
+    except (ModelError, ChannelUnusable, FeedListUnusable) as error:
         return f"  {name}: {error}"
     return ""
