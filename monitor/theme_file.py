@@ -8,7 +8,6 @@ never  changes a line that is there, and never makes a file that Squall could no
 from __future__ import annotations
 
 import json
-import os
 import tomllib
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from models.themes import Theme
 from monitor.errors import SettingsUnusable
 from monitor.settings import Settings
 from monitor.settings_findings import findings
+from monitor.whole_file import put_whole
 
 
 def with_theme(text: str, theme: Theme) -> str:
@@ -55,10 +55,6 @@ def add_theme(path: Path, theme: Theme) -> None:
         # As bytes: lines go on to end as they did.
         text = place.read_bytes().decode("utf-8") if place.exists() else ""
         longer = with_theme(text, theme)
-        beside = place.with_name(f".{place.name}.new")
-        beside.write_bytes(longer.encode("utf-8"))
-        if place.exists():
-            beside.chmod(place.stat().st_mode & 0o777)
-        os.replace(beside, place)  # noqa: PTH105 - the atomic call by its name
+        put_whole(place, longer)
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsUnusable(f"the theme cannot be written to {path}: {error}") from error

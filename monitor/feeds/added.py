@@ -10,10 +10,8 @@ The daemon looks at the file before each round of checks, so a change takes effe
 from __future__ import annotations
 
 import json
-import os
 import tomllib
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from pydantic import ValidationError
 
 from monitor.errors import FeedListUnusable
 from monitor.feeds.feed import Feed
+from monitor.whole_file import put_whole
 
 _HEAD = (
     "# Written by `squall feeds add`, `remove`, `mute` and `import-opml`. You may edit it; a running daemon follows.\n"
@@ -96,14 +95,10 @@ def write_changes(path: Path, changes: FeedChanges) -> None:
     for key, ids in (("removed", changes.removed), ("muted", changes.muted)):
         if ids:
             parts.append(f"{key} = {json.dumps(sorted(ids))}\n")
-    draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text("\n".join([*parts, *(f"{as_toml(feed)}\n" for feed in changes.added)]), encoding="utf-8")
-        draft.replace(path)
+        put_whole(path, "\n".join([*parts, *(f"{as_toml(feed)}\n" for feed in changes.added)]))
     except OSError as error:
-        with suppress(OSError):
-            draft.unlink()
         raise FeedListUnusable(f"the feed changes cannot be written to {path}: {error}") from error
 
 

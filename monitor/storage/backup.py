@@ -28,6 +28,7 @@ from monitor.storage.integrity import Table, tables
 from monitor.storage.migrating import schema_version
 from monitor.storage.replacing import kept_free, log_of, sync, take_place
 from monitor.storage.store import Store
+from monitor.whole_file import PRIVATE, put_whole
 
 _CHUNK = 4 * 2**20  # bytes read and written at a time
 
@@ -91,7 +92,7 @@ def copy_store(database: Database, to: Path, now: datetime) -> Manifest:
         if (changes := changes_file(source)).exists():
             shutil.copyfile(changes, changes_file(to))
         manifest = Manifest(now.isoformat(), __version__, size, digest)
-        _write(manifest_file(to), json.dumps(asdict(manifest), indent=2))
+        put_whole(manifest_file(to), json.dumps(asdict(manifest), indent=2), PRIVATE)
         draft.replace(to)
     return manifest
 
@@ -108,7 +109,7 @@ def look_into(backup: Path, manifest: Manifest) -> Manifest:
     finally:
         database.close()
     with _told(backup):
-        _write(manifest_file(backup), json.dumps(asdict(seen), indent=2))
+        put_whole(manifest_file(backup), json.dumps(asdict(seen), indent=2), PRIVATE)
     return seen
 
 
@@ -276,17 +277,6 @@ def _told(place: Path) -> Iterator[None]:
         raise StoreUnavailable(
             f"{error.filename or place} cannot be read or written: {error.strerror or error}; check rights and space"
         ) from error
-
-
-def _write(file: Path, text: str) -> None:
-    """Write a small file for its owner's eyes only, whole or not at all."""
-    draft = Path(f"{file}.part")
-    with suppress(FileNotFoundError):
-        draft.unlink()
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write(text)
-    draft.replace(file)
 
 
 def _clear(draft: Path) -> None:

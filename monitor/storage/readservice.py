@@ -31,6 +31,7 @@ from monitor.errors import MonitorError, ServiceError
 from monitor.storage.database import MEMORY, Database
 from monitor.storage.queries import QUERIES, Query
 from monitor.storage.store import Store
+from monitor.whole_file import PRIVATE, put_whole
 
 Actions = Mapping[str, Callable[[dict[str, object]], object]]
 
@@ -140,7 +141,7 @@ class ReadService:
         self._thread = threading.Thread(target=self._server.wait, name="read-service", daemon=True)
         self._thread.start()
         try:
-            _write_privately(file, json.dumps(asdict(self.address)))
+            put_whole(file, json.dumps(asdict(self.address)), PRIVATE)
         except OSError as error:
             self._server.shutdown()
             raise ServiceError(f"the read service cannot leave its address in {file}: {error}") from error
@@ -269,19 +270,3 @@ def _json_object(body: bytes) -> dict[str, Any]:
 
 def _refusal(words: str) -> flight.FlightServerError:
     return flight.FlightServerError(words)
-
-
-def _write_privately(file: Path, text: str) -> None:
-    """Write a file for its owner's eyes only, whole or not at all."""
-    draft = file.with_name(f"{file.name}.{os.getpid()}.tmp")
-    with suppress(FileNotFoundError):
-        draft.unlink()
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        draft.replace(file)
-    except BaseException:
-        with suppress(OSError):
-            draft.unlink()
-        raise
