@@ -111,6 +111,32 @@ def test_what_writes_into_the_store_leaves_nothing_beside_it_for_others_to_read(
     assert os.umask(0o022) == 0o077
 
 
+@pytest.mark.usefixtures("_key")
+def test_a_test_message_that_arrives_sets_what_waits_on_its_way(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path)
+    with Store.open(tmp_path / "squall.duckdb", terminal.now) as store, hook() as desk:
+        house = House(store, {"desk": desk})
+        desk.status = 503
+        begun = datetime.now(UTC) - timedelta(minutes=20)
+        house.look(begun, spike(series="company:JPM"))
+        for seconds in (0, 10, 60, 240, 900):
+            house.send(begun + timedelta(seconds=seconds))
+        (waits,) = house.query("deliveries", state="pending", limit=9)
+    with hook() as desk:
+        terminal.config.write_text(
+            f'[store]\npath = "{tmp_path / "squall.duckdb"}"\n[[channels]]\ntype = "webhook"\nname = "desk"\n'
+            f'url = "http://127.0.0.1:{desk.server_port}/"\nsecret = "env:SQUALL_HOOK"\n'
+            'allow_private_addresses = ["127.0.0.1"]\n'
+        )
+        desk.status = 503
+        assert terminal.type("test", "desk").exit_code == 1
+        desk.status = 204
+        assert "1 message that waits for it is tried again when the daemon runs" in terminal.told("test", "desk")
+        assert "waits" not in terminal.told("test", "desk"), "it is due already"
+    (due,) = [row for row in terminal.json("deliveries") if row["id"] == waits["id"]]
+    assert datetime.fromisoformat(due["next_attempt_at"]) < waits["next_attempt_at"]
+
+
 def test_silences_begin_are_listed_and_end(terminal: Terminal) -> None:
     made = terminal.told("silence", "company:*", "--for", "8h", "--why", "results", "--by", "ann")
     id_ = made.split(":")[0]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,8 +12,8 @@ import click
 from alerts.texts.wording import seen
 from monitor.commands.desk import COMMANDS
 from monitor.commands.explaining import explain, why
-from monitor.commands.opening import in_json, settings_of
-from monitor.errors import InputUnusable
+from monitor.commands.opening import in_json, keep_private, settings_of
+from monitor.errors import InputUnusable, MonitorError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -171,7 +173,10 @@ def _unsent(reader: Reader) -> pl.DataFrame:
 @click.argument("channel")
 @click.pass_context
 def test(ctx: click.Context, channel: str) -> None:
-    """Send a test message on CHANNEL now, and say what came of it; exit 1 when it did not reach everybody there."""
+    """Send a test message on CHANNEL now, and say what came of it; exit 1 when it did not reach everybody there.
+
+    Where it arrives, what waits there for its next attempt is tried too.
+    """
     from alerts.sending.channels import open_channel
     from alerts.sending.delivery import test_delivery
 
@@ -182,11 +187,28 @@ def test(ctx: click.Context, channel: str) -> None:
         raise InputUnusable(f"there is no channel {channel!r}; channels: {known}")
     now = datetime.now(UTC)
     attempt = open_channel(by_name[channel]).send(test_delivery(channel, now), now)
-    if attempt.outcome.ok and not attempt.refused:
+    everybody = attempt.outcome.ok and not attempt.refused
+    if everybody:
         click.echo(f"{channel}: delivered in {attempt.millis} ms{f'; {attempt.reason}' if attempt.reason else ''}")
+    else:
+        click.echo(f"{channel}: {attempt.outcome}: {attempt.reason}", err=True)
+    if attempt.outcome.ok:
+        _hasten(settings.store.path, channel)
+    ctx.exit(0 if everybody else 1)
+
+
+def _hasten(store: Path, channel: str) -> None:
+    """What waits there goes too. That it cannot, for want of a store or its daemon's answer, is no news of a test."""
+    from monitor.desk.desk import Desk
+
+    if not store.exists():
         return
-    click.echo(f"{channel}: {attempt.outcome}: {attempt.reason}", err=True)
-    ctx.exit(1)
+    keep_private()
+    with suppress(MonitorError), Desk.open(store) as desk:
+        if waited := desk.hasten(channel):
+            what = "1 message that waits for it is" if waited == 1 else f"{waited} messages that wait for it are"
+            when = "now" if desk.reader.live else "when the daemon runs"
+            click.echo(f"{what} tried again {when}")
 
 
 alerts.add_command(explain)

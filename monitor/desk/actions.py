@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 
-from alerts.sending.delivery import Delivery, DeliveryState, redeliver
+from alerts.sending.delivery import Delivery, DeliveryState, Schedule, redeliver
 from alerts.telling.conditions import CHANNEL, Condition, Health
 from alerts.telling.notices import hushed
 from alerts.telling.silences import ended, silence
@@ -128,12 +128,18 @@ def enable(store: Store, body: Body, now: datetime) -> Answer:
     return {"channel": channel, "state": Health.WELL.value}
 
 
+def hasten(store: Store, body: Body, now: datetime) -> Answer:
+    """Make due what waits for a retry on a `channel` that took a message which this store does not know of: a test."""
+    return {"hastened": AlertStore(store).hasten(_text(body, "channel"), now, Schedule())}
+
+
 ACTIONS: Mapping[str, Callable[[Store, Body, datetime], Answer]] = {
     "remark": remark,
     "silence": begin_silence,
     "unsilence": end_silence,
     "redeliver": send_again,
     "enable": enable,
+    "hasten": hasten,
     "backup": back_up,
     "examine": look_over,
 }
