@@ -571,8 +571,16 @@ def test_who_gives_up_waiting_for_a_turn_gives_back_what_it_held(stage: str) -> 
         for _ in range(5):
             await asyncio.sleep(0)
         assert not waiting.done()
+        # As long as somebody else waits for the site, its places are remembered.
+        behind = asyncio.create_task(gate.turn(url).wait()) if stage == "any place" else None
+        await asyncio.sleep(0)
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
+        if behind is not None:
+            first.end()
+            async with asyncio.timeout(20):
+                await behind
+            return 0
         # A second end gives back nothing twice: there is one place still, and one alone.
         first.end()
         first.end()
