@@ -20,13 +20,13 @@ class Detector(StrEnum):
     """What a series is tested for."""
 
     VOLUME = "volume"  # more negative stories than its share of the news
-    TONE = "tone"  # a larger part of its own stories is negative than usual
+    TONE = "tone"  # more negative stories than all that is written about it explains
     SLOW = "slow"  # somewhat more than usual, day after day
     BREAKING = "breaking"  # one story that many publisher families carry
 
 
-# How the false alerts of a series are shared among its detectors: most to the one that finds most.
-_PARTS = {Detector.VOLUME: 0.7, Detector.TONE: 0.2, Detector.SLOW: 0.1}
+# How the false alerts of a series are shared among its detectors: most to the two that find most.
+_PARTS = {Detector.VOLUME: 0.45, Detector.TONE: 0.45, Detector.SLOW: 0.1}
 # How many families usually carry a negative story is learned from the stories of so many days.
 _FAMILY_DAYS = 10
 

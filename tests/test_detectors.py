@@ -7,12 +7,13 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 
+from alerts.detection.baseline import Baseline, learn
 from alerts.detection.breaking import breaking, story_of, story_series
 from alerts.detection.budgets import growth, shares
 from alerts.detection.cusum import false_a_week, slow_rise
@@ -26,7 +27,7 @@ from alerts.detection.sources import (
 )
 from alerts.detection.spikes import Verdict, spikes
 from alerts.detection.surprise import crossings_a_week, smallest_count, tail
-from alerts.detection.tone import learn_tone, tone_tail
+from alerts.detection.tone import Tone, learn_tone
 from alerts.detection.windows import HISTORY, MARKET, SIGHTINGS, WATCHED, Past, Window, windows
 from alerts.rules import Detector, Rules
 
@@ -39,28 +40,68 @@ BANKS = "theme:bank-stress"
 # Tone
 
 
-@given(st.integers(0, 40), st.integers(0, 40), st.floats(0.01, 0.95), st.floats(0.01, 0.8))
-def test_the_tail_of_tone_is_that_of_the_beta_binomial(observed: int, more: int, share: float, spread: float) -> None:
-    strength = 1 / spread - 1
-    reference = stats.betabinom.sf(observed - 1, observed + more, share * strength, (1 - share) * strength)
-    assert tone_tail(observed, observed + more, share, spread) == pytest.approx(min(reference, 1), rel=1e-6, abs=1e-12)
+def busy_news(series: int, share: float, moods: float, seed: int) -> tuple[Baseline, npt.NDArray[np.float64]]:
+    """Sixty days on which much or little is written, negative or not, of series in a market of twenty an hour."""
+    random = np.random.default_rng(seed)
+    days, hours = 60, 60 * 24
+    busy = np.repeat(random.gamma(1.5, 1 / 1.5, (series, days)), 24, axis=1)
+    mood = np.repeat(random.gamma(1 / moods, moods, (series, days)), 24, axis=1)
+    negative = random.poisson(0.5 * share * busy * mood).astype(np.float64)
+    quiet = random.poisson(0.5 * (1 - share) * busy).astype(np.float64)
+    market = random.poisson(20, (series, hours)).astype(np.float64)
+    usable = np.ones((series, hours), dtype=bool)
+    usable[:, -24:] = False
+    return learn(negative, market, usable, np.arange(hours) % 168, 4), quiet
 
 
-def test_a_quiet_tone_is_learned_and_a_restless_one_is_allowed_more() -> None:
-    random = np.random.default_rng(3)
-    stories = np.full((2, 60 * 24), 1.0)
-    steady = random.random(60 * 24) < 0.2
-    moods = np.repeat(random.beta(0.5, 2, 60), 24)
-    negative = np.stack([steady, random.random(60 * 24) < moods]).astype(np.float64)
-    tone = learn_tone(negative, stories, np.ones_like(stories), 0.15, 24)
-    assert tone.share == pytest.approx(negative.mean(axis=1), abs=0.01)
-    assert tone.spread[0] < 0.05 < 0.15 < tone.spread[1]
+def last_day(baseline: Baseline) -> npt.NDArray[np.float64]:
+    return np.asarray(baseline.told.negative[:, -24:].sum(axis=1))
 
 
-def test_a_series_without_stories_shares_the_markets_tone() -> None:
-    nothing = np.zeros((1, 240))
-    tone = learn_tone(nothing, nothing, np.ones_like(nothing), 0.13, 24)
-    assert tone.share[0] == pytest.approx(0.13)
+def test_what_tone_finds_improbable_is_so_on_days_that_differ_in_how_much_is_written() -> None:
+    baseline, quiet = busy_news(1_500, 0.3, 0.1, 3)
+    tone = learn_tone(baseline, quiet, (24,))
+    by_tone = tail(last_day(baseline), tone.expected[:, 0], tone.dispersion[:, 0])
+    for level in (0.1, 0.02):
+        assert level / 2 <= (by_tone <= level).mean() <= level * 1.6
+    # It knows more than the volume does: how far off it is says as much.
+    error = np.abs(last_day(baseline) - tone.expected[:, 0]).mean()
+    assert error < 0.75 * np.abs(last_day(baseline) - baseline.expected(24)).mean()
+
+
+def test_a_busy_day_is_no_news_to_tone_and_a_quiet_one_that_turns_bad_is() -> None:
+    baseline, quiet = busy_news(3, 0.3, 0.05, 5)
+    quiet[:, -24:] = 0
+    quiet[0, -24:], quiet[1, -24:-20] = 2, 2
+    expected = learn_tone(baseline, quiet, (3, 24)).expected
+    by_volume = baseline.expected(24)
+    assert expected[0, 1] > 3 * by_volume[0]
+    assert expected[1, 1] == pytest.approx(by_volume[1], rel=0.25)
+    assert expected[2, 1] < 0.3 * by_volume[2]
+    assert expected[0, 0] > 2 * baseline.expected(3)[0]
+
+
+def test_a_restless_tone_is_allowed_more() -> None:
+    steady, restless = (learn_tone(*busy_news(20, 0.3, moods, 7), (24,)) for moods in (0.02, 1.5))
+    assert np.median(restless.dispersion) > 3 * np.median(steady.dispersion)
+
+
+def test_a_series_without_stories_is_expected_to_have_as_few_by_tone_as_by_volume() -> None:
+    hours = 240
+    nothing, market = np.zeros((1, hours)), np.full((1, hours), 20.0)
+    baseline = learn(nothing, market, np.ones((1, hours), dtype=bool), np.arange(hours) % 168, 4)
+    tone = learn_tone(baseline, nothing, (1, 24))
+    for at, length in enumerate((1, 24)):
+        assert tone.expected[0, at] == pytest.approx(baseline.expected(length)[0], rel=0.15)
+
+
+def test_tone_of_some_series_is_that_of_all_and_joins_again() -> None:
+    tone = learn_tone(*busy_news(4, 0.3, 0.1, 11), (1, 24))
+    some, rest = np.array([2, 0]), np.array([1, 3])
+    joined = tone.rows(some).joined(tone.rows(rest))
+    assert (joined.expected == tone.expected[[2, 0, 1, 3]]).all()
+    assert (joined.dispersion == tone.dispersion[[2, 0, 1, 3]]).all()
+    assert Tone.unasked(4, 2).expected.shape == tone.expected.shape
 
 
 # Slow rises

@@ -28,10 +28,10 @@ _WEEKEND = 5 * HOURS_A_DAY
 _SEASON_STRENGTH = 25.0
 # Before it has shown otherwise a series is taken to vary from day to day by about two thirds of its mean
 # (0.5 = 0.7^2); that belief weighs as much as ten windows of one expected story.
-_PRIOR_DISPERSION = 0.5
+PRIOR_DISPERSION = 0.5
 _PRIOR_STRENGTH = 10.0
 # Jeffreys' prior of a Poisson rate: half a story that was never seen.
-_PRIOR_STORIES = 0.5
+PRIOR_STORIES = 0.5
 # One day in five may be an event: a crisis of a week in a month is still seen as one.
 _SUSPECT_DAYS = 5
 # A past day less probable than this was an event, not the norm (the reweighting of Noufaily et al. 2013).
@@ -122,23 +122,30 @@ class Baseline:
         and chance in the exposure itself.
         """
         restless = self.restlessness(hours)
-        spans = np.maximum((self.weights > 0).sum(axis=1) / hours, 1.0)
-        uncertain = 1 / (self.stories + _PRIOR_STORIES) + restless / spans
+        uncertain = self.uncertainty(restless, hours)
         return np.asarray(restless + uncertain * (1 + restless) + 1 / (self.others[:, -hours:].sum(axis=1) + 1))
+
+    def uncertainty(self, restless: Floats, hours: int) -> Floats:
+        """How far the learned rate may be off, as a squared coefficient of variation, [series]."""
+        spans = np.maximum((self.weights > 0).sum(axis=1) / hours, 1.0)
+        return np.asarray(1 / (self.stories + PRIOR_STORIES) + restless / spans)
 
     def restlessness(self, hours: int) -> Floats:
         """Dispersion between past windows of that length, by moments, drawn towards the prior when data is thin."""
+        mean = self.rate[:, None] * self.weighed(hours)
+        excess = (sliding(self.told.negatives, hours) - mean) ** 2 - mean
+        excess -= mean**2 / (sliding(self.told.exposures, hours) + 1)
+        return drawn(excess, mean**2, self.believed(hours), hours, PRIOR_DISPERSION)
+
+    def weighed(self, hours: int) -> Floats:
+        """Exposure of every window of that length by the season, plus one, [series, columns - hours + 1]."""
+        return sliding(self._weighed, hours) + 1
+
+    def believed(self, hours: int) -> Floats:
+        """How far every window of that length is believed, 0 to 1, [series, columns - hours + 1]."""
         # A window is believed as little as the least believed day in it: half an event is none of the usual.
         first, last = self.weights[:, : -hours + 1 or None], self.weights[:, hours - 1 :]
-        weight = np.minimum(np.minimum(first, last), sliding(self._weights, hours) / hours)
-        others = sliding(self.told.exposures, hours) + 1
-        mean = self.rate[:, None] * (sliding(self._weighed, hours) + 1)
-        excess = (sliding(self.told.negatives, hours) - mean) ** 2 - mean - mean**2 / others
-        # Windows that overlap tell the same thing again: `hours` of them weigh as one.
-        seen = (weight * excess).sum(axis=1) / hours
-        information = (weight * mean**2).sum(axis=1) / hours
-        estimate = (seen + _PRIOR_STRENGTH * _PRIOR_DISPERSION) / (information + _PRIOR_STRENGTH)
-        return np.asarray(np.maximum(estimate, 0.0))
+        return np.asarray(np.minimum(np.minimum(first, last), sliding(self._weights, hours) / hours))
 
 
 def learn(negative: Floats, others: Floats, usable: Mask, slots: Slots, minimum_event: int) -> Baseline:
@@ -182,6 +189,20 @@ def exposure(others: Floats, factors: Floats) -> Floats:
     return np.asarray((others * factors).sum(axis=1) + mean)
 
 
+def drawn(excess: Floats, information: Floats, weight: Floats, hours: int, prior: float) -> Floats:
+    """A dispersion by moments, drawn towards a prior where there is little to tell it by, [series]; 0 or more.
+
+    Args:
+        excess: of each past window, by how much its squared error exceeds what is explained, [series, windows].
+        information: by how much it would for a dispersion of one, in the same shape.
+        weight: how far each window is believed, 0 to 1, in the same shape.
+        hours: of a window. Those that overlap tell the same thing again: so many weigh as one.
+        prior: what is believed of a series without news.
+    """
+    seen, known = (weight * excess).sum(axis=1) / hours, (weight * information).sum(axis=1) / hours
+    return np.asarray(np.maximum((seen + _PRIOR_STRENGTH * prior) / (known + _PRIOR_STRENGTH), 0.0))
+
+
 def running(values: Floats) -> Floats:
     """Sums from the first column on, 0 before it, [series, columns + 1]."""
     sums = np.zeros((values.shape[0], values.shape[1] + 1))
@@ -207,7 +228,7 @@ def _doubting(fit: Baseline, days: Floats, usable: Mask, slots: Slots, minimum_e
 def _fit(told: Told, weights: Floats, slots: Slots) -> Baseline:
     seen, exposed = weights * told.negative, weights * told.others
     stories = seen.sum(axis=1)
-    rate = (stories + _PRIOR_STORIES) / (exposed.sum(axis=1) + 1)
+    rate = (stories + PRIOR_STORIES) / (exposed.sum(axis=1) + 1)
     factors = _seasons(seen, np.multiply(exposed, rate[:, None], out=exposed), slots)
     return Baseline(rate, factors, stories, told, weights)
 
@@ -257,7 +278,7 @@ def _suspects(fit: Baseline, days: Floats, usable: Mask, minimum_event: int) -> 
 
 def _beliefs(fit: Baseline, days: Floats, others: Floats, usable: Mask, minimum_event: int) -> Floats:
     """How far each hour is believed, [series, hours]: the root of how improbable its day is, where that is an event."""
-    restless = np.maximum(fit.restlessness(HOURS_A_DAY), _PRIOR_DISPERSION)[:, None]
+    restless = np.maximum(fit.restlessness(HOURS_A_DAY), PRIOR_DISPERSION)[:, None]
     probability = tail(days, _usual(fit, usable), restless + 1 / (others + 1))
     event = (days >= minimum_event) & (probability < _EVENT_PROBABILITY)
     return _hourly(np.where(event, np.sqrt(probability / _EVENT_PROBABILITY), 1.0), usable.shape[1])

@@ -61,19 +61,20 @@ def growth(negative: Counts, stories: float, share: Floats, hourly: float, rules
         hourly: stories of the market in a usual hour.
         rules: what is stated, and the smallest counts that may alert.
     """
-    part = rules.part(Detector.VOLUME)
-    if not len(negative) or hourly <= 0 or part <= 0:
+    parts = [rules.part(one) for one in (Detector.VOLUME, Detector.TONE) if one in rules.detectors]
+    if not len(negative) or hourly <= 0 or not parts:
         return 1.0
     rate = negative / max(stories, 1.0)
     spread = _COMMON_DISPERSION + 1 / (negative + 0.5)
     ladders = [_ladder(rate * hourly * hours, spread, hours, rules) for hours in rules.windows]
-    stated = rules.false_alerts_per_week * part
+    # Tone follows nearly the same law as volume: what is usual of both is much the same at most times.
+    stated = [rules.false_alerts_per_week * part for part in parts]
     low, high = 0.0, float(np.log2(MOST_GROWTH))
     for _ in range(_STEPS):
         middle = (low + high) / 2
-        allowed = stated * share * 2**middle
-        used = sum(float(_attained(ladder, allowed).sum()) for ladder in ladders)
-        low, high = (middle, high) if used <= stated * len(rules.windows) else (low, middle)
+        allowed = [one * share * 2**middle for one in stated]
+        used = sum(float(_attained(ladder, most).sum()) for ladder in ladders for most in allowed)
+        low, high = (middle, high) if used <= sum(stated) * len(rules.windows) else (low, middle)
     return float(2**low)
 
 

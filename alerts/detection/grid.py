@@ -20,7 +20,7 @@ from alerts.detection.covering import covered_days, since_columns, usable_hours
 from alerts.detection.frames import MARKET, Past
 from alerts.detection.sources import Voices
 from alerts.detection.surprise import HOURS_A_WEEK, Counts, Floats
-from alerts.detection.tone import learn_tone, market_share
+from alerts.detection.tone import Tone, learn_tone
 from alerts.detection.usual import Usual
 from alerts.rules import Detector, Rules
 
@@ -151,6 +151,12 @@ class Grid:
         slots = (last - np.arange(columns)[::-1]) % HOURS_A_WEEK
         return learn(self.negative, self.others, self.usable, slots, rules.minimum_negative)
 
+    def tone(self, rules: Rules, baseline: Baseline) -> Tone:
+        """What is usual given the other stories of every series."""
+        if Detector.TONE not in rules.detectors:
+            return Tone.unasked(len(self.names), len(rules.windows))
+        return learn_tone(baseline, self.stories - self.negative, rules.windows)
+
     def usual(self, rules: Rules, baseline: Baseline | None = None) -> Usual:
         """All that is usual for every series, to lay what was seen beside it.
 
@@ -160,8 +166,6 @@ class Grid:
         """
         baseline = baseline or self.baseline(rules)
         days = min(rules.slow_days, rules.baseline_days) if Detector.SLOW in rules.detectors else 0
-        market = self.names.index(MARKET)
-        share = market_share(self.negative[market], self.stories[market], self.usable[market])
         return Usual(
             names=tuple(self.names),
             now=self.now,
@@ -169,7 +173,7 @@ class Grid:
             expected=np.stack([baseline.expected(hours) for hours in rules.windows], axis=1),
             dispersion=np.stack([baseline.dispersion(hours) for hours in rules.windows], axis=1),
             own=np.stack([self.stories[:, -hours:].sum(axis=1) for hours in rules.windows], axis=1),
-            tone=learn_tone(self.negative, self.stories, baseline.weights, share, HOURS_A_DAY),
+            tone=self.tone(rules, baseline),
             by_day=baseline.expected_by_day(days) if days else np.zeros((len(self.names), 0)),
             learned=baseline.stories,
             restless=baseline.restlessness(HOURS_A_DAY),

@@ -1,103 +1,87 @@
-"""Whether a larger part of a series' own stories is negative than usual.
+"""Whether a series has more negative stories than all that is written about it explains.
 
-takes  hourly stories of each series and the negative ones among them, with how far each hour is believed
-gives  `Tone`: the usual share and how restless it is; the probability of a share as high as the one seen
-never  looks at how much is written: that is the volume's business
+takes  what was learned of a series, and its hourly stories that are not negative
+gives  `Tone`: negative stories to be expected of each window length given those, and how far they vary about that
+never  takes a day on which much is written for a bad one
 
-The law of the negative stories among s is beta-binomial with mean s * share and intra-class correlation `spread`
-(Skellam 1948). Days in which much is written and nothing of it is worse than usual are then no news, and a quiet
-series whose few stories all turn bad is.
+How much is written about a series varies from day to day: earnings, a launch, a trial. The other stories of the same
+window tell how busy it is. Busyness is taken as a gamma factor with mean 1; a negative binomial count of other stories
+seen leaves it a gamma factor again, with another mean and less doubt (conjugacy), and what it does to the other
+stories it does to the negative ones. What is left is how far the tone itself varies between windows.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
-from alerts.detection.baseline import Mask
+from alerts.detection.baseline import PRIOR_DISPERSION, PRIOR_STORIES, Baseline, Rows, drawn, running, sliding
 from alerts.detection.surprise import Floats
 
-# Before it has shown otherwise a series shares the market's tone, as firmly as ten stories would teach it.
-_PRIOR_STORIES = 10.0
-# And its share varies between days as that of a market in which one story in ten follows another's tone.
-_PRIOR_SPREAD = 0.1
-_PRIOR_PAIRS = 50.0
-_LEAST_SPREAD, _MOST_SPREAD = 0.01, 0.9
-_LEAST_SHARE, _MOST_SHARE = 0.002, 0.98
+# Before it has shown otherwise the tone of a series varies by about half of its mean (0.3 = 0.55^2).
+_PRIOR_TONE = 0.3
+# However steady a series was, forty stories of its own can double what is expected of it.
+_LEAST_BUSYNESS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Tone:
-    """What was learned; one number a series each.
+    """What is usual given how much is written about a series; one row a series, one column a window length.
 
     Attributes:
-        share: usual part of negative stories, 0 to 1, neither end included.
-        spread: correlation of the tone of two stories of one day, 0 to 1, neither end included.
+        expected: negative stories, above 0.
+        dispersion: variance = expected + dispersion * expected^2; above 0.
     """
 
-    share: Floats
-    spread: Floats
+    expected: Floats
+    dispersion: Floats
+
+    @classmethod
+    def unasked(cls, series: int, windows: int) -> Self:
+        """Where nobody tests for tone."""
+        return cls(np.ones((series, windows)), np.ones((series, windows)))
+
+    def rows(self, which: Rows) -> Tone:
+        """That of some series."""
+        return Tone(self.expected[which], self.dispersion[which])
+
+    def joined(self, other: Tone) -> Tone:
+        """That of these series and of others."""
+        return Tone(
+            np.concatenate([self.expected, other.expected]), np.concatenate([self.dispersion, other.dispersion])
+        )
 
 
-def learn_tone(negative: Floats, stories: Floats, weights: Floats, market_share: float, hours_a_block: int) -> Tone:
-    """The usual share of each series and its restlessness.
+def learn_tone(baseline: Baseline, quiet: Floats, windows: tuple[int, ...]) -> Tone:
+    """What to expect of windows that end with the last column.
 
     Args:
-        negative, stories: [series, hours]; weights: how far an hour is believed, 0 to 1, in the same shape.
-        market_share: what a series without stories is taken to share.
-        hours_a_block: length of the stretches between which restlessness is measured.
+        baseline: of the same series and hours.
+        quiet: stories of each series that are not negative, [series, hours].
+        windows: lengths in hours.
     """
-    bad, every = weights * negative, weights * stories
-    share = _share(bad, every, market_share)
-    seen, among = _blocks(bad, hours_a_block), _blocks(every, hours_a_block)
-    among = np.maximum(among, seen)
-    chance = (share * (1 - share))[:, None]
-    # Of s exchangeable stories the variance is s p (1 - p) (1 + (s - 1) spread): solve for the spread, by moments.
-    excess = ((seen - among * share[:, None]) ** 2 - among * chance).sum(axis=1)
-    pairs = (among * np.maximum(among - 1, 0) * chance).sum(axis=1)
-    prior = _PRIOR_PAIRS * chance[:, 0]
-    spread = (excess + prior * _PRIOR_SPREAD) / (pairs + prior)
-    return Tone(share, np.clip(spread, _LEAST_SPREAD, _MOST_SPREAD))
+    exposed = (baseline.weights * baseline.others).sum(axis=1) + 1
+    rate = ((baseline.weights * quiet).sum(axis=1) + PRIOR_STORIES) / exposed
+    sums = running(quiet)
+    learned = [_of_length(baseline, sums, rate, hours) for hours in windows]
+    return Tone(np.stack([mean for mean, _ in learned], axis=1), np.stack([spread for _, spread in learned], axis=1))
 
 
-def usual_share(negative: Floats, stories: Floats, weights: Floats, market_share: float) -> Floats:
-    """The usual share of each series alone; see `learn_tone`."""
-    return _share(weights * negative, weights * stories, market_share)
-
-
-def market_share(negative: Floats, stories: Floats, usable: Mask) -> float:
-    """What a series without stories is taken to share, of the market's hours that may be learned from."""
-    return float(((usable * negative).sum() + 1) / ((usable * stories).sum() + 10))
-
-
-def tone_tail(observed: int, stories: int, share: float, spread: float) -> float:
-    """P(so many negative stories or more among so many), exact.
-
-    Args:
-        observed: negative stories, at most `stories`.
-        stories: all stories.
-        share, spread: see `Tone`.
-    """
-    from scipy import special
-
-    if observed <= 0:
-        return 1.0
-    strength = 1 / spread - 1
-    good, bad = share * strength, (1 - share) * strength
-    counts: npt.NDArray[np.float64] = np.arange(observed, stories + 1, dtype=np.float64)
-    choose = special.gammaln(stories + 1) - special.gammaln(counts + 1) - special.gammaln(stories - counts + 1)
-    logs = choose + special.betaln(counts + good, stories - counts + bad) - special.betaln(good, bad)
-    return float(min(np.exp(logs).sum(), 1.0))
-
-
-def _share(negative: Floats, stories: Floats, market_share: float) -> Floats:
-    seen, among = negative.sum(axis=1), stories.sum(axis=1)
-    share = (seen + _PRIOR_STORIES * market_share) / (np.maximum(among, seen) + _PRIOR_STORIES)
-    return np.asarray(np.clip(share, _LEAST_SHARE, _MOST_SHARE))
-
-
-def _blocks(values: Floats, hours: int) -> Floats:
-    padded = np.pad(values, ((0, 0), (-values.shape[1] % hours, 0)))
-    return np.asarray(padded.reshape(len(values), -1, hours).sum(axis=2))
+def _of_length(baseline: Baseline, quiet: Floats, rate: Floats, hours: int) -> tuple[Floats, Floats]:
+    """Expected count and dispersion of the last window of one length, [series] each; all windows before teach it."""
+    believed, exposure = baseline.believed(hours), sliding(baseline.told.exposures, hours) + 1
+    seen, usual = sliding(quiet, hours), rate[:, None] * exposure
+    excess = (seen - usual) ** 2 - usual - usual**2 / exposure
+    busyness = drawn(excess, usual**2, believed, hours, PRIOR_DISPERSION)
+    strength = 1 / np.maximum(busyness, _LEAST_BUSYNESS)[:, None]
+    busy, doubt = (strength + seen) / (strength + usual), 1 / (strength + seen) + 1 / exposure
+    negative, weighed = sliding(baseline.told.negatives, hours), baseline.weighed(hours) * busy
+    # Busy windows were busy with the market, too, so the rate by itself would expect too much of them.
+    own = ((believed * negative).sum(axis=1) / hours + PRIOR_STORIES) / ((believed * weighed).sum(axis=1) / hours + 1)
+    mean = own[:, None] * weighed
+    excess = (negative - mean) ** 2 - mean - mean**2 * doubt
+    restless = drawn(excess, mean**2 * (1 + doubt), believed, hours, _PRIOR_TONE)
+    spread = (1 + restless) * (1 + baseline.uncertainty(restless, hours)) * (1 + doubt[:, -1]) - 1
+    return mean[:, -1], spread

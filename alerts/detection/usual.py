@@ -24,14 +24,15 @@ from alerts.detection.surprise import (
     Counts,
     Floats,
     crossings_a_week,
-    false_alerts_a_week,
     smallest_surge,
 )
-from alerts.detection.tone import Tone, tone_tail
+from alerts.detection.tone import Tone
 from alerts.detection.window import Chance, Window
 from alerts.rules import Detector, Rules
 
 _HOUR = timedelta(hours=1)
+# Tests of a count against what is expected of it; in the order in which they are told.
+_COUNTED = {Detector.VOLUME, Detector.TONE}
 _BY_ROW = ("expected", "dispersion", "own", "by_day", "learned", "restless", "days", "budget", "weights")
 
 
@@ -44,7 +45,7 @@ class Usual:
         now, bucket: when, and the hour that it lies in, aware UTC.
         expected, dispersion: negative stories of each of the rules' windows, [series, windows].
         own: stories of the series in each window, [series, windows].
-        tone: the usual part of negative ones.
+        tone: what is usual given those of them that are not negative.
         by_day: expected negative stories of the last stretches of 24 hours, oldest first, [series, days].
         learned: negative stories that the rate rests on; restless: dispersion between days; both [series].
         market: stories of the market in the last hours, the hour of `now` being the last.
@@ -68,16 +69,13 @@ class Usual:
 
     def rows(self, which: Rows) -> Usual:
         """That of some of the series."""
-        tone = Tone(self.tone.share[which], self.tone.spread[which])
         some: dict[str, Any] = {name: getattr(self, name)[which] for name in _BY_ROW}
-        return replace(self, names=tuple(self.names[row] for row in which), tone=tone, **some)
+        return replace(self, names=tuple(self.names[row] for row in which), tone=self.tone.rows(which), **some)
 
     def joined(self, other: Usual) -> Usual:
         """That of these series, and of others at the same moment."""
-        share = np.concatenate([self.tone.share, other.tone.share])
-        tone = Tone(share, np.concatenate([self.tone.spread, other.tone.spread]))
         both: dict[str, Any] = {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in _BY_ROW}
-        return replace(self, names=self.names + other.names, tone=tone, **both)
+        return replace(self, names=self.names + other.names, tone=self.tone.joined(other.tone), **both)
 
     def windows(
         self, stirring: Mapping[str, Seen], carried: Breadth, rules: Rules, *, noticed: bool = True
@@ -99,9 +97,11 @@ class Usual:
             for at, hours in enumerate(rules.windows)
         }
         rows = [row for row, name in enumerate(self.names) if name in stirring]
-        found = self._volume(rows, stirring, carried, smallest, rules) if Detector.VOLUME in rules.detectors else []
+        found = []
+        if Detector.VOLUME in rules.detectors:
+            found += self._counted(Detector.VOLUME, rows, stirring, carried, smallest, rules)
         if Detector.TONE in rules.detectors:
-            found += self._toned(rows, stirring, smallest, rules)
+            found += self._counted(Detector.TONE, rows, stirring, carried, smallest, rules)
         if Detector.SLOW in rules.detectors:
             found += self._slow(stirring, smallest[rules.windows[-1]], rules)
         return found
@@ -120,58 +120,55 @@ class Usual:
         for at, hours in enumerate(rules.windows):
             start = self.bucket - (hours - 1) * _HOUR
             counts = np.array([len(one.stories) - bisect_left(one.times, start) for one in shown])
-            if Detector.VOLUME in rules.detectors:
-                more = [one.further(int(count)) for one, count in zip(shown, counts, strict=True)]
-                product = crossings_a_week(counts, hours, self.expected[:, at], self.dispersion[:, at])
-                product *= carried.probabilities(np.maximum(counts, 1), more)
-                least = np.minimum(least, product / rules.part(Detector.VOLUME))
-            if Detector.TONE in rules.detectors:
-                for row in np.flatnonzero(counts >= rules.minimum_negative):
-                    chance = _tone_chance(self.tone, int(row), int(counts[row]), int(self.own[row, at]), hours)
-                    least[row] = min(least[row], chance.per_week / rules.part(Detector.TONE))
+            more = [one.further(int(count)) for one, count in zip(shown, counts, strict=True)]
+            further = carried.probabilities(np.maximum(counts, 1), more)
+            for detector in _COUNTED & set(rules.detectors):
+                expected, dispersion = self._law(detector)
+                product = crossings_a_week(counts, hours, expected[:, at], dispersion[:, at]) * further
+                least = np.minimum(least, product / rules.part(detector))
         if Detector.SLOW in rules.detectors:
             slow = false_a_week(self._rise(stirring, rules).evidence)
             least = np.minimum(least, slow / rules.part(Detector.SLOW))
         return dict(zip(self.names, least.tolist(), strict=True))
 
-    def _volume(
+    def _law(self, detector: Detector) -> tuple[Floats, Floats]:
+        """Expected count and dispersion of each window, [series, windows] each."""
+        return (
+            (self.tone.expected, self.tone.dispersion)
+            if detector is Detector.TONE
+            else (self.expected, self.dispersion)
+        )
+
+    def _counted(
         self,
+        detector: Detector,
         rows: Sequence[int],
         stirring: Mapping[str, Seen],
         carried: Breadth,
         smallest: Mapping[int, Counts],
         rules: Rules,
     ) -> list[Window]:
+        expected, dispersion = self._law(detector)
         found = []
         for at, hours in enumerate(rules.windows):
             cuts = [self._cut(row, hours, stirring[self.names[row]], smallest[hours]) for row in rows]
             counts = np.array([cut["observed"] for cut in cuts])
             more = [stirring[cut["series"]].further(cut["observed"]) for cut in cuts]
             further = carried.probabilities(np.maximum(counts, 1), more)
-            exposure = int(self.market[-hours:].sum())
+            market = int(self.market[-hours:].sum())
             for row, cut, one in zip(rows, cuts, further, strict=True):
+                if detector is Detector.TONE and cut["observed"] < rules.minimum_negative:
+                    continue
                 found.append(
                     Window(
                         **cut,
-                        exposure=exposure,
-                        expected=float(self.expected[row, at]),
-                        dispersion=float(self.dispersion[row, at]),
+                        detector=detector,
+                        exposure=max(int(self.own[row, at]), cut["observed"]) if detector is Detector.TONE else market,
+                        expected=float(expected[row, at]),
+                        dispersion=float(dispersion[row, at]),
                         carried=float(one),
                     )
                 )
-        return found
-
-    def _toned(
-        self, rows: Sequence[int], stirring: Mapping[str, Seen], smallest: Mapping[int, Counts], rules: Rules
-    ) -> list[Window]:
-        found = []
-        for at, hours in enumerate(rules.windows):
-            start = self.bucket - (hours - 1) * _HOUR
-            for row in rows:
-                seen = stirring[self.names[row]]
-                if len(seen.stories) - bisect_left(seen.times, start) >= rules.minimum_negative:
-                    cut = self._cut(row, hours, seen, smallest[hours])
-                    found.append(_toned(cut, self.tone, row, int(self.own[row, at])))
         return found
 
     def _rise(self, stirring: Mapping[str, Seen], rules: Rules) -> Slow:
@@ -233,22 +230,3 @@ class Usual:
             "smallest_detectable": int(smallest[row]),
             "weight": float(self.weights[row]),
         }
-
-
-def _toned(cut: dict[str, Any], tone: Tone, row: int, own: int) -> Window:
-    stories = max(own, cut["observed"])
-    return Window(
-        **cut,
-        exposure=stories,
-        expected=stories * float(tone.share[row]),
-        dispersion=float(tone.spread[row]),
-        detector=Detector.TONE,
-        chance=_tone_chance(tone, row, cut["observed"], own, cut["hours"]),
-    )
-
-
-def _tone_chance(tone: Tone, row: int, observed: int, own: int, hours: int) -> Chance:
-    share, spread = float(tone.share[row]), float(tone.spread[row])
-    stories = max(own, observed)
-    probability = tone_tail(observed, stories, share, spread) if observed > stories * share else 1.0
-    return Chance(probability, float(false_alerts_a_week(observed, hours, probability)))

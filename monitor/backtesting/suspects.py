@@ -16,7 +16,6 @@ import numpy as np
 from alerts.detection.baseline import HOURS_A_DAY, Baseline
 from alerts.detection.grid import Grid
 from alerts.detection.surprise import Floats
-from alerts.detection.tone import market_share, usual_share
 from alerts.rules import Detector, Rules
 from monitor.backtesting.ground import Ground
 from monitor.backtesting.heard import Heard, Whole, hour_of
@@ -33,7 +32,7 @@ class Lasting:
     Attributes:
         names: of the series; the market is the first.
         counts, expected: of every length of the rules' windows, [series, windows].
-        tone: negative stories that are usual among the stories seen, [series, windows].
+        tone: negative stories that are usual given the other stories seen, [series, windows].
         days, expected_days: over the last 1, 2, ... days, [series, days].
         stirring: how many series have a story, at most.
         market_days: of history behind the market.
@@ -83,11 +82,7 @@ def lasting(
     grid = ground.grid(names, now, rules, weights)
     baseline = grid.baseline(rules)
     expected = np.stack([baseline.expected(hours) for hours in rules.windows], axis=1)
-    tone = expected
-    if Detector.TONE in rules.detectors:
-        share = market_share(grid.negative[0], grid.stories[0], grid.usable[0])
-        own = np.stack([grid.stories[:, -hours:].sum(axis=1) for hours in rules.windows], axis=1)
-        tone = own * usual_share(grid.negative, grid.stories, baseline.weights, share)[:, None]
+    tone = grid.tone(rules, baseline).expected if Detector.TONE in rules.detectors else expected
     by_day = baseline.expected_by_day(slow_days)[:, ::-1].cumsum(axis=1)
     stirring, days = int(np.count_nonzero(stirs)), float(grid.days[0])
     found = Lasting(names, counts[:, :split], expected, tone, counts[:, split:], by_day, stirring, days)
