@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import runpy
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,7 +15,7 @@ import duckdb
 import pytest
 
 from alerts.evidence import Evidence
-from alerts.lifecycle import Alert, Change, ChangeReason, Severity, State
+from alerts.lifecycle import Change, ChangeReason, State
 from alerts.sending.delivery import delivery_id
 from alerts.sending.secrets import Secret
 from alerts.sending.webhook import WebhookSettings
@@ -27,6 +28,7 @@ from monitor.demo.verdict import BANK_SERIES, MAIL, WEBHOOK, Played, Shortcoming
 from monitor.errors import InputUnusable
 from monitor.settings import ModelSettings
 
+SCENE = runpy.run_path(str(Path(__file__).with_name("desk_scene.py")))
 ENDS = datetime(2026, 3, 19, 17, tzinfo=UTC)
 BREAKS = ENDS - timedelta(hours=30)
 FIRED_AT = BREAKS + timedelta(hours=4)
@@ -36,25 +38,7 @@ def change(series: str = BANK_SERIES, at: datetime = FIRED_AT, reason: ChangeRea
     evidence = Evidence(
         1, "Halvern Bank shares plunge", ("quillon-wire",), "https://www.quillon-wire.example/1", at, 0.9
     )
-    alert = Alert(
-        id=f"alert_{series}",
-        series=series,
-        state=State.FIRING,
-        severity=Severity.WARNING,
-        opened_at=at,
-        fired_at=at,
-        last_spike_at=at,
-        resolved_at=None,
-        hours=3,
-        observed=5,
-        expected=0.1,
-        p_value=1e-6,
-        peak_observed=5,
-        peak_expected=0.1,
-        peak_p_value=1e-6,
-        peak_at=at,
-        evidence=(evidence,),
-    )
+    alert = SCENE["alert"](at, id=f"alert_{series}", series=series, hours=3, observed=5, evidence=(evidence,))
     return Change(alert, State.PENDING, reason, at)
 
 
