@@ -5,9 +5,9 @@ gives  `Tone`: negative stories to be expected of each window length given those
 never  takes a day on which much is written for a bad one
 
 How much is written about a series varies from day to day: earnings, a launch, a trial. The other stories of the same
-window tell how busy it is. Busyness is taken as a gamma factor with mean 1; a negative binomial count of other stories
-seen leaves it a gamma factor again, with another mean and less doubt (conjugacy), and what it does to the other
-stories it does to the negative ones. What is left is how far the tone itself varies between windows.
+window tell how busy it is. Busyness is taken as a gamma factor with mean 1 on Poisson counts; the other stories seen
+leave it a gamma factor again, with another mean and less doubt (conjugacy), and what it does to them it does to the
+negative ones. What is left is how far the tone itself varies between windows.
 """
 
 from __future__ import annotations

@@ -31,8 +31,8 @@ from alerts.detection.window import Chance, Window
 from alerts.rules import Detector, Rules
 
 _HOUR = timedelta(hours=1)
-# Tests of a count against what is expected of it; in the order in which they are told.
-_COUNTED = {Detector.VOLUME, Detector.TONE}
+# What holds a count against what is expected of it.
+_COUNTED = (Detector.VOLUME, Detector.TONE)
 _BY_ROW = ("expected", "dispersion", "own", "by_day", "learned", "restless", "days", "budget", "weights")
 
 
@@ -98,10 +98,8 @@ class Usual:
         }
         rows = [row for row, name in enumerate(self.names) if name in stirring]
         found = []
-        if Detector.VOLUME in rules.detectors:
-            found += self._counted(Detector.VOLUME, rows, stirring, carried, smallest, rules)
-        if Detector.TONE in rules.detectors:
-            found += self._counted(Detector.TONE, rows, stirring, carried, smallest, rules)
+        for detector in _asked(rules):
+            found += self._counted(detector, rows, stirring, carried, smallest, rules)
         if Detector.SLOW in rules.detectors:
             found += self._slow(stirring, smallest[rules.windows[-1]], rules)
         return found
@@ -122,7 +120,7 @@ class Usual:
             counts = np.array([len(one.stories) - bisect_left(one.times, start) for one in shown])
             more = [one.further(int(count)) for one, count in zip(shown, counts, strict=True)]
             further = carried.probabilities(np.maximum(counts, 1), more)
-            for detector in _COUNTED & set(rules.detectors):
+            for detector in _asked(rules):
                 expected, dispersion = self._law(detector)
                 product = crossings_a_week(counts, hours, expected[:, at], dispersion[:, at]) * further
                 least = np.minimum(least, product / rules.part(detector))
@@ -133,11 +131,9 @@ class Usual:
 
     def _law(self, detector: Detector) -> tuple[Floats, Floats]:
         """Expected count and dispersion of each window, [series, windows] each."""
-        return (
-            (self.tone.expected, self.tone.dispersion)
-            if detector is Detector.TONE
-            else (self.expected, self.dispersion)
-        )
+        if detector is Detector.TONE:
+            return self.tone.expected, self.tone.dispersion
+        return self.expected, self.dispersion
 
     def _counted(
         self,
@@ -230,3 +226,7 @@ class Usual:
             "smallest_detectable": int(smallest[row]),
             "weight": float(self.weights[row]),
         }
+
+
+def _asked(rules: Rules) -> list[Detector]:
+    return [one for one in _COUNTED if one in rules.detectors]

@@ -41,7 +41,7 @@ class Window:
         observed: distinct fresh negative stories; of a breaking story the publisher families that carry it.
         exposure: distinct stories of the whole market in the same buckets; for tone, the series' own stories.
         expected: what was to be expected of the same, above 0.
-        dispersion: volume and slow: variance = expected + dispersion * expected^2; tone: the spread; above 0.
+        dispersion: variance = expected + dispersion * expected^2; above 0.
         publishers: publisher families that carry the stories, those without history left out.
         stories: ids of the stories, in order of arrival.
         since: when the first of them turned negative; None when there is none.
