@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -91,14 +92,20 @@ def save_head(head: ThemeHead, file: Path) -> None:
     """Write all of it, or nothing.
 
     Raises:
-        DataUnusable: when the file cannot be written.
+        DataUnusable: when the file cannot be written; one that was there is as it was.
     """
+    beside = file.with_name(f".{file.name}.new")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        beside = file.with_name(f".{file.name}.new")
-        beside.write_text(json.dumps(asdict(head)) + "\n", encoding="utf-8")
-        os.replace(beside, file)  # noqa: PTH105 - the atomic call by its name
+        with beside.open("w", encoding="utf-8") as out:
+            out.write(json.dumps(asdict(head)) + "\n")
+            out.flush()
+            # Or the name could be on the disk before what stands under it: a theme without its head stops all scoring.
+            os.fsync(out.fileno())
+        beside.replace(file)
     except OSError as error:
+        with suppress(OSError):
+            beside.unlink()
         raise DataUnusable(f"the head cannot be written to {file}: {error}") from error
 
 

@@ -100,6 +100,8 @@ def test_settings_allow_by_name_address_or_network() -> None:
         assert Allowance([allowed]).permitted("feeds.intranet", private) == private
     with pytest.raises(AddressRefused, match=r"feeds\.intranet leads to 10\.1\.2\.3 \(a private address\)"):
         Allowance(["other.intranet", "10.2.0.0/16"]).permitted("feeds.intranet", private)
+    with pytest.raises(AddressRefused, match=r"^10\.1\.2\.3 is a private address$"):
+        Allowance([]).permitted("10.1.2.3", private)
 
 
 def test_of_mixed_addresses_only_the_public_remain() -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from models.errors import DataUnusable
+from models.theme_heads import ThemeHead, save_head
 from models.themes import Theme
 from monitor.errors import FeedListUnusable, SettingsUnusable
 from monitor.feeds.added import FeedChanges, muting, write_changes
@@ -17,6 +19,7 @@ from monitor.theme_file import add_theme
 from monitor.whole_file import PRIVATE, put_whole
 
 SHIPPING = Theme(id="shipping", name="Shipping", description="Ships that cannot pass", strong_terms=("canal blocked",))
+HEAD = ThemeHead((0.5,), 0.0, 0.5, "sha", 16, 16, 1.0, 1.0)
 
 
 @contextmanager
@@ -36,8 +39,9 @@ def room_for(most: int) -> Iterator[None]:
         (lambda file: add_theme(file, SHIPPING), SettingsUnusable),
         (lambda file: write_changes(file, muting(FeedChanges(), "a", muted=True)), FeedListUnusable),
         (lambda file: put_whole(file, "x" * 99, PRIVATE), OSError),
+        (lambda file: save_head(HEAD, file), DataUnusable),
     ],
-    ids=["settings", "feeds", "private"],
+    ids=["settings", "feeds", "private", "head"],
 )
 def test_where_there_is_no_room_the_file_stays_as_it_was_and_nothing_is_left_beside_it(
     write: Callable[[Path], None], told: type[Exception], tmp_path: Path
@@ -50,7 +54,14 @@ def test_where_there_is_no_room_the_file_stays_as_it_was_and_nothing_is_left_bes
     assert [*tmp_path.iterdir()] == [file]
 
 
-def test_what_stands_in_it_is_on_the_disk_before_its_name_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "write",
+    [lambda file: put_whole(file, "new words"), lambda file: save_head(HEAD, file)],
+    ids=["put_whole", "head"],
+)
+def test_what_stands_in_it_is_on_the_disk_before_its_name_is(
+    write: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file, seen, plain = tmp_path / "squall.toml", [], os.fsync
     file.write_text("old")
 
@@ -59,9 +70,9 @@ def test_what_stands_in_it_is_on_the_disk_before_its_name_is(tmp_path: Path, mon
         seen.append((os.fstat(descriptor).st_size, file.read_text()))
 
     monkeypatch.setattr(os, "fsync", looked)
-    put_whole(file, "new words")
-    assert seen == [(len("new words"), "old")]
-    assert file.read_text() == "new words"
+    write(file)
+    assert seen == [(file.stat().st_size, "old")]
+    assert file.read_text() != "old"
 
 
 @pytest.mark.parametrize(

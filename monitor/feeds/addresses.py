@@ -60,6 +60,8 @@ class Allowance:
             return list(addresses)
         good = [a for a in addresses if self.public(a)]
         if not good:
+            if [host] == [str(one) for one in addresses]:
+                raise AddressRefused(f"{host} is {verdict(addresses[0])}")
             reasons = ", ".join(f"{address} ({verdict(address)})" for address in addresses)
             raise AddressRefused(f"{host} leads to {reasons}")
         return good
