@@ -30,8 +30,14 @@ def now() -> datetime:
 
 
 @pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a store on disk would be."""
+    return tmp_path / "squall.duckdb"
+
+
+@pytest.fixture
 def store(now: datetime, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    """A store in memory for the house of desk_scene.py, whose receivers share a secret."""
+    """An empty store in memory; and the secret that the receivers of desk_scene.py share."""
     monkeypatch.setenv("SQUALL_HOOK", "a secret of sixteen bytes")
     with Store.open(":memory:", now) as opened:
         yield opened

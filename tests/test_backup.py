@@ -28,7 +28,7 @@ from monitor.storage.reading import Reader
 from monitor.storage.store import Store
 
 SCENE = runpy.run_path(str(Path(__file__).with_name("daemon_scene.py")))
-STORE_SCENE = runpy.run_path(str(Path(__file__).with_name("test_store.py")))
+STORE_SCENE = runpy.run_path(str(Path(__file__).with_name("store_scene.py")))
 Desk, House, Item, Press = (SCENE[name] for name in ("Desk", "House", "Item", "Press"))
 prefill, serving, surge, utc_now = (SCENE[name] for name in ("prefill", "serving", "surge", "utc_now"))
 append, headline, scored, NOON = (STORE_SCENE[name] for name in ("append", "headline", "scored", "NOON"))

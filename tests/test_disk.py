@@ -1,7 +1,7 @@
 """The disk fills up, turns read-only or rots: what was acknowledged is there, and people are told the way out.
 
 Mounting a small file system needs the right to; where that lacks, the test says so and is skipped. What a full disk
-does to the engine is also played by a limit on the size of files, in tests/test_store.py, which runs everywhere.
+does to the engine is also played by a limit on the size of files, in tests/test_store_crash.py, which runs everywhere.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from monitor.storage.integrity import examine
 from monitor.storage.store import Store
 
 SCENE = runpy.run_path(str(Path(__file__).with_name("daemon_scene.py")))
-STORE_SCENE = runpy.run_path(str(Path(__file__).with_name("test_store.py")))
+STORE_SCENE = runpy.run_path(str(Path(__file__).with_name("store_scene.py")))
 House, Item, Press = (SCENE[name] for name in ("House", "Item", "Press"))
 prefill, serving, surge, utc_now = (SCENE[name] for name in ("prefill", "serving", "surge", "utc_now"))
 DESK_SCENE = runpy.run_path(str(Path(__file__).with_name("desk_scene.py")))

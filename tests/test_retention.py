@@ -23,7 +23,7 @@ from monitor.storage.integrity import examine, tables
 from monitor.storage.retention import archive_folder, care, read_archive, retire
 from monitor.storage.store import Store
 
-SCENE = runpy.run_path(str(Path(__file__).with_name("test_store.py")))
+SCENE = runpy.run_path(str(Path(__file__).with_name("store_scene.py")))
 append, headline, rows, scored = (SCENE[name] for name in ("append", "headline", "rows", "scored"))
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 KEEP = timedelta(days=30)  # so all before February leaves

@@ -20,7 +20,7 @@ from monitor.storage.migrating import known_migrations
 from monitor.storage.recounting import source_faults
 from monitor.storage.store import Store
 
-SCENE = runpy.run_path(str(Path(__file__).with_name("test_store.py")))
+SCENE = runpy.run_path(str(Path(__file__).with_name("store_scene.py")))
 append, headline, scored = (SCENE[name] for name in ("append", "headline", "scored"))
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 # What was released is never edited: a store out there was made by exactly this.

@@ -24,7 +24,7 @@ from monitor.storage.taking_in import watch_since
 SCENE = runpy.run_path(str(Path(__file__).with_name("desk_scene.py")))
 BANKS, HOUR, MINUTE, START = (SCENE[name] for name in ("BANKS", "HOUR", "MINUTE", "START"))
 House, hook, spike = (SCENE[name] for name in ("House", "hook", "spike"))
-ROWS = runpy.run_path(str(Path(__file__).with_name("test_store.py")))
+ROWS = runpy.run_path(str(Path(__file__).with_name("store_scene.py")))
 append, headline, scored = (ROWS[name] for name in ("append", "headline", "scored"))
 DAY = 24 * HOUR
 
