@@ -27,8 +27,6 @@ TITLES = (
     "Varrick crypto deposits vanish overnight",
     "Lothian pension funds demand their money back",
 )
-
-
 HOME = "https://wire.example/"
 ANOTHER = ("Copper", "Wheat", "Sterling", "Lithium", "Freight")
 

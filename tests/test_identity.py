@@ -65,8 +65,6 @@ def test_first_fetch_reenabled_restored_and_archives_never_alert(room: Any) -> N
 
 # Each example is a feed, a house and a site of its own in one store, so that none knows of another.
 SITES = count()
-
-
 SAID = (
     "Bank fails",
     "Bank fails today",
@@ -75,8 +73,6 @@ SAID = (
     "Mine collapses in Peru",
     "Yen sinks to new low",
 )
-
-
 PATHS = ("", "/", "/#1", "/#2", "/a", "/b")
 ANSWERS = st.lists(
     st.lists(
