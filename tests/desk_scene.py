@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -31,13 +31,14 @@ BANKS = "theme:bank-stress"
 
 
 class Hook(ThreadingHTTPServer):
-    """Takes posts and answers with `status`, or hangs until `leave` is set."""
+    """Takes posts and answers with `status`, or what `status_of` says of the message; or hangs until `leave` is set."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Posts)
         self.status = 204
+        self.status_of: Callable[[dict[str, Any]], int] = lambda _: self.status
         self.headers: dict[str, str] = {}
         self.hangs = False
         self.leave = threading.Event()
@@ -49,11 +50,12 @@ class _Posts(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
-        self.server.taken.append((self.headers["webhook-id"], json.loads(body)))
+        message = json.loads(body)
+        self.server.taken.append((self.headers["webhook-id"], message))
         if self.server.hangs:
             self.server.leave.wait(60)
             return
-        self.send_response(self.server.status)
+        self.send_response(self.server.status_of(message))
         for name, value in self.server.headers.items():
             self.send_header(name, value)
         self.send_header("content-length", "0")

@@ -29,7 +29,7 @@ from alerts.sending.look_ups import Errands, LookUps
 from alerts.sending.secrets import Secret
 from alerts.settings import ChannelBase, digest
 from alerts.texts.messages import read_message
-from alerts.texts.prose import late, late_note, plain_text, subject
+from alerts.texts.prose import late, note, plain_text, subject
 
 if TYPE_CHECKING:
     # Loaded where a chat channel is opened: with what it brings along it takes several MiB of a daemon that has none.
@@ -87,9 +87,10 @@ class ChatChannel:
         """Hand the text to the service once. Blocks."""
         begun = time.monotonic()
         message = read_message(delivery.payload)
-        age, note = late(delivery.created_at, now), late_note(delivery.created_at, now)
+        age = late(delivery.created_at, now)
+        above = note(delivery.created_at, now, unheard=delivery.unheard)
         title = inert(subject(message) + (f" (written {age} ago)" if age else ""))
-        body = inert(plain_text(message, most_stories=_MOST_STORIES, note=note))
+        body = inert(plain_text(message, most_stories=_MOST_STORIES, note=above))
         try:
             service = self._service()
         except ChannelUnusable as error:

@@ -77,6 +77,7 @@ class Delivery:
         bundle: while it is held back: a name shared by those that will be sent together; else empty.
         recipient: the one of the channel's that it is for, where the others have it; empty when it is for all of them.
         part_of: id of the delivery by which the others have it; empty when it is for all.
+        unheard: whether nothing that was said of its alert before has arrived there; known when it is handed out.
 
     Raises:
         ValueError: when the state and the times contradict each other, or an id, channel or payload is missing.
@@ -96,6 +97,7 @@ class Delivery:
     bundle: str = ""
     recipient: str = ""
     part_of: str = ""
+    unheard: bool = False
 
     def __post_init__(self) -> None:
         if not (self.id.startswith("msg_") and self.channel and self.reason and self.payload):
@@ -308,7 +310,9 @@ def deliver(
     """
     begun = time.monotonic()
     made = 0
-    for delivery in outbox.due(channel.name, now, limit):
+    # One at a time: what becomes of a message may decide which is next.
+    while made < limit and (due := outbox.due(channel.name, now, 1)):
+        (delivery,) = due
         at = now + timedelta(seconds=time.monotonic() - begun)
         outbox.begin(delivery, at)
         attempt = _attempt(channel, delivery, at)

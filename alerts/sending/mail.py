@@ -36,7 +36,7 @@ from alerts.texts import wording
 from alerts.texts.mail_page import colour_of, html_page
 from alerts.texts.messages import Message, read_message
 from alerts.texts.picture import picture
-from alerts.texts.prose import late, late_note, plain_text, subject
+from alerts.texts.prose import late, note, plain_text, subject
 
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -230,7 +230,7 @@ def compose(delivery: Delivery, settings: MailSettings, now: datetime) -> EmailM
     mail = EmailMessage(policy=_POLICY)
     mail["From"] = sender.header
     mail["To"] = [Mailbox.of(recipient).header for recipient in settings.recipients]
-    age, note = late(delivery.created_at, now), late_note(delivery.created_at, now)
+    age, above = late(delivery.created_at, now), note(delivery.created_at, now, unheard=delivery.unheard)
     mail["Subject"] = wording.one_line(subject(message) + (f" (written {age} ago)" if age else ""))
     mail["Date"] = email.utils.format_datetime(now)
     mail["Message-ID"] = f"<{delivery.message}@{domain}>"
@@ -239,10 +239,10 @@ def compose(delivery: Delivery, settings: MailSettings, now: datetime) -> EmailM
         mail["In-Reply-To"] = f"<{threads[0]}@{domain}>"
         mail["References"] = " ".join(f"<{one}@{domain}>" for one in threads)
     mail["Auto-Submitted"] = "auto-generated"
-    mail.set_content(plain_text(message, note=note))
+    mail.set_content(plain_text(message, note=above))
     drawn = picture(message.data, colour_of(message)) if message.data is not None else None
     shown = f"cid:trend.{delivery.message}@{domain}" if drawn else ""
-    mail.add_alternative(html_page(message, shown, note), subtype="html")
+    mail.add_alternative(html_page(message, shown, above), subtype="html")
     page = mail.get_body(("html",))
     if drawn and page is not None:
         cid = f"<trend.{delivery.message}@{domain}>"

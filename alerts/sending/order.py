@@ -3,6 +3,7 @@
 takes  what is known of each message that is due, `now`, and how many went before
 gives  their ids in the order in which they go
 never  leaves one for last for ever, and never lets a later word on an alert overtake an earlier one that is due as well
+       (of one that is not, `alerts.sending.following` knows)
 
 After an outage of hours hundreds of messages are due at once, and a mail server takes some seconds for each.
 """
@@ -93,7 +94,7 @@ def _longest_due(one: Waiting) -> tuple[datetime, datetime, str]:
 def _threads(due: Sequence[Waiting]) -> Mapping[tuple[str, str], list[Waiting]]:
     """By alert and recipient what tells of it, the latest first."""
     threads: dict[tuple[str, str], list[Waiting]] = defaultdict(list)
-    for one in sorted(due, key=_happened, reverse=True):
+    for one in sorted(due, key=happened, reverse=True):
         for alert in one.alerts:
             threads[alert, one.recipient].append(one)
     return threads
@@ -103,7 +104,7 @@ def _first_word(chosen: Waiting, threads: Mapping[tuple[str, str], list[Waiting]
     """The earliest that must go before it, or itself: a group's parts may follow words on other alerts in turn."""
     while True:
         earlier = [_earliest(threads[alert, chosen.recipient], left) for alert in sorted(chosen.alerts)]
-        first = min([chosen, *earlier], key=_happened)
+        first = min([chosen, *earlier], key=happened)
         if first is chosen:
             return chosen
         chosen = first
@@ -115,8 +116,8 @@ def _earliest(thread: list[Waiting], left: set[str]) -> Waiting:
     return thread[-1]
 
 
-def _happened(one: Waiting) -> tuple[int, datetime, datetime, str]:
-    """An alert begins before all else that is said of it, and ends after it, also by a clock that was set back."""
+def happened(one: Waiting) -> tuple[int, datetime, datetime, str]:
+    """Sorts what is told of one alert: its beginning before all else, its end after it, also by a clock set back."""
     begins = one.reasons == {ChangeReason.FIRED.value}
     ends = one.reasons == {ChangeReason.RESOLVED.value}
     return -1 if begins else int(ends), one.created_at, one.due_at, one.id

@@ -27,6 +27,7 @@ class Choice(StrEnum):
     CHANNEL_DISABLED = "channel_disabled"
     CHANNEL_REMOVED = "channel_removed"  # it was taken out of the settings while the notice waited
     RECIPIENT_REMOVED = "recipient_removed"  # out of a channel's settings, while the notice waited for this one alone
+    OVERTAKEN = "overtaken"  # its receiver did not take it, and took a later notice of the same alert
     HELD_QUIET = "held_quiet"  # sent when the quiet hours are over
     HELD_GROUP = "held_group"  # sent with others
     SUPERSEDED = "superseded"  # it was held back, and a later notice of the same alert took its place, or it is over

@@ -32,6 +32,7 @@ _WHY = {
     Choice.JUDGED_FALSE.value: "reminders of what somebody called false",
     Choice.ACKNOWLEDGED.value: "reminders of what somebody has acknowledged",
     Choice.NEVER_TOLD.value: "ends of alerts that the channel had not been told of",
+    Choice.OVERTAKEN.value: "not taken by a receiver that took a later one",
     Choice.SUPERSEDED.value: "held back, and overtaken by a later one",
 }
 

@@ -110,10 +110,16 @@ def late(written: datetime, now: datetime) -> str:
     return wording.length(now - written) if now - written >= _LATE else ""
 
 
-def late_note(written: datetime, now: datetime) -> str:
-    """A sentence for the reader of such a message, who would take "the last 12 hours" for his own; empty as well."""
+def note(written: datetime, now: datetime, *, unheard: bool = False) -> str:
+    """What a reader must know before he takes such a message for news: sentences, or nothing.
+
+    Of one that is late its age, for who reads "the last 12 hours" takes them for his own. Of an end or an escalation
+    that is the first that arrives there (`unheard`), that it is: he would look for what went before.
+    """
     age = late(written, now)
-    return f"Written {wording.moment(written)}, {age} before it was sent: it says what was true then." if age else ""
+    words = [f"Written {wording.moment(written)}, {age} before it was sent: it says what was true then."] if age else []
+    words += ["No earlier message about this alert has arrived here."] if unheard else []
+    return " ".join(words)
 
 
 def plain_text(message: Message, most_stories: int = 10, note: str = "") -> str:

@@ -140,7 +140,7 @@ def receipts(messages: Sequence[Mapping[str, Any]], attempts: Sequence[Mapping[s
         attempts: rows of query `alert_attempts`.
     """
     last = {row["delivery"]: row for row in attempts}
-    made = []
+    made: list[Receipt] = []
     for row in messages:
         sent_as = row["id"] if row["recipient"] else row["sent_as"]
         tried = last.get(sent_as, {})
@@ -149,8 +149,15 @@ def receipts(messages: Sequence[Mapping[str, Any]], attempts: Sequence[Mapping[s
             at = row["finished_at"] or row["next_attempt_at"]
             # That it arrived its state says already.
             words = str(tried.get("reason") or ("" if row["outcome"] == row["state"] else row["outcome"]))
+            if not words and row["state"] == "pending" and _behind(made, row["channel"], whom):
+                words = "behind one that waits for its next attempt"
             made.append(Receipt(row["reason"], row["channel"], whom, row["state"], row["attempts"], at, words, sent_as))
     return tuple(made)
+
+
+def _behind(before: Sequence[Receipt], channel: str, whom: str) -> bool:
+    """Whether an earlier message of the alert has not arrived there, and is tried again: what follows waits for it."""
+    return any((one.channel, one.recipient, one.state) == (channel, whom, "pending") and one.tries for one in before)
 
 
 def _change(row: Mapping[str, Any]) -> Step:

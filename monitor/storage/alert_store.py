@@ -9,6 +9,7 @@ It is the store's side of `alerts.memory.Memory` and `alerts.sending.delivery.Ou
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -34,9 +35,17 @@ from monitor.storage.alert_rows import (
 from monitor.storage.database import Database
 from monitor.storage.record import add_changes, add_decisions, add_deliveries, next_place
 from monitor.storage.rows import frame_of
-from monitor.storage.sending import keep_attempts, make_due, note_beginning, replace, replace_untried, switch_off
+from monitor.storage.sending import (
+    give_up_overtaken,
+    keep_attempts,
+    make_due,
+    note_beginning,
+    replace,
+    replace_untried,
+    switch_off,
+)
 from monitor.storage.store import Store
-from monitor.storage.waiting import due_ids, retries
+from monitor.storage.waiting import due_ids, retries, unheard
 from monitor.storage.watching import WATCHED
 
 
@@ -212,16 +221,20 @@ class AlertStore:
     # What sending asks (alerts.sending.delivery.Outbox)
 
     def due(self, channel: str, now: datetime, limit: int) -> tuple[Delivery, ...]:
-        """Pending deliveries of one channel, in no bundle, whose time has come; see `alerts.sending.order`."""
+        """What goes now of one channel: pending, in no bundle; see `alerts.sending.order` and `following`."""
         gone = self._handed_out[channel]
         with self._database.reading() as cursor:
-            ids = due_ids(cursor, channel, now, limit, gone)
+            ids, anew = due_ids(cursor, channel, now, limit, gone)
+            first = unheard(cursor, ids)
         self._handed_out[channel] = gone + len(ids)
         if not ids:
             return ()
         # What was withdrawn, or given up, in this very moment is not sent.
         found = self._deliveries("WHERE id IN (SELECT unnest($ids::VARCHAR[])) AND state = 'pending'", {"ids": ids})
-        return tuple(sorted(found, key=lambda one: ids.index(one.id)))
+        return tuple(
+            dataclasses.replace(one, attempts=0 if one.id in anew else one.attempts, unheard=one.id in first)
+            for one in sorted(found, key=lambda one: ids.index(one.id))
+        )
 
     def begin(self, delivery: Delivery, at: datetime) -> None:
         """Note which delivery its channel is about to send, and when.
@@ -236,7 +249,7 @@ class AlertStore:
         """Keep a delivery as it is after an attempt, the attempt, and what is left of it, in one transaction.
 
         After an answer that says "never again" the channel is switched off, and what waits for it is given up, to be
-        sent again when the channel is back.
+        sent again when the channel is back. What a message overtook is given up when it arrives.
 
         Raises:
             StoreUnavailable: when it cannot be written; nothing is, then, and the delivery stays due.
@@ -244,6 +257,8 @@ class AlertStore:
         made = ((delivery, attempt), *parts)
         with self._database.writing(delivered=frame_of([one for one, _ in made], DELIVERIES)) as connection:
             keep_attempts(connection, delivery, made)
+            if attempt.outcome.ok:
+                give_up_overtaken(connection, delivery, attempt.ended)
             if attempt.outcome.final:
                 switch_off(connection, delivery.channel, attempt)
 

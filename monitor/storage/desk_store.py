@@ -147,7 +147,8 @@ class DeskStore:
         """Ids of the deliveries that decisions kept from being written."""
         rows = self._read(
             'SELECT alert, notice, "at", channel FROM decisions '
-            "WHERE choice NOT IN ('held_quiet', 'held_group', 'superseded', 'channel_removed', 'recipient_removed')"
+            "WHERE choice NOT IN ('held_quiet', 'held_group', 'superseded', 'overtaken', 'channel_removed', "
+            "'recipient_removed')"
         )
         return frozenset(delivery_id(*row) for row in rows.iter_rows())
 

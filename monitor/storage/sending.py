@@ -12,10 +12,14 @@ from datetime import datetime
 
 import duckdb
 
+from alerts.lifecycle import ChangeReason
 from alerts.sending.delivery import Attempt, Delivery, Part
+from alerts.sending.following import overtaken
 from alerts.telling.conditions import CHANNEL, Condition, Health
+from alerts.telling.decisions import Choice
 from monitor.storage.alert_rows import condition_frame
 from monitor.storage.record import next_place
+from monitor.storage.waiting import behind, one_of
 
 # What a channel's address was when it was last opened: a digest, under this key of the store's notes.
 ENDPOINT = "endpoint:"
@@ -78,6 +82,33 @@ def make_due(connection: duckdb.DuckDBPyConnection, ids: Sequence[str], at: date
         "UPDATE deliveries SET next_attempt_at = ? "
         "WHERE id IN (SELECT unnest(?::VARCHAR[])) AND state = 'pending' AND next_attempt_at > ?",
         [at, list(ids), at],
+    )
+
+
+def give_up_overtaken(connection: duckdb.DuckDBPyConnection, delivery: Delivery, at: datetime) -> None:
+    """Make dead letters of what a message overtook that has arrived, with a decision for each notice in them."""
+    # Nothing comes before a beginning, and what tells of no alert overtakes nothing.
+    if delivery.reason == ChangeReason.FIRED.value or (delivery.alert is None and delivery.reason != "group"):
+        return
+    arrived = one_of(connection, delivery.id)
+    ids = overtaken(arrived, behind(connection, delivery.channel, arrived.alerts, at))
+    if not ids:
+        return
+    connection.execute(
+        "UPDATE deliveries SET state = 'dead', next_attempt_at = NULL, finished_at = ?, outcome = ? "
+        "WHERE id IN (SELECT unnest(?::VARCHAR[]))",
+        [at, Choice.OVERTAKEN.value, list(ids)],
+    )
+    connection.execute(
+        'INSERT INTO decisions (alert, "at", notice, channel, choice, words, place) '
+        "SELECT alert, created_at, reason, channel, $choice, $words, $place FROM deliveries "
+        "WHERE alert IS NOT NULL AND list_contains($ids::VARCHAR[], if(state = 'bundled', outcome, id))",
+        {
+            "choice": Choice.OVERTAKEN.value,
+            "words": f"it was not taken, and a later message of the alert was: {delivery.id}",
+            "place": next_place(connection),
+            "ids": list(ids),
+        },
     )
 
 

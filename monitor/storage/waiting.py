@@ -7,6 +7,7 @@ never  reads what a message says: after an outage that would be done for hundred
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 
@@ -15,28 +16,58 @@ import polars as pl
 
 from alerts.detection.spikes import Severity
 from alerts.sending.attempt import AttemptOutcome
+from alerts.sending.following import Tried, Turn, turn
 from alerts.sending.order import Waiting, in_order
 from alerts.sending.recovery import Retry
 
 # A group stands for its members. How grave an alert became since counts for all that is said of it.
-_DUE = """
-    WITH due AS (
-        SELECT id, alert, reason, recipient, created_at, next_attempt_at FROM deliveries
-        WHERE channel = $channel AND state = 'pending' AND next_attempt_at <= $now AND bundle = ''
-    ), said AS (
-        SELECT id, alert, reason FROM due WHERE reason <> 'group'
+_TOLD = """
+    said AS (
+        SELECT id, alert, reason FROM found WHERE reason <> 'group'
         UNION ALL
         SELECT m.outcome, m.alert, m.reason FROM deliveries m
-        WHERE m.state = 'bundled' AND m.outcome IN (SELECT id FROM due WHERE reason = 'group')
+        WHERE m.state = 'bundled' AND m.outcome IN (SELECT id FROM found WHERE reason = 'group')
     ), told AS (
         SELECT s.id, list(DISTINCT s.reason) AS reasons, list(DISTINCT s.alert) FILTER (s.alert IS NOT NULL) AS alerts,
             list(DISTINCT a.severity) FILTER (a.severity IS NOT NULL) AS severities
         FROM said s LEFT JOIN alerts a ON a.id = s.alert GROUP BY s.id
     )
-    SELECT d.id, d.next_attempt_at, d.created_at, d.recipient, t.reasons, t.alerts, t.severities
-    FROM due d LEFT JOIN told t ON t.id = d.id
+    SELECT f.id, f.next_attempt_at, f.created_at, f.recipient, t.reasons, t.alerts, t.severities
+    FROM found f LEFT JOIN told t ON t.id = f.id
 """
-
+_DUE = f"""
+    WITH found AS (
+        SELECT id, alert, reason, recipient, created_at, next_attempt_at FROM deliveries
+        WHERE channel = $channel AND state = 'pending' AND next_attempt_at <= $now AND bundle = ''
+    ), {_TOLD}
+"""  # noqa: S608 - a constant of this file
+_ONE = f"""
+    WITH found AS (
+        SELECT id, alert, reason, recipient, created_at, finished_at AS next_attempt_at FROM deliveries WHERE id = $id
+    ), {_TOLD}
+"""  # noqa: S608 - a constant of this file
+_BEHIND = f"""
+    WITH found AS (
+        SELECT id, alert, reason, recipient, created_at, next_attempt_at FROM deliveries
+        WHERE channel = $channel AND state = 'pending' AND next_attempt_at > $now AND bundle = '' AND attempts > 0
+            AND (reason = 'group' OR list_contains($alerts::VARCHAR[], alert))
+    ), {_TOLD} WHERE list_has_any(t.alerts, $alerts::VARCHAR[]) ORDER BY f.id
+"""  # noqa: S608 - a constant of this file
+_UNHEARD = """
+    SELECT d.id FROM deliveries d
+    WHERE d.id IN (SELECT unnest($ids::VARCHAR[])) AND d.alert IS NOT NULL AND d.reason <> 'fired' AND d.recipient = ''
+        AND NOT EXISTS (
+            FROM deliveries e LEFT JOIN deliveries g ON e.state = 'bundled' AND g.id = e.outcome
+            WHERE e.alert = d.alert AND e.channel = d.channel AND e.recipient = ''
+                AND coalesce(g.state, e.state) = 'delivered'
+        )
+"""
+_TRIED = """
+    SELECT d.id, d.attempts, arg_max(t."at", t.rowid), max(t.rowid), d.outcome
+    FROM deliveries d JOIN attempts t ON t.delivery = d.id
+    WHERE d.attempts > 0 AND d.id IN (SELECT unnest($ids::VARCHAR[])) AND t.delivery IN (SELECT unnest($ids::VARCHAR[]))
+    GROUP BY d.id, d.attempts, d.outcome
+"""
 _RETRIES = """
     WITH waiting AS (
         SELECT id, recipient, outcome, attempts, next_attempt_at FROM deliveries
@@ -52,10 +83,49 @@ _RETRIES = """
 """
 
 
-def due_ids(cursor: duckdb.DuckDBPyConnection, channel: str, now: datetime, limit: int, gone: int) -> list[str]:
-    """The first of what is due, in no bundle; see `alerts.sending.order`."""
-    rows: pl.DataFrame = cursor.sql(_DUE, params={"channel": channel, "now": now}).pl()
-    waiting = [
+def due_ids(
+    cursor: duckdb.DuckDBPyConnection, channel: str, now: datetime, limit: int, gone: int
+) -> tuple[list[str], frozenset[str]]:
+    """The first of what goes now, in no bundle, and those that begin their schedule anew.
+
+    See `alerts.sending.order` and `alerts.sending.following`.
+    """
+    due = _found(cursor, _DUE, {"channel": channel, "now": now})
+    late = behind(cursor, channel, frozenset[str]().union(*(one.alerts for one in due)), now)
+    going = turn(due, late, _tried(cursor, [*due, *late]), now) if late or _share(due) else Turn(tuple(due))
+    return list(islice(in_order(going.due, now, gone), limit)), going.anew
+
+
+def behind(cursor: duckdb.DuckDBPyConnection, channel: str, alerts: Collection[str], now: datetime) -> list[Waiting]:
+    """What failed on a channel, is not due, and tells of one of these alerts."""
+    if not alerts:
+        return []
+    return _found(cursor, _BEHIND, {"channel": channel, "alerts": sorted(alerts), "now": now})
+
+
+def one_of(cursor: duckdb.DuckDBPyConnection, delivery: str) -> Waiting:
+    """What bears on the order of this delivery, which is there."""
+    return _found(cursor, _ONE, {"id": delivery})[0]
+
+
+def unheard(cursor: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> frozenset[str]:
+    """Those of these that go on with an alert of which nothing has arrived on their channel."""
+    if not ids:
+        return frozenset()
+    return frozenset(str(id_) for (id_,) in cursor.sql(_UNHEARD, params={"ids": ids}).fetchall())
+
+
+def retries(cursor: duckdb.DuckDBPyConnection, channel: str, now: datetime) -> list[Retry]:
+    """What failed there, and is not due yet."""
+    rows: pl.DataFrame = cursor.sql(_RETRIES, params={"channel": channel, "now": now}).pl()
+    return [
+        Retry(id_, recipient, AttemptOutcome(outcome), *told) for id_, recipient, outcome, *told in rows.iter_rows()
+    ]
+
+
+def _found(cursor: duckdb.DuckDBPyConnection, query: str, params: Mapping[str, object]) -> list[Waiting]:
+    rows: pl.DataFrame = cursor.sql(query, params=dict(params)).pl()
+    return [
         Waiting(
             id_,
             due_at,
@@ -67,12 +137,16 @@ def due_ids(cursor: duckdb.DuckDBPyConnection, channel: str, now: datetime, limi
         )
         for id_, due_at, created_at, recipient, reasons, alerts, severities in rows.iter_rows()
     ]
-    return list(islice(in_order(waiting, now, gone), limit))
 
 
-def retries(cursor: duckdb.DuckDBPyConnection, channel: str, now: datetime) -> list[Retry]:
-    """What failed there, and is not due yet."""
-    rows: pl.DataFrame = cursor.sql(_RETRIES, params={"channel": channel, "now": now}).pl()
-    return [
-        Retry(id_, recipient, AttemptOutcome(outcome), *told) for id_, recipient, outcome, *told in rows.iter_rows()
-    ]
+def _share(due: Sequence[Waiting]) -> bool:
+    """Whether two of these tell of one alert: then one may wait for the other."""
+    return len({alert for one in due for alert in one.alerts}) < sum(len(one.alerts) for one in due)
+
+
+def _tried(cursor: duckdb.DuckDBPyConnection, ones: Sequence[Waiting]) -> dict[str, Tried]:
+    rows: pl.DataFrame = cursor.sql(_TRIED, params={"ids": [one.id for one in ones]}).pl()
+    return {
+        id_: Tried(attempts, at, place, AttemptOutcome(outcome))
+        for id_, attempts, at, place, outcome in rows.iter_rows()
+    }
