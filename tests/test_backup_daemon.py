@@ -5,32 +5,17 @@ from __future__ import annotations
 import json
 import runpy
 import stat
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from monitor.storage.reading import Reader
 from monitor.storage.store import Store
 
 SCENE = runpy.run_path(str(Path(__file__).with_name("daemon_scene.py")))
-Desk, House, Item, Press, prefill = (SCENE[name] for name in ("Desk", "House", "Item", "Press", "prefill"))
-serving, surge, utc_now = (SCENE[name] for name in ("serving", "surge", "utc_now"))
-
-
-@pytest.fixture
-def press() -> Iterator[Any]:
-    with serving(Press()) as server:
-        yield server
-
-
-@pytest.fixture
-def desk() -> Iterator[Any]:
-    with serving(Desk()) as server:
-        yield server
+House, Item, desk, prefill, press = (SCENE[name] for name in ("House", "Item", "desk", "prefill", "press"))
+surge, utc_now = (SCENE[name] for name in ("surge", "utc_now"))
 
 
 def stories(now: datetime, publisher: int) -> list[Any]:

@@ -23,21 +23,9 @@ from monitor.feeds.feed import Feed
 from monitor.storage.store import Store
 
 SCENE = runpy.run_path(str(Path(__file__).with_name("daemon_scene.py")))
-Answer, Desk, House, Item, Press = (SCENE[name] for name in ("Answer", "Desk", "House", "Item", "Press"))
-prefill, rss, serving, surge, until, utc_now = (
-    SCENE[name] for name in ("prefill", "rss", "serving", "surge", "until", "utc_now")
-)
-
-
-@pytest.fixture
-def press() -> Iterator[Any]:
-    with serving(Press()) as server:
-        yield server
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Any:
-    return House(tmp_path)
+Answer, Desk, Item, Press, house = (SCENE[name] for name in ("Answer", "Desk", "Item", "Press", "house"))
+prefill, press, rss, serving, surge = (SCENE[name] for name in ("prefill", "press", "rss", "serving", "surge"))
+until, utc_now = (SCENE[name] for name in ("until", "utc_now"))
 
 
 def free_port() -> int:

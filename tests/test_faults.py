@@ -28,28 +28,10 @@ from monitor.storage.reading import Reader
 from monitor.storage.store import Store
 
 SCENE = runpy.run_path(str(Path(__file__).with_name("daemon_scene.py")))
-Answer, Desk, House, Item, Press = (SCENE[name] for name in ("Answer", "Desk", "House", "Item", "Press"))
-prefill, rss, serving, surge, until, utc_now = (
-    SCENE[name] for name in ("prefill", "rss", "serving", "surge", "until", "utc_now")
-)
+Answer, Desk, Item, desk, house = (SCENE[name] for name in ("Answer", "Desk", "Item", "desk", "house"))
+prefill, press, serving, surge, until = (SCENE[name] for name in ("prefill", "press", "serving", "surge", "until"))
+utc_now = SCENE["utc_now"]
 MEGABYTE = b" " * 2**20
-
-
-@pytest.fixture
-def press() -> Iterator[Any]:
-    with serving(Press()) as server:
-        yield server
-
-
-@pytest.fixture
-def desk() -> Iterator[Any]:
-    with serving(Desk()) as server:
-        yield server
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Any:
-    return House(tmp_path)
 
 
 def news(count: int = 9) -> list[Any]:

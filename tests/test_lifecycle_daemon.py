@@ -23,27 +23,8 @@ from monitor.service.reloading import changed_sections, keeps_model
 from monitor.settings import Settings
 
 SCENE = runpy.run_path(str(Path(__file__).with_name("daemon_scene.py")))
-Answer, Desk, House, Item, Press = (SCENE[name] for name in ("Answer", "Desk", "House", "Item", "Press"))
-prefill, rss, serving, surge, until, utc_now = (
-    SCENE[name] for name in ("prefill", "rss", "serving", "surge", "until", "utc_now")
-)
-
-
-@pytest.fixture
-def press() -> Iterator[Any]:
-    with serving(Press()) as server:
-        yield server
-
-
-@pytest.fixture
-def desk() -> Iterator[Any]:
-    with serving(Desk()) as server:
-        yield server
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Any:
-    return House(tmp_path)
+Answer, Item, desk, house, prefill = (SCENE[name] for name in ("Answer", "Item", "desk", "house", "prefill"))
+press, surge, until, utc_now = (SCENE[name] for name in ("press", "surge", "until", "utc_now"))
 
 
 STOPPING = "STOPPING=1\nSTATUS=finishing what is in hand"
