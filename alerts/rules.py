@@ -26,7 +26,7 @@ class Detector(StrEnum):
 
 
 # How the false alerts of a series are shared among its detectors: most to the two that find most.
-_PARTS = {Detector.VOLUME: 0.45, Detector.TONE: 0.45, Detector.SLOW: 0.1}
+_PARTS = {Detector.VOLUME: 0.475, Detector.TONE: 0.475, Detector.SLOW: 0.05}
 # How many families usually carry a negative story is learned from the stories of so many days.
 _FAMILY_DAYS = 10
 
@@ -58,7 +58,7 @@ class Rules(BaseModel):
         description="The last hours that are kept out of the baseline, so that a surge does not become its own norm.",
     )
     false_alerts_per_week: float = Field(
-        0.12, gt=0, le=50, description="How many false alerts a week are acceptable over all series together."
+        0.25, gt=0, le=50, description="How many false alerts a week are acceptable over all series together."
     )
     false_discovery_rate: float = Field(
         0.05, gt=0, le=0.5, description="Largest share of false ones among the series that surge at the same time."
