@@ -3,6 +3,7 @@
     python benchmarks/detectors.py [--worlds 3] [--series 40] [--json FILE]
     python benchmarks/detectors.py --rate                      observed false alerts beside the stated ones
     python benchmarks/detectors.py --replay FILE --until DATE  events put into the calm weeks of real headlines (CSV)
+    python benchmarks/detectors.py --replay FILE --settings JSON  rivals in the settings that did best in an earlier run
 
 Each rival is given the setting that finds most of the events, its counts in copies, in distinct stories, and in
 distinct stories with a smallest count beneath which it stays silent: the best of each is shown. An episode is a stretch
@@ -18,10 +19,11 @@ import argparse
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -239,8 +241,9 @@ def first_stories(world: World, calm: World) -> list[float]:
 
 
 def compare(
-    quiet: Sequence[World], loud: Sequence[World], assumed: Assumptions, rules: Rules, step: int
-) -> tuple[list[Result], list[Result]]:
+    quiet: Sequence[World], loud: Sequence[World], assumed: Assumptions, rules: Rules, step: int,
+    settings: Collection[tuple[str, str]] | None = None,
+) -> tuple[list[Result], list[Result]]:  # fmt: skip
     """Squall as stated and as tuned, what could be found at all, and every rival at its best.
 
     Args:
@@ -248,6 +251,7 @@ def compare(
         assumed: by which they were made.
         rules: Squall's.
         step: hours between its looks.
+        settings: those of rivals among which to choose; all where there are none.
     """
     first = assumed.learned_days * 24
     starts = [first_stories(one, other) for one, other in zip(loud, quiet, strict=True)]
@@ -262,7 +266,7 @@ def compare(
     if all(one.truth is not None for one in loud):
         bound = [[oracle(one, assumed, first) for one in worlds] for worlds in (quiet, loud)]
         ours.append(result("oracle", "knows the simulator", bound[0], bound[1], loud, first, starts))
-    return ours, others(quiet, loud, len(quiet[0].names), first, starts)
+    return ours, others(quiet, loud, len(quiet[0].names), first, starts, settings)
 
 
 def observed_rate(world: World, rules: Rules, first: int, step: int) -> tuple[float, Counter[str]]:
@@ -278,9 +282,14 @@ def observed_rate(world: World, rules: Rules, first: int, step: int) -> tuple[fl
 
 
 def others(
-    quiet: Sequence[World], loud: Sequence[World], series: int, first: int, starts: Sequence[Sequence[float]]
-) -> list[Result]:
-    """Each rival in the setting, on the counts and with the smallest count that serve it best."""
+    quiet: Sequence[World], loud: Sequence[World], series: int, first: int, starts: Sequence[Sequence[float]],
+    settings: Collection[tuple[str, str]] | None = None,
+) -> list[Result]:  # fmt: skip
+    """Each rival in the setting, on the counts and with the smallest count that serve it best.
+
+    Args:
+        settings: rivals and settings among which to choose; all where there are none.
+    """
     best: dict[tuple[str, str], Result] = {}
     for counted in ("copies", "stories"):
         calm_counts = [one.counted(series, copies=counted == "copies") for one in quiet]
@@ -289,6 +298,9 @@ def others(
         noisy = [list(rivals(one)) for one in loud_counts]
         for place, (name, setting, _) in enumerate(calm[0]):
             for least in (1,) if counted == "copies" else (1, 2, 3, 4):
+                floor = counted if least == 1 else f"{counted}, {least} at least"
+                if settings is not None and (name, f"{setting}, {floor}") not in settings:
+                    continue
                 gated = [
                     [
                         np.where(rolled(counts, 24) >= least, run[place][2], -np.inf)
@@ -296,12 +308,17 @@ def others(
                     ]
                     for c, r in ((calm_counts, calm), (loud_counts, noisy))
                 ]
-                floor = counted if least == 1 else f"{counted}, {least} at least"
                 found = result(name, f"{setting}, {floor}", gated[0], gated[1], loud, first, starts)
                 key = (name, "copies" if counted == "copies" else "stories" if least == 1 else "floor")
                 if key not in best or found.recall > best[key].recall:
                     best[key] = found
     return sorted(best.values(), key=lambda one: (one.name, one.setting))
+
+
+def best_settings(results: Sequence[Mapping[str, Any]]) -> set[tuple[str, str]]:
+    """The setting in which each rival found most, as `--json` wrote it."""
+    rising = sorted(results, key=lambda one: float(one["recall"]))
+    return {(name, str(one["setting"])) for name, one in {str(one["name"]): one for one in rising}.items()}
 
 
 def table(results: Sequence[Result]) -> str:
@@ -344,26 +361,30 @@ def main() -> None:
     parser.add_argument("--rate", action="store_true")
     parser.add_argument("--replay", type=Path)
     parser.add_argument("--until", type=datetime.fromisoformat, default=datetime(2023, 3, 8))  # noqa: DTZ001 - made aware below
+    parser.add_argument("--without", help="take stories out whose titles hold this regular expression, for everybody")
+    parser.add_argument("--settings", type=Path, help="JSON of another run: each rival keeps what served it best there")
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
     assumed = Assumptions(series=asked.series)
     if asked.rate:
         rates(asked.worlds, assumed, asked.seed, asked.step)
         return
+    seeds = range(asked.seed, asked.seed + asked.worlds)
     if asked.replay:
         from replayed import replayed
 
         history = History(asked.replay, Settings())
-        calm, loud, assumed = replayed(history, asked.until.replace(tzinfo=UTC), 31, 3, asked.seed)
-        quiet, noisy = [calm], [loud]
+        until = asked.until.replace(tzinfo=UTC)
+        made = [replayed(history, until, 31, 3, seed, asked.without) for seed in seeds]
+        quiet, noisy, assumed = [calm for calm, _, _ in made], [loud for _, loud, _ in made], made[0][2]
     else:
-        seeds = range(asked.seed, asked.seed + asked.worlds)
         quiet = [simulate(seed, assumed) for seed in seeds]
         noisy = [simulate(seed, assumed, events_a_series=4) for seed in seeds]
     # One false episode a series in 60 days, stated as Squall states it: so many a week over all series together.
     stated = min(len(quiet[0].names) * 7 / 60, 50)
     rules = Rules(false_alerts_per_week=stated, minimum_negative=asked.minimum)
-    ours, theirs = compare(quiet, noisy, assumed, rules, asked.step)
+    settings = best_settings(json.loads(asked.settings.read_text())) if asked.settings else None
+    ours, theirs = compare(quiet, noisy, assumed, rules, asked.step, settings)
     print(table([*ours, *theirs]))
     if len(quiet) > 1:
         print(leads(ours[0], theirs))
