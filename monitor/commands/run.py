@@ -15,7 +15,7 @@ import click
 import structlog
 
 from monitor.commands.opening import keep_private, make_folder, settings_of
-from monitor.errors import ServiceError, StoreError
+from monitor.errors import ServiceError, StoreError, StoreLocked
 from monitor.settings import Settings
 from monitor.settings_file import find_settings, load_settings
 
@@ -24,6 +24,13 @@ if TYPE_CHECKING:
     from monitor.storage.store import Store
 
 log = structlog.get_logger(__name__)
+
+# What somebody who starts a second one on the same store most likely wants.
+_BESIDE_A_DAEMON = {
+    "run": "`squall status` says how it is, `squall reload` gives it changed settings; to begin it anew",
+    "once": "it polls, scores and alerts by itself, so a single cycle has nothing to do; `squall status` says how it "
+    "is. To have single cycles instead",
+}
 
 
 @click.command()
@@ -41,7 +48,7 @@ def run(ctx: click.Context, with_dashboard: bool) -> None:
 
     async def serve() -> None:
         with ExitStack() as held:
-            store = held.enter_context(_opened(settings))
+            store = held.enter_context(_opened(settings, "run"))
             daemon = Daemon(
                 settings, store, read_settings=lambda: load_settings(file), manager=service_manager(os.environ)
             )
@@ -75,7 +82,7 @@ def once(ctx: click.Context, as_json: bool) -> None:
     now = datetime.now(UTC)
 
     async def cycle() -> dict[str, object]:
-        with _opened(settings) as store:
+        with _opened(settings, "once") as store:
             # A clock that ran ahead the last time: what was due then would otherwise wait until then.
             set_back(store, now)
             pipeline = Pipeline.begin(settings, store, now)
@@ -123,10 +130,21 @@ def _sent(pipeline: Pipeline, channel: str) -> int:
     return sent
 
 
-def _opened(settings: Settings) -> Store:
+def _opened(settings: Settings, asked: str) -> Store:
+    from monitor.storage.readservice import read_address
     from monitor.storage.store import Store
 
     keep_private()
-    path = Path(settings.store.path)
+    chosen = settings.store
+    path = Path(chosen.path)
     make_folder(path.parent)
-    return Store.open(path, datetime.now(UTC), memory_limit=settings.store.memory_limit, threads=settings.store.threads)
+    try:
+        return Store.open(path, datetime.now(UTC), memory_limit=chosen.memory_limit, threads=chosen.threads)
+    except StoreLocked as error:
+        daemon = read_address(path)
+        if daemon is None or f"held by process {daemon.pid}:" not in str(error):
+            raise
+        raise StoreLocked(
+            f"the store {path} is held by process {daemon.pid}, the daemon: {_BESIDE_A_DAEMON[asked]}, stop it first "
+            f"(`kill {daemon.pid}`, or `systemctl stop squall`)"
+        ) from error
