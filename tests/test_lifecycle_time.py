@@ -59,12 +59,13 @@ def test_quiet_ends_when_news_was_last_seen_and_not_when_that_was_noticed() -> N
     assert desk.look(later + 51 * MINUTE, CALM) == [ChangeReason.RESOLVED]
 
 
+@pytest.mark.parametrize("every", [60, 2], ids=["in every hour", "at every other look"])
 @pytest.mark.parametrize("sight", [Sight.NO_DATA, Sight.ERROR])
-def test_a_failure_in_every_quiet_time_keeps_no_alert_open_for_ever(sight: Sight) -> None:
+def test_a_failure_in_every_quiet_time_keeps_no_alert_open_for_ever(sight: Sight, every: int) -> None:
     desk = Desk()
     desk.look(START, spike())
     for minutes in range(1, 25 * 60):
-        desk.look(START + minutes * MINUTE, CALM, sight=sight if minutes % 60 == 0 else Sight.CLEAR)
+        desk.look(START + minutes * MINUTE, CALM, sight=sight if minutes % every == 0 else Sight.CLEAR)
     assert desk.alert.state is State.RESOLVED
 
 
@@ -113,24 +114,29 @@ def test_one_blindness_may_follow_another() -> None:
     assert desk.alert.state is State.ERROR
 
 
-def test_one_look_after_a_long_sleep_does_not_end_an_alert() -> None:
+@pytest.mark.parametrize(("blind", "step"), [(False, ChangeReason.EASED), (True, ChangeReason.REGAINED)])
+def test_one_look_after_a_long_sleep_does_not_end_an_alert(blind: bool, step: ChangeReason) -> None:
     desk = Desk(Rules(recovering_minutes=0))
     desk.look(START, spike())
-    assert desk.look(START + timedelta(days=3), CALM) == [ChangeReason.EASED]
+    if blind:
+        desk.look(START + MINUTE, sight=Sight.ERROR)
+    assert desk.look(START + timedelta(days=3), CALM) == [step]
     assert desk.look(START + timedelta(days=3, minutes=1), CALM) == [ChangeReason.RESOLVED]
 
 
 # Under a clock that is wrong
 
 
+@pytest.mark.parametrize("again", [True, False], ids=["seen again", "not seen again"])
 @pytest.mark.parametrize("back", [timedelta(days=1), timedelta(days=365)])
-def test_an_alert_of_a_clock_that_ran_ahead_ends_by_the_right_one(back: timedelta) -> None:
+def test_an_alert_of_a_clock_that_ran_ahead_ends_by_the_right_one(back: timedelta, again: bool) -> None:
     desk = Desk(Rules(recovering_minutes=60))
     desk.look(START + back, spike())
-    desk.look(START, spike())
-    assert desk.look(START + MINUTE, CALM) == [ChangeReason.EASED]
+    if again:
+        assert desk.look(START, spike()) == [ChangeReason.CONTINUED]
+    assert desk.look(START + MINUTE * again, CALM) == [ChangeReason.EASED]
     assert desk.look(START + 59 * MINUTE, CALM) == []
-    assert desk.look(START + 61 * MINUTE, CALM) == [ChangeReason.RESOLVED]
+    assert desk.look(START + 60 * MINUTE, CALM) == [ChangeReason.RESOLVED]
 
 
 def test_a_clock_set_back_moves_no_time_back() -> None:
