@@ -13,6 +13,7 @@ import pytest
 from alerts.detection.spikes import Severity
 from alerts.lifecycle import Sight
 from alerts.sending.delivery import delivery_id
+from alerts.telling.conditions import Condition, Health
 from monitor.desk.actions import ACTIONS
 from monitor.desk.audit import audit
 from monitor.desk.desk import Desk
@@ -197,6 +198,30 @@ def test_what_became_graver_while_a_channel_was_switched_off_is_told_when_it_is_
     told = [severity for kind, _, severity in grave(desk) if kind.startswith("alert.")]
     assert told == ["info", "warning", "critical"]
     assert house.choices() == ["channel_disabled"]
+
+
+@pytest.mark.parametrize("off", [False, True])
+def test_an_end_that_a_silence_or_a_410_kept_is_told_once_when_that_is_over(store: Store, *, off: bool) -> None:
+    with hook() as desk:
+        house = House(store, {"desk": desk})
+        house.look(START, spike())
+        house.send(START)
+        made: dict[str, object] = {}
+        if off:
+            DeskStore(store).keep_condition(Condition("channel:desk", Health.DISABLED, START, "410"))
+        else:
+            made = house.act("silence", START, pattern="theme:*", until=(START + 4 * HOUR).isoformat())
+        house.look(START + HOUR, spike(series="theme:fraud"))
+        house.look(START + 2 * HOUR)
+        house.look(START + 3 * HOUR)
+        house.oversee(START + 3 * HOUR)
+        assert [one["type"] for _, one in desk.taken] == ["squall.alert.fired"]
+        over = {"channel": "desk"} if off else {"silence": made["silence"]}
+        house.act("enable" if off else "unsilence", START + 3 * HOUR, **over)
+        for minutes in (1, 2, 3):
+            house.oversee(START + 3 * HOUR + minutes * MINUTE)
+    told = [(one["type"], one["data"]["series"]) for _, one in desk.taken[1:]]
+    assert told == [("squall.alert.resolved", "theme:bank-stress")], "of what it never heard of it hears no end"
 
 
 def test_a_reminder_that_says_how_grave_it_is_leaves_no_escalation_to_be_told(store: Store) -> None:

@@ -78,6 +78,7 @@ class Situation:
         acknowledged, judged_false: ids of alerts.
         disabled: channels that are switched off, with the reason.
         inhibited: kinds of series that an alert of the market mutes.
+        muted_ends: of alerts that are over, each with a channel that heard of it, and not of its end.
     """
 
     channels: tuple[str, ...]
@@ -91,6 +92,7 @@ class Situation:
     judged_false: frozenset[str] = frozenset()
     disabled: Mapping[str, str] = field(default_factory=dict)
     inhibited: frozenset[str] = BROAD_PARTS
+    muted_ends: tuple[tuple[Change, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,8 @@ def overdue(situation: Situation, now: datetime, telling: Telling) -> Notices:
         for channel in situation.channels
         if (change := _missed(alert, channel, situation) or _reminder(alert, channel, situation, now)) is not None
     ]
-    return _decided(asked, situation, now, telling)
+    ends = [(change, to) for change, to in situation.muted_ends if not _is_muted(change, to, situation, now)]
+    return _decided([*asked, *ends], situation, now, telling)
 
 
 def hushed(held: Sequence[Delivery], series: Mapping[str, str], silence: Silence, now: datetime) -> Notices:
@@ -193,6 +196,10 @@ def _decided(asked: Iterable[tuple[Change, str]], situation: Situation, now: dat
         withdrawn += [_withdrawn(older, now, Choice.SUPERSEDED) for older in overtaken]
         decisions += [_superseded(older, change, told=not isinstance(settled, Decision)) for older in overtaken]
     return Notices(tuple(deliveries), tuple(decisions), tuple(withdrawn))
+
+
+def _is_muted(change: Change, channel: str, situation: Situation, now: datetime) -> bool:
+    return channel in situation.disabled or silencing(change.alert.series, situation.silences, now) is not None
 
 
 def _missed(alert: Alert, channel: str, situation: Situation) -> Change | None:

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from alerts.lifecycle import Alert, Change, Sight
+from alerts.lifecycle import Alert, Change, ChangeReason, Sight, State
 from alerts.sending.attempt import Attempt
 from alerts.sending.channels import recipients_of
 from alerts.sending.delivery import Channel, Delivery, message_delivery
@@ -48,6 +48,8 @@ from monitor.watched import watched_series
 
 log = structlog.get_logger(__name__)
 
+# An end that was muted for longer is no news to anybody.
+_ENDS_TOLD_FOR = timedelta(days=14)
 _DIGEST = "digest:"
 # Since when a digest is not in the settings, by its name; blank once it is told again.
 _LEFT_DIGEST = "digest left:"
@@ -143,8 +145,10 @@ class Teller:
             fault: why headlines cannot be scored; empty when they can.
             stages: why each stage of the daemon fails; empty for one that does not.
         """
-        situation = self._situation(self.alerts.open_alerts(), now)
-        telling = self._telling([alert.series for alert in situation.open_alerts], now)
+        ends = self._muted_ends(now)
+        situation = self._situation(self.alerts.open_alerts(), now, ends)
+        late = [change.alert.series for change, _ in ends]
+        telling = self._telling([*(alert.series for alert in situation.open_alerts), *late], now)
         made = overdue(situation, now, telling)
         if made.deliveries or made.decisions:
             self.alerts.commit((), made.deliveries, made.decisions, made.withdrawn)
@@ -228,20 +232,30 @@ class Teller:
         if back:
             self._store.note(_LEFT_DIGEST + digest.name, "")
 
-    def _situation(self, alerts: Sequence[Alert], now: datetime) -> Situation:
+    def _situation(
+        self, alerts: Sequence[Alert], now: datetime, ends: tuple[tuple[Change, str], ...] = ()
+    ) -> Situation:
         conditions = self.desk.conditions()
         return Situation(
             channels=tuple(self._channels),
             routes=self._settings.routes or (DEFAULT,),
             open_alerts=tuple(alerts),
             silences=self.desk.silences(now),
-            told=self.desk.told([alert.id for alert in alerts]),
+            told=self.desk.told([alert.id for alert in (*alerts, *(change.alert for change, _ in ends))]),
             escalated=self.alerts.escalated([alert.id for alert in alerts]),
             held=self.alerts.held(),
             acknowledged=self.desk.acknowledged(),
             judged_false=self.desk.judged_false(),
             disabled={one.channel: one.reason for one in conditions.values() if one.health is Health.DISABLED},
             inhibited=frozenset(self._settings.notify.inhibit),
+            muted_ends=ends,
+        )
+
+    def _muted_ends(self, now: datetime) -> tuple[tuple[Change, str], ...]:
+        return tuple(
+            (Change(one, State.RECOVERING, ChangeReason.RESOLVED, at, unwatched=self._left(one.series)), channel)
+            for one, channel in self.alerts.muted_ends(now - _ENDS_TOLD_FOR)
+            if channel in self._channels and (at := one.resolved_at) is not None
         )
 
     def _telling(self, series: Sequence[str], now: datetime) -> Telling:

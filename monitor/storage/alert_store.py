@@ -45,7 +45,7 @@ from monitor.storage.sending import (
     switch_off,
 )
 from monitor.storage.store import Store
-from monitor.storage.waiting import due_ids, retries, unheard
+from monitor.storage.waiting import due_ids, muted_ends, retries, unheard
 from monitor.storage.watching import WATCHED
 
 
@@ -274,6 +274,11 @@ class AlertStore:
             with self._database.writing() as connection:
                 make_due(connection, ids, at)
         return len(ids)
+
+    def muted_ends(self, since: datetime) -> list[tuple[Alert, str]]:
+        """Alerts that were over since then, each with a channel that heard of it, and of whose end a mute kept it."""
+        with self._database.reading() as cursor:
+            return muted_ends(cursor, since)
 
     def held(self) -> tuple[Delivery, ...]:
         """Deliveries that wait for the end of quiet hours or of a group."""

@@ -15,10 +15,12 @@ import duckdb
 import polars as pl
 
 from alerts.detection.spikes import Severity
+from alerts.lifecycle import Alert
 from alerts.sending.attempt import AttemptOutcome
 from alerts.sending.following import Tried, Turn, turn
 from alerts.sending.order import Waiting, in_order
 from alerts.sending.recovery import Retry
+from monitor.storage.alert_rows import alert_of
 
 # A group stands for its members. How grave an alert became since counts for all that is said of it.
 _TOLD = """
@@ -68,6 +70,21 @@ _TRIED = """
     WHERE d.attempts > 0 AND d.id IN (SELECT unnest($ids::VARCHAR[])) AND t.delivery IN (SELECT unnest($ids::VARCHAR[]))
     GROUP BY d.id, d.attempts, d.outcome
 """
+# A delivery that was withdrawn counts as never written, as for what a channel was told.
+_MUTED_ENDS = """
+    SELECT DISTINCT a.*, c.channel FROM alerts a JOIN decisions c ON c.alert = a.id
+    WHERE a.resolved_at >= $since AND c.notice = 'resolved' AND c.choice IN ('silenced', 'channel_disabled')
+        AND EXISTS (FROM deliveries d WHERE d.alert = a.id AND d.channel = c.channel AND d.state <> 'withdrawn')
+        AND NOT EXISTS (
+            FROM deliveries d
+            WHERE d.alert = a.id AND d.channel = c.channel AND d.state <> 'withdrawn' AND d.reason = 'resolved'
+        )
+        AND NOT EXISTS (
+            FROM decisions o WHERE o.alert = a.id AND o.channel = c.channel AND o.notice = 'resolved'
+                AND o.choice NOT IN ('silenced', 'channel_disabled', 'held_quiet', 'held_group')
+        )
+    ORDER BY a.resolved_at, a.id, c.channel
+"""
 _RETRIES = """
     WITH waiting AS (
         SELECT id, recipient, outcome, attempts, next_attempt_at FROM deliveries
@@ -113,6 +130,12 @@ def unheard(cursor: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> frozenset[
     if not ids:
         return frozenset()
     return frozenset(str(id_) for (id_,) in cursor.sql(_UNHEARD, params={"ids": ids}).fetchall())
+
+
+def muted_ends(cursor: duckdb.DuckDBPyConnection, since: datetime) -> list[tuple[Alert, str]]:
+    """Alerts that were over since then, each with a channel that was told of it, and not of its end: it was muted."""
+    rows: pl.DataFrame = cursor.sql(_MUTED_ENDS, params={"since": since}).pl()
+    return [(alert_of(row), row["channel"]) for row in rows.iter_rows(named=True)]
 
 
 def retries(cursor: duckdb.DuckDBPyConnection, channel: str, now: datetime) -> list[Retry]:
