@@ -84,7 +84,7 @@ def _list(moment: frame.Moment) -> None:
         if rows:
             st.query_params[_PARAMETER] = ids[rows[0]]
 
-    with narrow.wide("alerts"):
+    with narrow.wide("alerts", many=True):
         st.dataframe(
             table(found, now),
             hide_index=True,
@@ -103,7 +103,7 @@ def _list(moment: frame.Moment) -> None:
 
 def _lines(moment: frame.Moment, found: pl.DataFrame) -> None:
     """The list for narrow windows: each alert leads to its evidence."""
-    with narrow.narrow("alerts"):
+    with narrow.narrow("alerts", many=True):
         for row in found.head(narrow.MOST).iter_rows(named=True):
             state = texts.alert_look(row["state"], fired=row["fired_at"] is not None)
             name = texts.shortened(texts.alert_title(row["series"], row["headline"]))

@@ -192,7 +192,7 @@ def _messages(moment: frame.Moment, names: list[str]) -> None:
         if rows:
             st.query_params["delivery"] = ids[rows[0]]
 
-    with narrow.wide("messages"):
+    with narrow.wide("messages", many=True):
         st.dataframe(
             table(found),
             hide_index=True,
@@ -215,7 +215,7 @@ def _messages(moment: frame.Moment, names: list[str]) -> None:
 
 def _lines(moment: frame.Moment, found: pl.DataFrame) -> None:
     """The list for narrow windows: each message leads to its attempts."""
-    with narrow.narrow("messages"):
+    with narrow.narrow("messages", many=True):
         for row in found.head(narrow.MOST).iter_rows(named=True):
             look = texts.look(texts.DELIVERY_STATES, row["state"])
             words = f"{look.badge} **{texts.literal(row['channel'])}** · {_what(row)}"

@@ -120,14 +120,17 @@ def _table(found: list[Watched], moment: frame.Moment) -> None:
         "feeds",
         shown,
         shown.drop("Publisher", "Address"),
+        many=True,
         height="content" if len(found) <= 14 else 520,
         column_config={
-            "Feed": column.TextColumn(width=215),
-            "State": column.MultiselectColumn(options=words, color=colours, width=105),
-            "Reason": column.TextColumn(width=355),
+            "Feed": column.TextColumn(width=190),
+            "State": column.MultiselectColumn(options=words, color=colours, width=92),
+            "Reason": column.TextColumn(width=330),
             "Last success": column.TextColumn(width=110),
             "Next check": column.TextColumn(width=100),
             "New, 24 h": column.NumberColumn(width=80),
+            "Publisher": column.TextColumn(width=110),
+            "Address": column.TextColumn(width=170),
         },
         alt="Health of every feed",
     )
@@ -167,9 +170,12 @@ def _one(moment: frame.Moment, found: list[Watched], allowed: acting.Leave) -> N
         name = by_id[feed_id].feed.name if feed_id in by_id else feed_id
         return name if names.count(name) < 2 else f"{name} ({feed_id})"
 
+    options = sorted(by_id, key=lambda one: called(one).lower())
     chosen = st.selectbox(
         "Feed",
-        sorted(by_id, key=lambda one: called(one).lower()),
+        options,
+        # The one that needs a look most, as the table above begins with it.
+        index=options.index(found[0].feed.id),
         format_func=called,
         key="feeds_chosen",
         label_visibility="collapsed",
@@ -195,6 +201,7 @@ def _one(moment: frame.Moment, found: list[Watched], allowed: acting.Leave) -> N
         "checks",
         shown,
         shown.with_columns(at=pl.col("at").map_elements(moment.zone.clock, return_dtype=pl.String)),
+        many=True,
         height="content" if checks.height <= 10 else 390,
         column_config={
             "at": st.column_config.DatetimeColumn(

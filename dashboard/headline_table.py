@@ -24,7 +24,7 @@ _SENTIMENTS = {name: look.word for name, look in texts.TONES.items() if name != 
 
 def draw(found: pl.DataFrame, zone: Zone, series: str = "market") -> None:
     """Draw the table."""
-    with narrow.wide("headlines"):
+    with narrow.wide("headlines", many=True):
         st.dataframe(
             table(found, series),
             hide_index=True,
@@ -34,7 +34,7 @@ def draw(found: pl.DataFrame, zone: Zone, series: str = "market") -> None:
             alt="Headlines",
         )
     rows = [_line(row, zone) for row in found.head(narrow.MOST).iter_rows(named=True)]
-    narrow.lines("headlines", rows, found.height - narrow.MOST)
+    narrow.lines("headlines", rows, found.height - narrow.MOST, many=True)
 
 
 def _line(row: dict[str, Any], zone: Zone) -> str:
@@ -73,8 +73,7 @@ def table(found: pl.DataFrame, series: str = "market") -> pl.DataFrame:
     )
     left_out = [] if series.startswith("company:") else ["toned"]
     # A column that says nothing takes the room of those that do.
-    if not shown["towards"].list.len().sum():
-        left_out.append("towards")
+    left_out += [one for one in ("towards", "companies") if not shown[one].list.len().sum()]
     return shown.drop(left_out)
 
 
@@ -103,18 +102,18 @@ def _columns(zone: Zone, times: Iterable[datetime], series: str) -> dict[str, Co
     column = st.column_config
     return {
         "effective": column.DatetimeColumn(
-            f"Time ({zone.marks(times)})", format="D MMM YYYY, HH:mm", timezone=zone.name, width=140
+            f"Time ({zone.marks(times)})", format="D MMM YYYY, HH:mm", timezone=zone.name, width=136
         ),
-        "sentiment": column.MultiselectColumn("Tone", options=[*_COLOURS], color=[*_COLOURS.values()], width=95),
-        "title": column.TextColumn("Headline", width=410),
+        "sentiment": column.MultiselectColumn("Tone", options=[*_COLOURS], color=[*_COLOURS.values()], width=86),
+        "title": column.TextColumn("Headline", width=370),
         "link": column.LinkColumn("Link", display_text=":material/open_in_new:", width=45),
-        "publisher": column.TextColumn("Publisher", width=130),
-        "negative": column.ProgressColumn("Negative", format="%.0f %%", min_value=0, max_value=100, width=95),
+        "publisher": column.TextColumn("Publisher", width=126),
+        "negative": column.ProgressColumn("Negative", format="%.0f %%", min_value=0, max_value=100, width=88),
         "toned": column.NumberColumn(
             f"Tone towards {series.partition(':')[2]}", format="%+.2f", width=120, help="From −1 to +1."
         ),
         "towards": column.ListColumn("Towards", width=150),
-        "themes": column.ListColumn("Themes", width=140),
-        "topics": column.ListColumn("Topics", width=190),
-        "companies": column.ListColumn("Companies", width=110),
+        "themes": column.ListColumn("Themes", width=122),
+        "topics": column.ListColumn("Topics", width=130),
+        "companies": column.ListColumn("Companies", width=84),
     }

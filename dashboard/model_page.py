@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
-from dashboard import acting, frame, headline_box, model_charts, narrow, reads, texts
+from dashboard import acting, frame, headline_box, model_charts, narrow, reads, styles, texts
 from dashboard.zones import Zone
 
 _DAYS = {"30 days": 30, "90 days": 90, "1 year": 365}
@@ -180,6 +180,7 @@ def _abstained(moment: frame.Moment, over: reads.Period) -> None:
             "abstained",
             abstained(found),
             abstained(found).with_columns(at=pl.col("at").map_elements(moment.zone.clock, return_dtype=pl.String)),
+            many=True,
             column_config={
                 "at": st.column_config.DatetimeColumn(
                     f"Time ({moment.zone.marks(found['effective'])})", format="D MMM, HH:mm", timezone=moment.zone.name
@@ -216,9 +217,10 @@ def _measured(told: dict[str, Any]) -> None:
             "Nothing was measured of this adapter: `squall train` does, and `squall models compare` measures anew."
         )
     else:
-        left, right = (
-            st.columns([2, 1], gap="medium") if metrics.get("calibration") else (st.container(), st.container())
-        )
+        with st.container(key=f"{styles.APART}measured"):
+            left, right = (
+                st.columns([2, 1], gap="medium") if metrics.get("calibration") else (st.container(), st.container())
+            )
         with left:
             found = held_out(metrics["test"])
             columns = {

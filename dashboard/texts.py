@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 from monitor.news.companies import gazetteer
 
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
-# Streamlit turns bare addresses into links and -> into arrows after escapes were resolved; an invisible word joiner
-# between the characters stops it.
-_JOINED = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)|(?<=[^\s])(?=@)|(?<=[<>-])(?=[<>-])", re.IGNORECASE)
+# Streamlit makes links of bare addresses, arrows of -> and a picture of :streamlit: after escapes were resolved;
+# an invisible word joiner between the characters stops it.
+_JOINED = re.compile(r"(?<=:)(?=//|streamlit:)|(?<=www)(?=\.)|(?<=[^\s])(?=@)|(?<=[<>-])(?=[<>-])", re.IGNORECASE)
 _WORD_JOINER = "\u2060"
 # Signs that turn the direction of what follows them; and letters that are written from right to left.
 _TURNS = re.compile("[\u202a-\u202e\u2066-\u2069]")

@@ -61,7 +61,7 @@ GRAVE = "alert_00000000000000cc"
 PAGES = [
     ("", "Risk now"),
     ("series?series=theme:bank-stress", "Bank stress"),
-    ("alerts", "Choose a row"),
+    ("alerts", "Judged"),
     (f"alerts?alert={GRAVE}", "Evidence: 25 stories"),
     ("stories", "Monitor running"),
     ("feeds?feed=sick-post", "One feed"),
@@ -223,7 +223,15 @@ def test_no_page_lets_a_title_do_anything(path: str, words: str, watched: Watche
     assert hosts == {"127.0.0.1"}, "nobody but its own server is asked"
     assert not [url for url in watched.asked if ":9/" in url]
     inside = '[data-testid="stMain"]'
-    for bad in (".katex", "a[href^='javascript']", "iframe", "svg[onload]", "img[src^='http']", "img[src*=':9']"):
+    for bad in (
+        "p img",
+        ".katex",
+        "a[href^='javascript']",
+        "iframe",
+        "svg[onload]",
+        "img[src^='http']",
+        "img[src*=':9']",
+    ):
         assert page.locator(f"{inside} {bad}").count() == 0, bad
     foreign = page.locator(f"{inside} a").evaluate_all("all => all.map(one => one.protocol + '//' + one.hostname)")
     assert set(foreign) <= {"http://127.0.0.1", "https://news.example"}
@@ -232,15 +240,22 @@ def test_no_page_lets_a_title_do_anything(path: str, words: str, watched: Watche
     assert width_of(page) <= 1280, "a title of 5,000 characters does not widen the page"
 
 
-@pytest.mark.parametrize(("path", "words"), [one for one in PAGES if "delivery=" not in one[0]])
-def test_every_page_fits_a_telephone(path: str, words: str, watched: Watched, site: Site) -> None:
-    watched.page.set_viewport_size({"width": 390, "height": 844})
+@pytest.mark.parametrize("width", [390, 800, 1280])
+@pytest.mark.parametrize(("path", "words"), PAGES)
+def test_every_page_fits_a_telephone_a_tablet_and_a_desk(
+    path: str, words: str, width: int, watched: Watched, site: Site
+) -> None:
+    watched.page.set_viewport_size({"width": width, "height": 844})
     watched.page.goto(f"{site.url}/{path}")
     ready(watched.page, words)
-    assert width_of(watched.page) <= 390
-    # A list that must be pushed sideways hides what it says.
-    wider = "all => all.filter(one => one.clientWidth && one.scrollWidth > one.clientWidth + 2).length"
-    assert watched.page.locator('[data-testid="stMain"] .dvn-scroller').evaluate_all(wider) == 0
+    assert width_of(watched.page) <= width
+    if path in ("alerts", "stories", "feeds?feed=sick-post", "deliveries", "model"):
+        watched.page.locator('[data-testid="stDataFrame"]').first.wait_for(state="attached", timeout=PATIENCE)
+    # A list that must be pushed sideways hides what it says. A table has a width of its own until its styles are there.
+    shown = "[...document.querySelectorAll('[data-testid=\"stDataFrame\"]')].filter(one => one.checkVisibility())"
+    inner = "one => one.querySelector('.dvn-scroller')"
+    whole = f"{shown}.map({inner}).every(one => one && one.clientWidth && one.scrollWidth <= one.clientWidth + 2)"
+    watched.page.wait_for_function(whole, timeout=PATIENCE / 4)
 
 
 def test_a_row_of_the_list_opens_its_alert_and_the_way_back_works(watched: Watched, site: Site) -> None:
