@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 import socket
 import ssl
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 
 import aiohttp
@@ -20,6 +21,8 @@ from monitor.feeds.addresses import CheckedResolver, NoSuchHost
 
 # Idle connections are kept for a feed's redirect, and for the next feed of the same site.
 _KEPT_SECONDS = 30.0
+# Authorities are renewed, a company's own above all. Reading them takes a twentieth of a second.
+_TRUSTED_SECONDS = 3_600.0
 # Longer than any header in good faith; so many bytes are gathered before somebody reads them.
 _LONGEST_LINE = 16 * 1024
 _AHEAD = 64 * 1024
@@ -34,14 +37,19 @@ class Web:
         allowed: see `monitor.feeds.addresses.Allowance`.
         user_agent: what servers are told.
         at_once: connections open at once, over all hosts.
+        clock: seconds that only grow.
     """
 
-    def __init__(self, allowed: Iterable[str], user_agent: str, at_once: int) -> None:
+    def __init__(
+        self, allowed: Iterable[str], user_agent: str, at_once: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._allowed = tuple(allowed)
         self._user_agent = user_agent
         self._at_once = at_once
         self._session: aiohttp.ClientSession | None = None
         self._tls: ssl.SSLContext | None = None
+        self._read_at = 0.0
+        self._clock = clock
 
     def get(
         self, url: str, headers: Mapping[str, str], connect_seconds: float, read_seconds: float
@@ -93,11 +101,21 @@ class Web:
         return self._session
 
     def _trust(self) -> ssl.SSLContext:
-        if self._tls is None:
+        now = self._clock()
+        if self._tls is None or now - self._read_at > _TRUSTED_SECONDS:
             # The same authorities as webhooks trust. Loaded when it is needed: it is megabytes of certificates.
             import httpx2
 
-            self._tls = httpx2.create_ssl_context()
+            try:
+                self._tls = httpx2.create_ssl_context()
+            except OSError as error:
+                # In the middle of a renewal those that were read before go on.
+                if self._tls is None:
+                    raise OSError(
+                        "the authorities that this machine trusts cannot be read: look at SSL_CERT_FILE and "
+                        f"SSL_CERT_DIR in the environment ({error})"
+                    ) from error
+            self._read_at = now
         return self._tls
 
 
