@@ -1,4 +1,4 @@
-"""Links: their variants are one headline, and a page that many entries link to hides none of them."""
+"""Links: their variants are one headline, a page that many entries link to hides none, and neither does having none."""
 
 from __future__ import annotations
 
@@ -83,3 +83,11 @@ def test_another_article_at_the_same_address_is_new(room: Any) -> None:
     room.takes(entry(1, link="https://wire.example/live"))
     came = room.takes(entry(2, link="https://wire.example/live"), now=NOW + HOUR)
     assert [one.title for one in came.headlines] == [TITLES[2]]
+
+
+def test_a_column_without_a_link_that_bears_one_title_every_day_is_new_each_day(room: Any) -> None:
+    column = entry(1, guid="", link="", published=NOW)
+    assert len(room.takes(column).headlines) == 1
+    assert room.takes(column, now=NOW + HOUR).headlines == ()
+    tomorrow = replace(column, published=NOW + 24 * HOUR)
+    assert len(room.takes(tomorrow, now=NOW + 24 * HOUR).headlines) == 1
