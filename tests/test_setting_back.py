@@ -260,3 +260,22 @@ def test_the_record_reads_in_the_order_of_what_happened_and_says_where_the_clock
     shown = CliRunner().invoke(squall, ["--config", str(config), "alerts", "show", id_]).output
     assert shown.count("(here the clock was set back, by 9 days 22 hours or more)") == 1, shown
     assert shown.count("set back") == 1
+
+
+def test_a_decision_on_a_notice_of_hours_ago_is_no_clock_that_was_set_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SQUALL_HOOK", "a secret of sixteen bytes")
+    path, config = tmp_path / "squall.duckdb", tmp_path / "squall.toml"
+    config.write_text(f'[store]\npath = "{path}"\n')
+    with Store.open(path, START) as store, hook() as desk:
+        house = House(store, {"desk": desk}, routes=[{"name": "night", "quiet_hours": "11:00-18:00"}])
+        house.look(START, spike())
+        house.look(START + HOUR)
+        house.act("remark", START + 2 * HOUR, alert=house.alert, what="note", words="seen")
+        house.look(START + 3 * HOUR)
+        id_ = house.alert
+        assert house.choices() == ["held_quiet", "held_quiet", "superseded"]
+    shown = CliRunner().invoke(squall, ["--config", str(config), "alerts", "show", id_]).output
+    assert "superseded" in shown
+    assert "set back" not in shown

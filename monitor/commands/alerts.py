@@ -107,8 +107,8 @@ def show(ctx: click.Context, alert: str, as_json: bool) -> None:
     click.echo("\nwhat happened (UTC)")
     before: datetime | None = None
     for step in found.steps:
-        # The times of an alert itself never go back.
-        if step.what != "change":
+        # The times of an alert itself never go back, and a decision bears the time of its notice, hours ago perhaps.
+        if step.what not in ("change", "not sent"):
             if words := set_back(before, step.at):
                 click.echo(f"  {words}")
             before = step.at
