@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
-from dashboard import acting, alert_buttons, charts, frame, handling, narrow, reads, steady, story_list, texts
+from dashboard import acting, alert_buttons, charts, frame, handling, narrow, reads, retitled, steady, story_list, texts
 
 _LIST, _MOST_STORIES = "alert_evidence", 25
 _LONGEST_NAME = 200
@@ -113,15 +113,16 @@ def _evidence(moment: frame.Moment, alert: dict[str, Any]) -> None:
             steady.button(moment, shown, _LIST)
     if not shown.rows:
         st.caption("No story was noted with this alert.")
+    titles = retitled.later(moment, ((story.id, story.at) for story in shown.rows))
     for story in shown.rows[:_MOST_STORIES]:
-        _story(moment, story, alert["series"])
+        _story(moment, story, alert["series"], titles)
     if more := shown.rows[_MOST_STORIES:]:
         with st.expander(texts.count(len(more), "earlier story", "earlier stories")):
             for story in more:
-                _story(moment, story, alert["series"])
+                _story(moment, story, alert["series"], titles)
 
 
-def _story(moment: frame.Moment, story: reads.Story, series: str) -> None:
+def _story(moment: frame.Moment, story: reads.Story, series: str, titles: retitled.Later) -> None:
     with st.container(gap=None):
         link = texts.linked(story.title, story.link)
         if link is None:
@@ -133,6 +134,7 @@ def _story(moment: frame.Moment, story: reads.Story, series: str) -> None:
         when = f"{moment.zone.clock(story.at)} ({texts.ago(story.at, moment.now)})"
         about = (story.at, story.link, story.title)
         st.caption(f"{publishers} · {when} · {story.negative:.0%} negative")
+        retitled.draw(moment, titles.get((story.id, story.title), ()))
         if moment.live:
             ticker = series.partition(":")[2] if series.startswith("company:") else ""
             story_list.which_words(moment, about, story.title, ticker, f"evidence_why_{hash(about)}")

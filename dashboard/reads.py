@@ -253,6 +253,7 @@ class Story:
     link: str
     at: datetime
     negative: float
+    id: int = 0
 
 
 def stories(evidence: str) -> tuple[Story, ...]:
@@ -263,7 +264,8 @@ def stories(evidence: str) -> tuple[Story, ...]:
             at = datetime.fromisoformat(entry["at"])
             publishers = tuple(str(one) for one in entry["publishers"])
             at = at if at.tzinfo else at.replace(tzinfo=UTC)
-            found.append(Story(str(entry["title"]), publishers, str(entry["link"]), at, float(entry["negative"])))
+            title, link, negative = str(entry["title"]), str(entry["link"]), float(entry["negative"])
+            found.append(Story(title, publishers, link, at, negative, int(entry.get("story", 0))))
         except (KeyError, TypeError, ValueError):
             continue
     return tuple(sorted(found, key=lambda story: story.at, reverse=True))

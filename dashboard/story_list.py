@@ -12,7 +12,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import frame, headline_box, questions, steady, texts
+from dashboard import frame, headline_box, questions, retitled, steady, texts
 
 _WORDS = "story_words"
 _MOST_KEPT = 50
@@ -35,9 +35,10 @@ def draw(moment: frame.Moment, found: Sequence[Mapping[str, Any]], series: str, 
         series: for a company, scores towards it are shown beside those of the headline.
         key: begins the keys of the buttons: another list on the page has another.
     """
+    titles = retitled.later(moment, ((row["story"], row["effective"]) for row in found))
     for row in found:
         with st.container(border=True, gap=None):
-            _story(moment, row, series, key)
+            _story(moment, row, series, key, titles)
 
 
 def scores(row: Mapping[str, Any], series: str) -> str:
@@ -58,7 +59,7 @@ def towards(row: Mapping[str, Any]) -> list[tuple[str, float, float]]:
     return list(zip(*told, strict=False))
 
 
-def _story(moment: frame.Moment, row: Mapping[str, Any], series: str, key: str) -> None:
+def _story(moment: frame.Moment, row: Mapping[str, Any], series: str, key: str, titles: retitled.Later) -> None:
     link = texts.linked(row["title"], row["link"])
     if link is None:
         # No address to lead to, so no Markdown either: as it stands.
@@ -72,6 +73,7 @@ def _story(moment: frame.Moment, row: Mapping[str, Any], series: str, key: str) 
         f"{', '.join(publishers[:_MOST_PUBLISHERS])}{more} · {moment.zone.clock(row['effective'])} "
         f"({texts.ago(row['effective'], moment.now)}){copies}"
     )
+    retitled.draw(moment, titles.get((row["story"], row["title"]), ()))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(scores(row, series), width="content")
         if moment.live:

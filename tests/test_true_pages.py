@@ -24,6 +24,7 @@ from dashboard import charts, exports, frame, marks, model_charts, model_page, p
 from dashboard.zones import UTC_ZONE, Zone
 from models.score import CompanyScore, Score
 from monitor.desk.actions import actions_of
+from monitor.news.identity import Revision
 from monitor.storage.alert_store import AlertStore
 from monitor.storage.reading import Reader
 from monitor.storage.readservice import Address, ReadService, address_file
@@ -468,3 +469,30 @@ def test_feeds_of_one_name_are_told_apart(tmp_path: Path) -> None:
     app = page("feed_health", path, feed="two")
     assert app.selectbox(key="feeds_chosen").options == ["Markets (one)", "Markets (two)"]
     assert app.selectbox(key="feeds_chosen").value == "two"
+
+
+@pytest.mark.parametrize(
+    ("module", "asked"),
+    [("alert_page", {"alert": SCENE["ALERT"]}), ("series_page", {"series": "theme:bank-stress"})],
+)
+def test_a_title_that_was_changed_since_stands_beside_the_first_as_text(
+    module: str, asked: dict[str, str], tmp_path: Path
+) -> None:
+    path = tmp_path / "squall.duckdb"
+    SCENE["fill"](path, NOW)
+    changed = [
+        Revision(headline, NOW - timedelta(minutes=minutes), "wire", title)
+        for headline, minutes, title in (
+            (1, 20, "Bank 1 <b>calm</b> :smile:"),
+            (1, 40, "Bank 1 denies"),
+            (77, 9, "Calm"),
+        )
+    ]
+    with Store.open(path, NOW) as store:
+        store.append(Batch(revisions=changed), NOW)
+    words = said(page(module, path, NOW, **asked))
+    titles = [texts.literal(title) for title in ("Bank 1 denies", "Bank 1 <b>calm</b> :smile:")]
+    first, second = (words.index(f"UTC titled: {title}") for title in titles)
+    assert first < second
+    assert words.count("UTC titled: ") == 2, "of the headlines that are listed, and of no others"
+    assert words.index("Bank 1 in trouble") >= 0, "what was scored stays"

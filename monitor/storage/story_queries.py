@@ -211,6 +211,17 @@ STORY_QUERIES: dict[str, Query] = {
         """,  # noqa: S608 - constants of this file, not a caller's value
         params={"headline": int},
     ),
+    "retitled": Query(
+        about="Titles that headlines of some stories (ids, parted by commas) were given after they came, oldest first.",
+        sql="""
+            SELECT h.story, h.title AS first_title, r."at", r.title
+            FROM revisions r JOIN headlines h ON h.id = r.headline
+            WHERE h.effective >= $since::TIMESTAMPTZ AND h.effective < $until::TIMESTAMPTZ
+                AND list_contains(string_split($stories::VARCHAR, ','), h.story::VARCHAR)
+            ORDER BY r."at", r.title LIMIT $limit::BIGINT
+        """,
+        params={"stories": str, **RANGE, "limit": int},
+    ),
     "publishers": Query(
         about="Publisher families that were heard since an instant, those with the most headlines first.",
         sql="""
