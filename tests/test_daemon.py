@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -25,28 +24,9 @@ from monitor.storage.readservice import address_file, read_address
 from monitor.storage.store import KEEP_CHECKS, Batch, Store
 
 SCENE = runpy.run_path(str(Path(__file__).with_name("daemon_scene.py")))
-Answer, Desk, House, Item, Press = (SCENE[name] for name in ("Answer", "Desk", "House", "Item", "Press"))
-prefill, rss, serving, surge, until, utc_now = (
-    SCENE[name] for name in ("prefill", "rss", "serving", "surge", "until", "utc_now")
-)
+Answer, Item, desk, house, prefill = (SCENE[name] for name in ("Answer", "Item", "desk", "house", "prefill"))
+press, rss, surge, until, utc_now = (SCENE[name] for name in ("press", "rss", "surge", "until", "utc_now"))
 MOST_SECONDS_TO_STOP = 10
-
-
-@pytest.fixture
-def press() -> Iterator[Any]:
-    with serving(Press()) as server:
-        yield server
-
-
-@pytest.fixture
-def desk() -> Iterator[Any]:
-    with serving(Desk()) as server:
-        yield server
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Any:
-    return House(tmp_path)
 
 
 def crisis(house: Any, press: Any) -> set[int]:
