@@ -191,6 +191,8 @@ def _server(url: str) -> str:
 
 
 def _target(at: str, location: str) -> str:
+    if not location.strip():
+        raise _StopError(Outcome.BAD_REDIRECT, "it redirects, and does not say where to")
     try:
         target = urljoin(at, location.strip())
         parts = urlsplit(target)

@@ -18,6 +18,7 @@ import aiohttp
 from yarl import URL
 
 from monitor.feeds.addresses import CheckedResolver, NoSuchHost
+from monitor.feeds.heads import lenient
 
 # Idle connections are kept for a feed's redirect, and for the next feed of the same site.
 _KEPT_SECONDS = 30.0
@@ -79,13 +80,15 @@ class Web:
         if self._session is None:
             checked = CheckedResolver(self._allowed, self._at_once)
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=self._at_once,
-                    keepalive_timeout=_KEPT_SECONDS,
-                    resolver=checked,
-                    # A name is judged at every connection: what was a public address a minute ago may not be one now.
-                    use_dns_cache=False,
-                    socket_factory=checked.socket_to,
+                connector=lenient(
+                    aiohttp.TCPConnector(
+                        limit=self._at_once,
+                        keepalive_timeout=_KEPT_SECONDS,
+                        resolver=checked,
+                        # Judged at every connection: what was a public address a minute ago may not be one now.
+                        use_dns_cache=False,
+                        socket_factory=checked.socket_to,
+                    )
                 ),
                 headers={"User-Agent": self._user_agent},
                 # Bodies are unpacked piece by piece, under a cap, by whoever reads them.
