@@ -21,6 +21,7 @@ _RANGE = "overview_range"
 _MOST_CARDS = 4
 _MOST_STORIES = 8
 _MOST_MARKS = 40
+_MOST_CELLS = 12
 _STATES = ("firing", "pending", "recovering", "no_data", "error")
 _SURGING = ("firing", "pending")
 # Without any of these stages of the monitor no surge is seen.
@@ -43,14 +44,14 @@ def draw(moment: frame.Moment) -> None:
     counted = reads.series(moment.reader, over)
     left, right = st.columns(2, gap="large")
     with left:
-        _heat(moment, over, counted, "theme", "Themes")
-        _heat(moment, over, counted, "sector", "Sectors")
+        drawn = [_heat(moment, over, counted, "theme", "Themes"), _heat(moment, over, counted, "sector", "Sectors")]
     with right:
-        _heat(moment, over, counted, "topic", "Topics")
+        drawn.append(_heat(moment, over, counted, "topic", "Topics"))
     st.caption(
         "Each cell is a stretch of time: the redder, the further its negative stories are above the usual of the four "
         "weeks before; blue is below. Choose a cell to see its stories."
     )
+    _reddest(moment, pl.concat(drawn))
     _latest(moment, over)
 
 
@@ -211,10 +212,10 @@ def _movers(moment: frame.Moment, over: reads.Period) -> None:
     st.caption("Dot: tone now, red where worse. Mark: tone in the four weeks before. At least four stories in each.")
 
 
-def _heat(moment: frame.Moment, over: reads.Period, counted: pl.DataFrame, kind: str, title: str) -> None:
+def _heat(moment: frame.Moment, over: reads.Period, counted: pl.DataFrame, kind: str, title: str) -> pl.DataFrame:
     found = reads.heat(moment.reader, kind, over, counted)
     if found.is_empty():
-        return
+        return found
     st.markdown(f"##### {title}")
     key = f"overview_heat_{kind}"
 
@@ -235,9 +236,25 @@ def _heat(moment: frame.Moment, over: reads.Period, counted: pl.DataFrame, kind:
     cell = st.session_state.get(f"{key}_cell")
     if cell:
         begun, ended = (datetime.fromtimestamp(cell[end] / 1000, UTC) for end in ("start", "end"))
-        words = f"{texts.series_name(cell['series'])}: {moment.zone.clock(begun)} to {moment.zone.clock(ended)}"
-        asked = {"series": cell["series"], "from": f"{begun:%Y-%m-%dT%H:%M}", "to": f"{ended:%Y-%m-%dT%H:%M}"}
-        moment.link("series", texts.literal(words), "arrow_forward", **asked)
+        _cell(moment, cell["series"], begun, ended)
+    return found
+
+
+def _reddest(moment: frame.Moment, cells: pl.DataFrame) -> None:
+    """The cells furthest above the usual, as links: the keyboard reaches no cell of a chart."""
+    red = cells.filter(pl.col("surplus") > 0).sort("surplus", "at", "series", descending=[True, True, False])
+    if red.is_empty():
+        return
+    with st.expander("The reddest cells, as a list"), st.container(gap="xsmall"):
+        for row in red.head(_MOST_CELLS).iter_rows(named=True):
+            counts = f", {texts.counted(row['series'], row['negative'])}, usual {texts.amount(row['usual'])}"
+            _cell(moment, row["series"], row["at"], row["until"], counts)
+
+
+def _cell(moment: frame.Moment, series: str, begun: datetime, ended: datetime, counts: str = "") -> None:
+    words = f"{texts.series_name(series)}: {moment.zone.clock(begun)} to {moment.zone.clock(ended)}{counts}"
+    asked = {"series": series, "from": f"{begun:%Y-%m-%dT%H:%M}", "to": f"{ended:%Y-%m-%dT%H:%M}"}
+    moment.link("series", texts.literal(words), "arrow_forward", **asked)
 
 
 def _latest(moment: frame.Moment, over: reads.Period) -> None:

@@ -285,6 +285,22 @@ def test_where_the_keyboard_is_can_be_seen(watched: Watched, site: Site) -> None
     assert {"A", "BUTTON"} <= set(seen)
 
 
+def test_the_reddest_cells_are_reached_by_keyboard(watched: Watched, site: Site) -> None:
+    page = watched.page
+    page.goto(site.url)
+    ready(page, "Latest negative stories")
+    page.locator("summary", has_text="The reddest cells").press("Enter")
+    first = page.get_by_role("link", name="negative stor").first
+    first.wait_for(timeout=PATIENCE)
+    words = first.inner_text()
+    assert "usual" in words
+    assert " UTC to " in words
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.innerText") == words
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/series?*series=*", timeout=PATIENCE)
+
+
 def test_a_note_is_written_through_the_daemon_and_stays_text(watched: Watched, site: Site) -> None:
     page = watched.page
     page.goto(f"{site.url}/alerts?alert={SCENE['ALERT']}")
