@@ -253,7 +253,7 @@ def _reddest(moment: frame.Moment, cells: pl.DataFrame) -> None:
 
 def _cell(moment: frame.Moment, series: str, begun: datetime, ended: datetime, counts: str = "") -> None:
     words = f"{texts.series_name(series)}: {moment.zone.clock(begun)} to {moment.zone.clock(ended)}{counts}"
-    asked = {"series": series, "from": f"{begun:%Y-%m-%dT%H:%M}", "to": f"{ended:%Y-%m-%dT%H:%M}"}
+    asked: dict[str, Any] = {"series": series, "from": f"{begun:%Y-%m-%dT%H:%M}", "to": f"{ended:%Y-%m-%dT%H:%M}"}
     moment.link("series", texts.literal(words), "arrow_forward", **asked)
 
 
