@@ -27,9 +27,12 @@ CHOICES = {
     "judged_false": "somebody judged it false",
     "never_told": "this channel never heard of the alert",
     "channel_disabled": "the channel is switched off",
+    "channel_removed": "the channel has left the settings",
+    "recipient_removed": "the recipient has left the channel",
     "held_quiet": "held until quiet hours end",
     "held_group": "held to be sent with others",
     "superseded": "a later message took its place",
+    "overtaken": "a later message arrived before it",
 }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from alerts.telling.decisions import Choice
 from dashboard import handling
 
 ALERT: dict[str, Any] = {"fired_at": "then", "judged": None, "acknowledged_by": None, "assigned_to": None}
@@ -40,3 +41,7 @@ def test_who_was_told(alert: dict[str, Any], messages: list[tuple[str, str]], ch
 )
 def test_who_has_it_in_hand(alert: dict[str, Any], words: str) -> None:
     assert handling.in_hand({**ALERT, **alert}) == words
+
+
+def test_every_reason_for_which_nobody_is_told_has_words() -> None:
+    assert set(handling.CHOICES) == set(Choice)
