@@ -6,6 +6,7 @@ import asyncio
 import runpy
 import time
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ SIZE = len(FEED)
 CHUNKED = b"%x\r\n%s\r\n0\r\n\r\n" % (SIZE, FEED)
 
 
-def checks_of(*answers: bytes, paths: tuple[str, ...] = ("feed",)) -> tuple[list[Check], int]:
+def checks_of(*answers: bytes, paths: tuple[str, ...] = ("feed",), bytewise: bool = False) -> tuple[list[Check], int]:
     """What comes of feeds whose server says these things, in pieces, one after the other; how many connections it took.
 
     It hangs up where it says so, and after the last.
@@ -40,9 +41,12 @@ def checks_of(*answers: bytes, paths: tuple[str, ...] = ("feed",)) -> tuple[list
             except asyncio.IncompleteReadError:
                 break
             answer = said.pop(0)
-            for piece in (answer[:9], answer[9:40], answer[40:]):
-                writer.write(piece)
+            cuts = [*range(1, 200), len(answer)] if bytewise else [9, 40, len(answer)]
+            for begin, end in pairwise([0, *cuts]):
+                writer.write(answer[begin:end])
                 await writer.drain()
+                # The other end reads what there is before the next piece comes.
+                await asyncio.sleep(0)
             if b"Connection: close" in answer:
                 break
         writer.close()
@@ -85,9 +89,10 @@ READ = {
 }
 
 
+@pytest.mark.parametrize("bytewise", [False, True], ids=["in pieces", "byte by byte"])
 @pytest.mark.parametrize("answer", READ.values(), ids=READ.keys())
-def test_what_browsers_read_is_read(answer: bytes) -> None:
-    (check,), _ = checks_of(answer)
+def test_what_browsers_read_is_read(answer: bytes, bytewise: bool) -> None:
+    (check,), _ = checks_of(answer, bytewise=bytewise)
     assert (check.outcome, [entry.title for entry in check.entries]) == (Outcome.NEW, ["Bank run"]), check.reason
 
 

@@ -20,7 +20,7 @@ from aiohttp.client_proto import ResponseHandler
 
 # More than aiohttp takes; what is longer it refuses by itself.
 _LONGEST_HEAD = 64 * 1024
-_END = re.compile(rb"\n\r*\n")
+_END = re.compile(rb"\n\r{0,3}\n")
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _NAME = re.compile(_TOKEN)
 _PROPER = re.compile(rb"HTTP/1\.[01] [1-9]\d\d(?: [^\r\n]*)?\r\n(?:" + _TOKEN + rb":[^\r\n\0]*\r\n)*\r\n")
@@ -100,8 +100,9 @@ class _Heard(ResponseHandler):
 
     def data_received(self, data: bytes) -> None:
         while self._head is not None and data:
-            held, self._head = self._head + data, b""
-            end = _END.search(held)
+            before, held, self._head = self._head, self._head + data, b""
+            # Only what is new is searched, and the line before it: a head may come byte by byte.
+            end = _END.search(held, max(before.rfind(b"\n"), 0))
             if end is None and len(held) < _LONGEST_HEAD:
                 self._head = held
                 # What has come holds off the patience for silence, as it does where nothing is held back.
