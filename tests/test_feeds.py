@@ -139,6 +139,20 @@ def test_packed_bodies_are_unpacked(encoding: str) -> None:
     assert check(answer("200 OK", packed[encoding], f"Content-Encoding: {name}")).outcome is Outcome.NEW
 
 
+@pytest.mark.parametrize("header", ["Content-Encoding: gzip", "X-Nothing: of it"])
+@pytest.mark.parametrize(
+    ("kept", "outcome"),
+    [(-8, Outcome.NEW), (-12, Outcome.BAD_ANSWER), (60, Outcome.BAD_ANSWER), (11, Outcome.BAD_ANSWER)],
+    ids=["all but its checksum", "the end of the feed", "the entries", "all"],
+)
+def test_a_packed_body_that_breaks_off_is_no_feed_unless_the_feed_is_whole(
+    kept: int, outcome: Outcome, header: str
+) -> None:
+    told = check(answer("200 OK", gzip.compress(BODY)[:kept], header, 'ETag: "v2"'))
+    assert told.outcome is outcome, told.reason
+    assert outcome is Outcome.NEW or ("breaks off" in told.reason and told.state.etag is None)
+
+
 async def drop(_: dict[str, str], writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
 

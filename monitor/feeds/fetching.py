@@ -8,6 +8,7 @@ never  raises for what a server does, and never reads on past a cap
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -32,6 +33,9 @@ _PERMANENT = frozenset({301, 308})
 # As it should be; as a proxy on the way altered it (RFC 9110, 15.3.4); what is new since our last check, from a server
 # that was not asked for that and sends it all the same (RFC 3229, 10.4.1).
 _WITH_ENTRIES = frozenset({200, 203, 226})
+# How a feed ends. Some servers leave out the last bytes of what they pack, behind a feed that is whole.
+_END = re.compile(rb"(?:</(?:\w{1,40}:)?(?:rss|feed|rdf)\s*>|\})\s*\Z", re.IGNORECASE)
+_TAIL = 200
 _LONGEST_VALIDATOR = 1_000
 _MOST_COOKIES = 8_000
 
@@ -268,7 +272,11 @@ async def _body(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
         raise _StopError(Outcome.TOO_LARGE, words, error.unpacked) from error
     except BodyBroken as error:
         raise _StopError(Outcome.BAD_ANSWER, str(error)) from error
-    return b"".join(parts)
+    body = b"".join(parts)
+    # Half a feed taken for a whole one would be believed unchanged from then on, and the rest of it never seen.
+    if unpack.cut and not _END.search(body[-_TAIL:]):
+        raise _StopError(Outcome.BAD_ANSWER, "its compressed body breaks off", unpacked)
+    return body
 
 
 def _validator(header: str | None) -> str | None:

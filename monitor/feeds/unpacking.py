@@ -8,7 +8,7 @@ never  unfolds more than a cap, at any layer: a bomb is noticed long before it h
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 _AT_ONCE = 64 * 1024
 _GZIP = b"\x1f\x8b"
@@ -51,10 +51,15 @@ class Unpacking:
         if not _KNOWN.issuperset(names) or len(names) > _MOST_LAYERS:
             raise BodyBroken(f"its body is packed as {encoding[:40]!r}, which was not asked for")
         # The last that was laid on is the first to come off; the innermost is what nobody spoke of.
-        self._layers: list[Callable[[bytes], Iterable[bytes]]] = [
+        self._layers: list[_Layer | _Unsaid] = [
             *(_Layer(most, gzip=name != "deflate") for name in reversed(names)),
             _Unsaid(most),
         ]
+
+    @property
+    def cut(self) -> bool:
+        """Whether the end of a packet has not come yet: it breaks off, or its server writes none."""
+        return any(layer.cut for layer in self._layers)
 
     def __call__(self, piece: bytes) -> Iterator[bytes]:
         """What this piece unpacks to.
@@ -79,6 +84,10 @@ class _Layer:
         self._packed = zlib.decompressobj(47)
         self._begun = False
         self._unpacked = 0
+
+    @property
+    def cut(self) -> bool:
+        return self._begun and not self._packed.eof
 
     def __call__(self, piece: bytes) -> Iterable[bytes]:
         rest = piece
@@ -112,6 +121,10 @@ class _Unsaid:
         self._most = most
         self._layer: _Layer | None = None
         self._begun = False
+
+    @property
+    def cut(self) -> bool:
+        return self._layer is not None and self._layer.cut
 
     def __call__(self, piece: bytes) -> Iterable[bytes]:
         if not self._begun and piece:
