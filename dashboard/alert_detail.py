@@ -99,6 +99,7 @@ def _chart(moment: frame.Moment, alert: dict[str, Any]) -> None:
     marked = reads.alerts(moment.reader, over.since, over.until, name=alert["series"]).filter(
         pl.col("id") == alert["id"]
     )
+    st.caption(f"Stories per {step}; shaded while the alert was open.")
     st.altair_chart(charts.volume(points, marked, over), alt=f"Stories per {step} around the alert")
     moment.link("series", "All of this series", icon="show_chart", series=alert["series"])
 

@@ -106,6 +106,7 @@ def test_one_alert_shows_its_evidence_history_and_messages(scene: Path) -> None:
     assert "13 negative stories in 12 h, where 1.5 would be usual" in words
     assert "1 in 43 million" in words
     assert "Evidence: 3 stories" in words
+    assert "Stories per hour; shaded while the alert was open." in words
     assert "Fired" in words
     assert "Given up" in words
     assert texts.literal("410: closed for good") in words
